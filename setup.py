@@ -1,0 +1,38 @@
+"""Package metadata. The versions that are tested together are pinned in constraints.txt (`make lock` renews it)."""
+
+import pathlib
+
+import setuptools
+
+setuptools.setup(
+    name="tfx-word2vec",
+    version="0.1.0",
+    description="A TFX production pipeline for word embeddings: skip-gram with noise-contrastive estimation.",
+    long_description=pathlib.Path(__file__).with_name("README.md").read_text(encoding="utf-8"),
+    long_description_content_type="text/markdown",
+    license="Apache-2.0",
+    python_requires=">=3.10,<3.14",
+    packages=setuptools.find_packages(include=["pipeline", "pipeline.*", "components", "components.*"]),
+    py_modules=["local_runner", "kubeflow_runner"],
+    package_data={"pipeline": ["presets/*.yaml"], "components.corpus": ["schema/*.pbtxt"]},
+    install_requires=[
+        "apache-beam",
+        "gensim",  # carries the sample corpus and the question files
+        "ml-metadata",
+        "pyarrow",
+        "pydantic>=2",
+        "pyyaml",
+        "rich",
+        "setuptools<81",  # the last that carries pkg_resources, which a dependency of TFX imports
+        "tensorflow",
+        "tensorflow-text",
+        "tensorflow-transform",
+        "tfx==1.21.0",
+        "zstandard",
+    ],
+    extras_require={
+        "kubeflow": ["kfp>=2"],
+        "lint": ["ruff"],
+        "test": ["hypothesis", "pytest", "pytest-timeout"],
+    },
+)
