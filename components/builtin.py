@@ -1,0 +1,32 @@
+"""The data that gensim's package carries, by short names, so that a first run needs no download."""
+
+from __future__ import annotations
+
+import importlib.util
+import pathlib
+
+from components.errors import UserError
+
+SCHEME = "builtin://"
+
+_FILES = {
+    "wikipedia": "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
+    "wordsim353": "wordsim353.tsv",
+    "simlex999": "simlex999.txt",
+    "google_analogies": "questions-words.txt",
+}
+
+
+def resolve(path: str) -> str:
+    """Turns `builtin://NAME` into the file's path, and leaves every other path as it is.
+
+    Raises:
+        UserError: there is no built-in data of that name.
+    """
+    if not path.startswith(SCHEME):
+        return path
+    name = path.removeprefix(SCHEME)
+    if name not in _FILES:
+        raise UserError(f"{path}: there is no built-in data of this name; there are {', '.join(_FILES)}")
+    package = importlib.util.find_spec("gensim")  # found, not imported: gensim takes a second to start
+    return str(pathlib.Path(package.origin).parent / "test" / "test_data" / _FILES[name])

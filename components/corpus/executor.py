@@ -1,0 +1,129 @@
+"""ExampleGen's executor: the corpus's files in, tf.Examples {text} out, and a report of what was read and skipped."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
+
+import apache_beam as beam
+import tensorflow as tf
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_beam_executor
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+from components import records
+from components.corpus import files, readers
+from components.corpus.report import CorpusReport
+from components.errors import UserError
+
+EXAMPLES_PER_REASON = 3
+
+
+class Executor(base_beam_executor.BaseBeamExecutor):
+    """Reads every file once, in parallel by file, and writes sharded tf.Examples."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See `tfx.dsl.components.base.base_executor.BaseExecutor.Do`.
+
+        Raises:
+            UserError: a file that can't be read, too many skipped documents, or a split without any document.
+        """
+        del input_dict
+        settings = json.loads(exec_properties["corpus"])
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        splits: dict[str, int] = settings["splits"]
+        found = files.find(settings["paths"], settings["form"], settings["compression"])
+        options = readers.ReadOptions(settings["text_field"], settings["max_document_bytes"])
+
+        report_path = os.path.join(examples.uri, CorpusReport.FILE)
+        with self._make_beam_pipeline() as pipeline:
+            read = (
+                pipeline
+                | "Files" >> beam.Create(found)
+                | "Spread" >> beam.Reshuffle()
+                | "Read" >> beam.ParDo(_ReadDocuments(options)).with_outputs("tally", main="documents")
+            )
+            by_split = read.documents | "Split" >> beam.Partition(_split_of, len(splits), list(splits.values()))
+            for name, documents in zip(splits, by_split, strict=True):
+                folder = artifact_utils.get_split_uri([examples_with_splits(examples, splits)], name)
+                documents | f"Write[{name}]" >> records.WriteShards(folder, settings["shards"])
+            read.tally | "Together" >> beam.combiners.ToList() | "Report" >> beam.Map(_write_report, report_path, len(found))
+
+        report = CorpusReport.read(report_path)
+        report.check(settings["max_skipped_share"])
+        for name in splits:
+            if not tf.io.gfile.glob(os.path.join(examples.uri, f"Split-{name}", "*")):
+                raise UserError(f"corpus.splits.{name}: none of the {report.documents:,} documents fell into this split. Give it more weight, or leave it out")
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+
+
+def examples_with_splits(examples: Any, splits: Iterable[str]) -> Any:
+    """Names the splits on the artifact, which TFX wants before it tells their folders."""
+    examples.split_names = artifact_utils.encode_split_names(list(splits))
+    return examples
+
+
+def _split_of(record: bytes, count: int, weights: Sequence[int]) -> int:
+    """A record's split, decided by its bytes; not by the part of the hash that decides its shard."""
+    del count
+    place = (records.key(b"split" + record) >> 16) % sum(weights)
+    for index, weight in enumerate(weights):
+        if place < weight:
+            return index
+        place -= weight
+    raise AssertionError("a place below the sum of the weights is below one of them")
+
+
+class _ReadDocuments(beam.DoFn):
+    """Files to serialized tf.Examples, and beside them one tally a file."""
+
+    def __init__(self, options: readers.ReadOptions):
+        self._options = options
+
+    def process(self, file: files.CorpusFile) -> Iterator[Any]:
+        counts: collections.Counter[str] = collections.Counter()
+        problems: dict[str, list[str]] = collections.defaultdict(list)
+        fatal: list[str] = []
+        for item in readers.read(file, self._options) if file.size else ():
+            if isinstance(item, readers.Problem):
+                text = ": ".join(part for part in (f"{file.path}, {item.place}".rstrip(", "), item.reason, item.detail) if part)
+                if item.fatal:
+                    fatal.append(text)
+                    continue
+                counts[f"skipped {item.reason}"] += 1
+                if len(problems[item.reason]) < EXAMPLES_PER_REASON:
+                    problems[item.reason].append(text)
+            elif text := item.text.strip():
+                counts["documents"] += 1
+                counts["bytes"] += len(text.encode())
+                yield _example(text)
+            else:
+                counts["empty"] += 1
+        counts["empty files"] += counts.total() == 0 and not fatal
+        yield beam.pvalue.TaggedOutput("tally", (file.path, dict(counts), dict(problems), fatal))
+
+
+def _example(text: str) -> bytes:
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+    return tf.train.Example(features=tf.train.Features(feature={"text": feature})).SerializeToString(deterministic=True)
+
+
+def _write_report(tallies: list[tuple[str, Mapping[str, int], Mapping[str, list[str]], list[str]]], path: str, files_found: int) -> None:
+    counts: collections.Counter[str] = collections.Counter()
+    examples: dict[str, list[str]] = collections.defaultdict(list)
+    fatal: list[str] = []
+    for _, file_counts, file_problems, file_fatal in sorted(tallies, key=lambda tally: tally[0]):
+        counts.update(file_counts)
+        fatal.extend(file_fatal)
+        for reason, texts in file_problems.items():
+            examples[reason] = (examples[reason] + texts)[:EXAMPLES_PER_REASON]
+    skipped = {key.removeprefix("skipped "): count for key, count in sorted(counts.items()) if key.startswith("skipped ")}
+    CorpusReport(
+        files=files_found, empty_files=counts["empty files"], documents=counts["documents"], bytes=counts["bytes"],
+        empty=counts["empty"], skipped=skipped, examples=dict(examples), fatal=fatal,
+    ).write(path)

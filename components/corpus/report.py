@@ -1,0 +1,68 @@
+"""What ExampleGen read, and what it had to skip: kept beside the examples, shown at the end of every run."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+from typing import ClassVar
+
+import tensorflow as tf
+
+from components.errors import UserError
+
+
+@dataclasses.dataclass(frozen=True)
+class CorpusReport:
+    """Counts over a whole corpus.
+
+    Attributes:
+        files: the files that were read; `empty_files` of them held nothing at all.
+        documents: the documents read, without the `empty` ones, which have no text but blanks.
+        bytes: the documents' size in UTF-8.
+        skipped: documents that could not be read, by reason.
+        examples: the first few of them by reason, each with file, place and detail.
+        fatal: files that could not be read to their end.
+    """
+
+    FILE: ClassVar[str] = "corpus_report.json"
+
+    files: int
+    empty_files: int
+    documents: int
+    bytes: int
+    empty: int
+    skipped: dict[str, int]
+    examples: dict[str, list[str]]
+    fatal: list[str]
+
+    @classmethod
+    def read(cls, path: str) -> CorpusReport:
+        with tf.io.gfile.GFile(path) as file:
+            return cls(**json.load(file))
+
+    def write(self, path: str) -> None:
+        with tf.io.gfile.GFile(path, "w") as file:
+            json.dump(dataclasses.asdict(self), file, indent=2, ensure_ascii=False)
+
+    def check(self, max_skipped_share: float) -> None:
+        """Raises UserError if the corpus must not be used."""
+        if self.fatal:
+            more = f" (and {len(self.fatal) - 1} more files like it)" if len(self.fatal) > 1 else ""
+            raise UserError(f"corpus: {self.fatal[0]}{more}. Mend or leave out the file; nothing was written")
+        skipped = sum(self.skipped.values())
+        if skipped > max_skipped_share * (skipped + self.documents):
+            share = skipped / (skipped + self.documents)
+            raise UserError(
+                f"corpus: {skipped:,} of {skipped + self.documents:,} documents had to be skipped ({share:.1%}, corpus.max_skipped_share "
+                f"allows {max_skipped_share:.1%}):\n" + "\n".join(self.skipped_lines())
+            )
+        if not self.documents:
+            raise UserError(f"corpus: no text in its {self.files:,} files ({self.empty_files:,} empty files, {self.empty:,} blank documents)")
+
+    def skipped_lines(self) -> list[str]:
+        """The skipped documents for a person: a line a reason, and its first examples."""
+        lines = []
+        for reason, count in self.skipped.items():
+            lines.append(f"  {reason}: {count:,}")
+            lines.extend(f"    {example}" for example in self.examples[reason])
+        return lines

@@ -1,0 +1,39 @@
+"""ExampleValidator's executor: an anomaly stops the run, in TFDV's own words."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import tensorflow as tf
+from tensorflow_metadata.proto.v0 import anomalies_pb2
+from tfx.components.example_validator import executor
+from tfx.types import artifact_utils
+
+from components.errors import UserError
+
+
+class Executor(executor.Executor):
+    """Validates the statistics against the schema, and fails if anything is amiss."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> Any:
+        """See `tfx.components.example_validator.executor.Executor.Do`.
+
+        Raises:
+            UserError: there is an anomaly.
+        """
+        result = super().Do(input_dict, output_dict, exec_properties)
+        artifact = artifact_utils.get_single_instance(output_dict["anomalies"])
+        found = [
+            f"  {split}, {feature}: {info.short_description}: {info.description}"
+            for split in artifact_utils.decode_split_names(artifact.split_names)
+            for feature, info in sorted(_read(artifact.uri, split).anomaly_info.items())
+        ]
+        if found:
+            raise UserError("the documents do not fit the schema (corpus.schema_file):\n" + "\n".join(found))
+        return result
+
+
+def _read(uri: str, split: str) -> anomalies_pb2.Anomalies:
+    path = os.path.join(uri, f"Split-{split}", executor.DEFAULT_FILE_NAME)
+    return anomalies_pb2.Anomalies.FromString(tf.io.gfile.GFile(path, "rb").read())

@@ -1,0 +1,67 @@
+"""Writes records as TFRecord shards whose content depends on the records alone.
+
+Beam gives no order, and with several workers no fixed number of files either. Here a record's own bytes decide its
+shard and its place in it. So the same records make the same files on every runner, whatever is tried again, and the
+order is as good as random, which is what training wants.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import os
+from collections.abc import Iterable
+
+import apache_beam as beam
+import tensorflow as tf
+
+from components.errors import UserError
+
+
+def key(record: bytes) -> int:
+    """A 64-bit hash of a record."""
+    return int.from_bytes(hashlib.blake2b(record, digest_size=8).digest(), "little")
+
+
+class WriteShards(beam.PTransform):
+    """Writes a PCollection of bytes to `folder`, in at most `shards` gzipped TFRecord files.
+
+    A shard is sorted in memory by whoever writes it. A file appears under its name only when it is whole. Returns the
+    number of records written, by file.
+    """
+
+    def __init__(self, folder: str, shards: int, prefix: str = "data_tfrecord"):
+        super().__init__()
+        self._folder, self._shards, self._prefix = folder, shards, prefix
+
+    def expand(self, records: beam.PCollection) -> beam.PCollection:
+        return (
+            records
+            | "ToShards" >> beam.Map(lambda record, shards: (key(record) % shards, record), self._shards)
+            | "GroupByShard" >> beam.GroupByKey()
+            | "WriteShard" >> beam.MapTuple(_write_shard, folder=self._folder, shards=self._shards, prefix=self._prefix)
+        )
+
+
+def _write_shard(shard: int, records: Iterable[bytes], folder: str, shards: int, prefix: str) -> tuple[str, int]:
+    tf.io.gfile.makedirs(folder)
+    path = os.path.join(folder, f"{prefix}-{shard:05d}-of-{shards:05d}.gz")
+    beside = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}")
+    ordered = sorted(records, key=lambda record: (key(record), record))
+    # Level 1: a fifth of the default's time, for a tenth more bytes.
+    with tf.io.TFRecordWriter(beside, tf.io.TFRecordOptions(compression_type="GZIP", compression_level=1)) as writer:
+        for record in ordered:
+            writer.write(record)
+    tf.io.gfile.rename(beside, path, overwrite=True)
+    return path, len(ordered)
+
+
+def read_files(folder: str) -> list[str]:
+    """The shards in a folder, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = sorted(tf.io.gfile.glob(os.path.join(folder, "*-of-*.gz")))
+    if not names:
+        raise UserError(f"{folder}: no examples here. An earlier component's output is missing; run without cache (--no-cache)")
+    return names

@@ -1,0 +1,91 @@
+"""The vocabulary: an asset of Transform's graph, one word a line with its count, the most frequent first.
+
+A word's id is its line. Transform looks words and counts up in it, the trainer draws noise words by its counts, and the
+served model carries it along.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components.errors import UserError
+
+ASSET = "vocabulary"
+
+
+@dataclasses.dataclass(frozen=True)
+class Vocabulary:
+    """The words by falling frequency; `counts` is int64 [len(words)]."""
+
+    words: list[str]
+    counts: np.ndarray
+
+    def __len__(self) -> int:
+        return len(self.words)
+
+
+def read(path: str) -> Vocabulary:
+    """Reads the asset at a path.
+
+    Raises:
+        UserError: it has fewer than two words, from which nothing can be learned.
+    """
+    words, counts = [], []
+    with tf.io.gfile.GFile(path) as file:
+        for line in file:
+            count, _, word = line.rstrip("\n").partition(" ")
+            words.append(word)
+            counts.append(float(count))
+    if len(words) < 2:
+        raise UserError(f"the vocabulary has {len(words)} words: hardly any word occurs often enough. Give more text, or lower skipgram.min_count")
+    return Vocabulary(words, np.array(counts).astype(np.int64))
+
+
+def word_table(path: Any) -> tf.lookup.StaticHashTable:
+    """From a word to its id; -1 for any other word."""
+    columns = tf.lookup.TextFileInitializer(path, tf.string, 1, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, delimiter=" ")
+    return tf.lookup.StaticHashTable(columns, default_value=-1)
+
+
+def _count_table(path: Any) -> tf.lookup.StaticHashTable:
+    columns = tf.lookup.TextFileInitializer(path, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.float32, 0, delimiter=" ")
+    return tf.lookup.StaticHashTable(columns, default_value=0.0)
+
+
+def lookup_ids(words: tf.Tensor, asset: Any) -> tf.Tensor:
+    """Looks words up within a preprocessing_fn.
+
+    Args:
+        words: string [n].
+        asset: what tft.vocabulary returned, with `store_frequency`.
+
+    Returns:
+        int64 [n]; -1 for a word that is not in the vocabulary.
+    """
+    return tft.apply_vocabulary(words, asset, lookup_fn=lambda x, path: tft.tf_utils.construct_and_lookup_table(word_table, path, x))
+
+
+def lookup_counts(ids: tf.Tensor, asset: Any) -> tuple[tf.Tensor, tf.Tensor]:
+    """Looks counts up within a preprocessing_fn.
+
+    Args:
+        ids: int64 [n].
+        asset: what tft.vocabulary returned, with `store_frequency`.
+
+    Returns:
+        (counts, total): float32 [n], 0 for the id -1; and float64 [], the sum over the vocabulary.
+    """
+    tables = []
+
+    def construct(path: Any) -> tf.lookup.StaticHashTable:
+        tables.append(_count_table(path))
+        return tables[-1]
+
+    counts, _ = tft.tf_utils.construct_and_lookup_table(construct, asset, ids)
+    _, all_counts = tables[-1].export()
+    return counts, tf.reduce_sum(tf.cast(all_counts, tf.float64))

@@ -1,0 +1,273 @@
+"""Every setting of the pipeline: one typed, validated tree.
+
+A run's settings are a preset or YAML file, with `--set key=value` on top. Whatever is wrong with them is said at once,
+in one line, with the key as the user wrote it, what was expected, and the nearest key that exists.
+"""
+
+from __future__ import annotations
+
+import difflib
+import os
+import pathlib
+import re
+import types
+import typing
+from collections.abc import Iterator, Mapping, Sequence
+from typing import Annotated, Any, Literal
+
+import pydantic
+import yaml
+from pydantic import Field
+
+from components.errors import UserError
+
+PRESETS = pathlib.Path(__file__).parent / "presets"
+
+Count = Annotated[int, Field(ge=1)]
+Share = Annotated[float, Field(ge=0, le=1)]
+
+
+class _Section(pydantic.BaseModel):
+    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
+
+
+class CorpusConfig(_Section):
+    """The text, and how it is read."""
+
+    paths: Annotated[list[str], Field(min_length=1)] = Field(
+        description="files, folders or globs, local or gs:// or s3://; builtin://wikipedia is the sample that gensim carries"
+    )
+    form: Literal["auto", "lines", "files", "jsonl", "csv", "parquet", "mediawiki"] = Field(
+        "auto", description="what the files hold; auto tells by their names (docs/corpus.md)"
+    )
+    compression: Literal["auto", "none", "gzip", "bz2", "zstd"] = Field("auto", description="auto tells by the files' names")
+    text_field: Annotated[str, Field(min_length=1)] = Field("text", description="the field or column that holds the text, in JSON Lines, CSV and Parquet")
+    max_document_bytes: Count = Field(10_000_000, description="a longer document is skipped and counted")
+    max_skipped_share: Share = Field(0.01, description="the run fails if a greater share of the documents had to be skipped")
+    splits: Annotated[dict[str, Count], Field(min_length=1)] = Field(
+        {"train": 1}, description="the splits and their weights; with a split eval, the loss on it is measured after training"
+    )
+    shards: Count = Field(16, description="files a split; each is sorted in memory while it is written, so keep them below 1 GB")
+    schema_file: str | None = Field(None, description="a TFDV schema (.pbtxt) for the documents; by default one non-empty text each")
+
+    @pydantic.field_validator("splits")
+    @classmethod
+    def _has_train(cls, splits: dict[str, int]) -> dict[str, int]:
+        if "train" not in splits:
+            raise ValueError("a split named train is needed")
+        return splits
+
+
+class SkipGramConfig(_Section):
+    """From text to skip-gram pairs."""
+
+    window: Annotated[int, Field(ge=1, le=100)] = Field(5, description="the greatest distance of a context word; each position draws its own radius from 1 to this")
+    min_count: Count = Field(5, description="rarer words are left out of the vocabulary")
+    max_vocabulary: Annotated[int, Field(ge=2)] | None = Field(None, description="keep only this many of the most frequent words")
+    subsampling: Annotated[float, Field(ge=0, lt=1)] = Field(1e-3, description="words above this share of the text are thinned out; 0 keeps all")
+    seed: int = Field(1, description="decides which words subsampling keeps, and the radii")
+
+
+class TrainerConfig(_Section):
+    """The model and its training."""
+
+    dimensions: Count = Field(128, description="the length of a word's vector")
+    epochs: Count = Field(5, description="passes over all pairs")
+    negatives: Count = Field(5, description="noise words a pair")
+    shared_negatives: Count = Field(32, description="noise words drawn for a block and shared by its pairs, each weighted by negatives / shared_negatives")
+    noise_power: Annotated[float, Field(ge=0, le=2)] = Field(0.75, description="noise words are drawn in proportion to their count to this power; 0 is uniform")
+    bias: Literal["expected_count", "learned"] = Field(
+        "expected_count",
+        description="NCE's bias: fixed at log(expected count), which keeps the vectors' quality, or learned from zero as in the textbook (docs/nce.md)",
+    )
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(0.025, description="at the start; falls linearly with the words trained on")
+    min_learning_rate: Annotated[float, Field(ge=0, le=10)] = Field(1e-4, description="the learning rate never falls below this")
+    block_length: Count = Field(32, description="positions whose pairs are computed by one matrix product")
+    blocks_per_step: Count = Field(16, description="blocks an update; more is faster and, past some hundred positions, less stable")
+    steps_per_call: Count = Field(200, description="steps between two looks at the clock (progress, logs, checkpoints)")
+    strategy: Literal["auto", "default", "one_device", "mirrored"] = Field(
+        "auto", description="auto: every GPU there is, else the CPU; default: the strategy that tf.distribute.get_strategy() finds"
+    )
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(30, description="time between two checkpoints, from which an interrupted training goes on")
+    seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the files")
+
+    @pydantic.model_validator(mode="after")
+    def _learning_rate_falls(self) -> TrainerConfig:
+        if self.min_learning_rate > self.learning_rate:
+            raise ValueError(f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({self.learning_rate})")
+        return self
+
+
+def benchmark_name(path: str) -> str:
+    """The name of a benchmark: its file's name without folders and endings."""
+    return re.split(r"[/\\]", path)[-1].split(".")[0]
+
+
+class EvaluatorConfig(_Section):
+    """The benchmarks, and what a model must reach to be pushed."""
+
+    benchmarks: Annotated[list[str], Field(min_length=1)] = Field(
+        ["builtin://wordsim353", "builtin://simlex999", "builtin://google_analogies"],
+        description="files of analogy questions or similarity pairs, known by their file names",
+    )
+    thresholds: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
+        {}, description="benchmark: the least score (Spearman's correlation or analogy accuracy) at which a model is blessed"
+    )
+
+    @pydantic.model_validator(mode="after")
+    def _thresholds_have_benchmarks(self) -> EvaluatorConfig:
+        names = [benchmark_name(path) for path in self.benchmarks]
+        if len(set(names)) < len(names):
+            raise ValueError(f"two benchmarks have the same name: {', '.join(sorted(names))}")
+        for name in self.thresholds:
+            if name not in names:
+                raise ValueError(f"thresholds.{name} is for no benchmark; there are {', '.join(names)}")
+        return self
+
+
+class PusherConfig(_Section):
+    """Where a blessed model goes."""
+
+    destination: str | None = Field(None, description="the folder of the versions, as TF Serving reads it; by default serving_model in the run's folder")
+
+
+class BeamConfig(_Section):
+    """How Beam's direct runner works through the text."""
+
+    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes; 0: one for a small corpus, where starting more costs more than they bring, else one a core")
+
+
+class Config(_Section):
+    """All settings of a run."""
+
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(description="names the run and its folder, and what is cached between runs")
+    root: str = Field("runs", description="the folder of all runs")
+    corpus: CorpusConfig
+    skipgram: SkipGramConfig = SkipGramConfig()
+    trainer: TrainerConfig = TrainerConfig()
+    evaluator: EvaluatorConfig = EvaluatorConfig()
+    pusher: PusherConfig = PusherConfig()
+    beam: BeamConfig = BeamConfig()
+
+    @property
+    def run_folder(self) -> str:
+        """The absolute folder of this run's artifacts, metadata, logs and pushed models."""
+        return os.path.join(os.path.abspath(self.root), self.name)
+
+
+def load(source: str | None, overrides: Sequence[str] = (), values: Mapping[str, Any] | None = None) -> Config:
+    """Reads a preset or YAML file, and puts overrides on top.
+
+    Args:
+        source: a preset's name or a YAML file's path; None for no file.
+        overrides: `key=value` texts, keys with dots (`trainer.epochs=3`), values in YAML.
+        values: further values by key with dots, already typed; the last word.
+
+    Raises:
+        UserError: a file that can't be read, an unknown key, a wrong type, an impossible value.
+    """
+    tree, origin = _read(source)
+    for override in overrides:
+        key, separator, text = override.partition("=")
+        if not separator:
+            raise UserError(f"--set {override}: expected key=value, as in --set trainer.epochs=3")
+        _put(tree, key.strip(), _parse_yaml(text, f"--set {override}"), f"--set {override}")
+    for key, value in (values or {}).items():
+        _put(tree, key, value, key)
+    try:
+        return Config.model_validate(tree)
+    except pydantic.ValidationError as error:
+        raise UserError("\n".join(_explain(detail, origin) for detail in error.errors())) from None
+
+
+def settings() -> Iterator[tuple[str, str, str, str]]:
+    """Yields (key, type, default, meaning) for every setting, in the order of the tree."""
+    yield from _settings(Config, "")
+
+
+def _settings(model: type[pydantic.BaseModel], prefix: str) -> Iterator[tuple[str, str, str, str]]:
+    for name, field in model.model_fields.items():
+        if isinstance(field.annotation, type) and issubclass(field.annotation, pydantic.BaseModel):
+            yield from _settings(field.annotation, f"{prefix}{name}.")
+        else:
+            default = "(needed)" if field.is_required() else yaml.safe_dump(field.default, default_flow_style=True, width=1000)
+            yield f"{prefix}{name}", _type_name(field.annotation), default.replace("\n...", "").strip(), field.description or ""
+
+
+def _type_name(annotation: Any) -> str:
+    if typing.get_origin(annotation) is Annotated:
+        return _type_name(typing.get_args(annotation)[0])
+    if typing.get_origin(annotation) is Literal:
+        return " | ".join(typing.get_args(annotation))
+    if typing.get_origin(annotation) in (typing.Union, types.UnionType):
+        return " or ".join(_type_name(part) for part in typing.get_args(annotation))
+    if annotation is type(None):
+        return "null"
+    if arguments := typing.get_args(annotation):
+        return f"{annotation.__origin__.__name__} of {' to '.join(_type_name(part) for part in arguments)}"
+    return {"str": "text", "int": "whole number", "float": "number"}.get(annotation.__name__, annotation.__name__)
+
+
+def _read(source: str | None) -> tuple[dict[str, Any], str]:
+    if source is None:
+        return {}, "the settings"
+    preset = PRESETS / f"{source}.yaml"
+    path = preset if preset.is_file() else pathlib.Path(source)
+    try:
+        text = path.read_text(encoding="utf-8")
+    except (OSError, UnicodeDecodeError) as error:
+        names = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
+        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
+        raise UserError(f"--config {source}: {reason}. Expected a preset ({names}) or a YAML file's path") from None
+    tree = _parse_yaml(text, str(path))
+    if not isinstance(tree, dict):
+        raise UserError(f"{path}: expected settings (key: value), found {type(tree).__name__}")
+    return tree, str(path)
+
+
+def _parse_yaml(text: str, origin: str) -> Any:
+    try:
+        return yaml.safe_load(text)
+    except yaml.YAMLError as error:
+        mark = getattr(error, "problem_mark", None)
+        where = f", line {mark.line + 1}" if mark else ""
+        raise UserError(f"{origin}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+
+
+def _put(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:
+    node: Any = tree
+    *parents, last = key.split(".")
+    for part in parents:
+        node = node.setdefault(part, {})
+        if not isinstance(node, dict):
+            raise UserError(f"{origin}: {part} is no group of settings. {_nearest(key)}")
+    node[last] = value
+
+
+def _explain(detail: Any, origin: str) -> str:
+    parts = [str(part) for part in detail["loc"]]
+    key = ".".join(parts)
+    kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
+    if kind == "extra_forbidden":
+        return f"{key}: there is no such setting. {_nearest(key)}"
+    if kind == "missing":
+        return f"{key}: is needed, and {origin} does not give it. {_meaning(key)}".strip()
+    expected = message[:1].lower() + message[1:]
+    given = f" = {detail['input']!r}" if not isinstance(detail["input"], (dict, pydantic.BaseModel)) else ""
+    return f"{key}{given}: {expected}. {_meaning(key)}".strip()
+
+
+def _nearest(key: str) -> str:
+    keys = [row[0] for row in settings()]
+    last = key.rsplit(".", 1)[-1]
+    nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.6) or [
+        candidate for candidate in keys if candidate.rsplit(".", 1)[-1] in difflib.get_close_matches(last, [k.rsplit(".", 1)[-1] for k in keys], n=1)
+    ]
+    return f"Did you mean {nearest[0]}? --help lists all settings" if nearest else "--help lists all settings"
+
+
+def _meaning(key: str) -> str:
+    for name, kind, _, meaning in settings():
+        if key == name or key.startswith(f"{name}."):
+            return f"({name} is a {kind}: {meaning})" if not kind.startswith(("auto", "list", "dict")) else f"({name}: {kind}; {meaning})"
+    return ""
