@@ -52,6 +52,12 @@ def word_table(path: Any) -> tf.lookup.StaticHashTable:
     return tf.lookup.StaticHashTable(columns, default_value=-1)
 
 
+def id_table(path: Any) -> tf.lookup.StaticHashTable:
+    """From an id to its word; empty for any other id."""
+    columns = tf.lookup.TextFileInitializer(path, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, 1, delimiter=" ")
+    return tf.lookup.StaticHashTable(columns, default_value="")
+
+
 def _count_table(path: Any) -> tf.lookup.StaticHashTable:
     columns = tf.lookup.TextFileInitializer(path, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.float32, 0, delimiter=" ")
     return tf.lookup.StaticHashTable(columns, default_value=0.0)

@@ -85,8 +85,8 @@ class TrainerConfig(_Section):
     block_length: Count = Field(32, description="positions whose pairs are computed by one matrix product")
     blocks_per_step: Count = Field(16, description="blocks an update; more is faster and, past some hundred positions, less stable")
     steps_per_call: Count = Field(200, description="steps between two looks at the clock (progress, logs, checkpoints)")
-    strategy: Literal["auto", "default", "one_device", "mirrored"] = Field(
-        "auto", description="auto: every GPU there is, else the CPU; default: the strategy that tf.distribute.get_strategy() finds"
+    strategy: Literal["auto", "one_device", "mirrored"] = Field(
+        "auto", description="how training is spread; auto: the strategy in whose scope it is started, else every GPU there is, else the CPU"
     )
     checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(30, description="time between two checkpoints, from which an interrupted training goes on")
     seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the files")

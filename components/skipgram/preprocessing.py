@@ -8,11 +8,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import vocabulary
-from components.skipgram import pairs, text
-
-TOKEN_IDS = "token_ids"
-RADII = "radii"
+from components import pairs, text, vocabulary
 
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, tf.RaggedTensor]:
@@ -37,8 +33,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     kept = (ids >= 0) & (draws < keep_probability)
     radii = pairs.draw_radii(pairs.uniform(texts, tokens.row_splits, seed, pairs.RADIUS), custom_config["window"])
     return {
-        TOKEN_IDS: tf.ragged.boolean_mask(tokens.with_values(ids), tokens.with_values(kept)),
-        RADII: tf.ragged.boolean_mask(tokens.with_values(radii), tokens.with_values(kept)),
+        pairs.TOKEN_IDS: tf.ragged.boolean_mask(tokens.with_values(ids), tokens.with_values(kept)),
+        pairs.RADII: tf.ragged.boolean_mask(tokens.with_values(radii), tokens.with_values(kept)),
     }
 
 

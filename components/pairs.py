@@ -17,6 +17,7 @@ _GAMMA = 0x9E3779B97F4A7C15
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _SHIFTS = (30, 27, 31)
 
+TOKEN_IDS, RADII = "token_ids", "radii"  # the features of Transform's examples
 SUBSAMPLING, RADIUS = 0, 1  # the two streams of draws
 
 

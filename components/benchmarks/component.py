@@ -1,0 +1,67 @@
+"""The second ExampleGen: files of questions in, tf.Examples out."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+
+from components import questions
+
+SPLIT = "eval"
+
+
+class Executor(base_executor.BaseExecutor):
+    """Reads all questions, checks every line, and writes them to one shard."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See `tfx.dsl.components.base.base_executor.BaseExecutor.Do`.
+
+        Raises:
+            UserError: a file or a line that can't be read.
+        """
+        examples = artifact_utils.get_single_instance(output_dict["examples"])
+        examples.split_names = artifact_utils.encode_split_names([SPLIT])
+        benchmarks: dict[str, str] = json.loads(exec_properties["benchmarks"])
+        read = [question for name, path in benchmarks.items() for question in questions.read(path, name)]
+        folder = artifact_utils.get_split_uri([examples], SPLIT)
+        tf.io.gfile.makedirs(folder)
+        with tf.io.TFRecordWriter(os.path.join(folder, "questions-00000-of-00001.gz"), "GZIP") as writer:
+            for question in read:
+                writer.write(question.serialize())
+        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+        examples_utils.set_file_format(examples, "tfrecords_gzip")
+
+
+class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
+    """What BenchmarkExampleGen takes and gives."""
+
+    PARAMETERS = {
+        "benchmarks": component_spec.ExecutionParameter(type=str),
+        "fingerprint": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: dict[str, component_spec.ChannelParameter] = {}
+    OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
+
+
+class BenchmarkExampleGen(base_component.BaseComponent):
+    """Reads analogy and similarity questions into tf.Examples (`components.questions.FEATURES`), in the split `eval`.
+
+    Args:
+        benchmarks: a JSON object from each benchmark's name to its file.
+        fingerprint: stands for the files' content and for the code of reader and Evaluator.
+    """
+
+    SPEC_CLASS = BenchmarkExampleGenSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(self, benchmarks: str, fingerprint: str):
+        examples = types.Channel(type=standard_artifacts.Examples)
+        super().__init__(spec=BenchmarkExampleGenSpec(benchmarks=benchmarks, fingerprint=fingerprint, examples=examples))

@@ -1,0 +1,54 @@
+"""Progress of a long piece of work, told by log records.
+
+Whoever wants to show it (a progress bar, a metrics exporter) adds a handler to this logger and reads `record.progress`;
+everyone else finds plain lines in the log.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import logging
+
+_LOGGER = logging.getLogger("word2vec.progress")
+
+
+@dataclasses.dataclass(frozen=True)
+class TrainingProgress:
+    """How far a training is.
+
+    Attributes:
+        share: of the whole work, from 0 to 1.
+        step: steps done.
+        epoch: counted from 1.
+        epochs: in all.
+        words_per_second: words of the text, as they were before subsampling, over the time of this session.
+        loss: the mean over the latest pairs.
+        seconds_left: an estimate.
+    """
+
+    share: float
+    step: int
+    epoch: int
+    epochs: int
+    words_per_second: float
+    loss: float
+    seconds_left: float
+
+
+def add_handler(handler: logging.Handler) -> None:
+    """Lets a handler hear of progress."""
+    _LOGGER.setLevel(logging.INFO)
+    _LOGGER.addHandler(handler)
+
+
+def remove_handler(handler: logging.Handler) -> None:
+    """Undoes `add_handler`."""
+    _LOGGER.removeHandler(handler)
+
+
+def tell(progress: TrainingProgress) -> None:
+    """Tells how far the training is."""
+    _LOGGER.info(
+        "epoch %d of %d, step %d, %.1f %%, %.0f words/s, loss %.4f, %.0f s left", progress.epoch, progress.epochs, progress.step,
+        100 * progress.share, progress.words_per_second, progress.loss, progress.seconds_left, extra={"progress": progress},
+    )

@@ -1,0 +1,17 @@
+"""The pipeline's Transform."""
+
+from __future__ import annotations
+
+from tfx.components import Transform
+from tfx.dsl.components.base import executor_spec
+
+from components.skipgram import executor
+
+
+class SkipGramTransform(Transform):
+    """TFX's Transform, whose examples come in sorted shards.
+
+    Its `custom_config` holds `pipeline.configs.SkipGramConfig` and `shards`, the number of files a split.
+    """
+
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
