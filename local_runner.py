@@ -1,0 +1,124 @@
+"""Runs the pipeline on this machine: from text to a model that passed its benchmarks.
+
+    python local_runner.py --config imdb --corpus 'reviews/*.txt.gz' --set trainer.epochs=3
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+import time
+import traceback
+from collections.abc import Sequence
+
+import rich.console
+import rich.markup
+
+from components.errors import UserError
+from pipeline import configs, console
+from pipeline.configs import Config
+
+# Above this many bytes of text, going through it costs more than starting one process a core.
+BYTES_WORTH_MORE_PROCESSES = 50_000_000
+COMPRESSION_RATIO = 3
+
+
+def main(arguments: Sequence[str] | None = None) -> int:
+    """Runs the pipeline; returns the exit code."""
+    options = _parser().parse_args(arguments)
+    try:
+        values = {"corpus.paths": options.corpus, "name": options.name}
+        config = configs.load(options.config, options.set, {key: value for key, value in values.items() if value})
+    except UserError as error:
+        return _fail(rich.console.Console(stderr=True), str(error))
+    log = os.path.join(config.run_folder, "run.log")
+    with console.logs_to(log, verbose=options.verbose) as screen:
+        try:
+            _run(config, screen, log, use_cache=not options.no_cache)
+            return 0
+        except UserError as error:
+            return _fail(screen, str(error))
+        except KeyboardInterrupt:
+            _fail(screen, "interrupted. The same command goes on from here")
+            return 130
+        except Exception as error:  # noqa: BLE001: whatever it is, a person gets one line and the log the rest
+            traceback.print_exc()
+            return _fail(screen, f"{type(error).__name__}: {_first_line(error)}\nThe whole story is in {log}")
+
+
+def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: bool) -> None:
+    screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
+    started = time.perf_counter()
+    with screen.status("Starting TensorFlow and TFX …"):
+        from components.corpus import files
+        from pipeline import local, summary
+        from pipeline.pipeline import create_pipeline
+
+        _log_everything()
+        corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
+        benchmarks = files.find(config.evaluator.benchmarks, form="questions")
+        dag = create_pipeline(
+            config,
+            corpus_fingerprint=files.fingerprint(corpus),
+            benchmarks_fingerprint=files.fingerprint(benchmarks),
+            root=config.run_folder,
+            beam_pipeline_args=_beam_arguments(config, sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)),
+        )
+        dag.enable_cache = use_cache
+        dag.metadata_connection_config = _metadata(config)
+    screen.print(f"  [green]✔[/green] {'start':<20} {time.perf_counter() - started:>6.1f} s")
+    with console.RunView(screen) as view:
+        runner = local.LocalRunner(view)
+        runner.run(dag)
+    with screen.status("Reading what was made …"):
+        made = summary.read(config, runner.runs)
+    console.show_summary(screen, made, config.run_folder, log)
+    screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
+
+
+def _log_everything() -> None:
+    import absl.logging
+
+    absl.logging.use_absl_handler()
+    absl.logging.set_verbosity(absl.logging.INFO)
+
+
+def _metadata(config: Config) -> object:
+    from tfx.orchestration import metadata
+
+    return metadata.sqlite_metadata_connection_config(os.path.join(config.run_folder, "metadata.sqlite"))
+
+
+def _beam_arguments(config: Config, corpus_bytes: int) -> list[str]:
+    workers = config.beam.workers or (os.cpu_count() or 1 if corpus_bytes > BYTES_WORTH_MORE_PROCESSES else 1)
+    if workers == 1:
+        return ["--direct_running_mode=in_memory"]
+    return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+
+
+def _fail(screen: rich.console.Console, message: str) -> int:
+    screen.print(f"[red]error:[/red] {rich.markup.escape(message)}", soft_wrap=True)
+    return 1
+
+
+def _first_line(error: Exception) -> str:
+    return (str(error).strip().splitlines() or [""])[0]
+
+
+def _parser() -> argparse.ArgumentParser:
+    settings = "\n".join(f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in configs.settings())
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"settings, for --set and for YAML files:\n{settings}"
+    )
+    parser.add_argument("--config", default="sample", metavar="NAME_OR_FILE", help="a preset (sample, imdb) or a YAML file with settings; by default sample")
+    parser.add_argument("--corpus", nargs="+", metavar="GLOB_OR_DIR", help="the text: sets corpus.paths; quote a glob")
+    parser.add_argument("--name", help="the run's name: sets name")
+    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a setting; may be given many times")
+    parser.add_argument("--no-cache", action="store_true", help="do everything anew, even what has not changed")
+    parser.add_argument("--verbose", action="store_true", help="show TensorFlow's, TFX's and Beam's logs on the screen too")
+    return parser
+
+
+if __name__ == "__main__":
+    sys.exit(main())

@@ -24,6 +24,7 @@ setuptools.setup(
         "pyyaml",
         "rich",
         "setuptools<81",  # the last that carries pkg_resources, which a dependency of TFX imports
+        "tensorboard",
         "tensorflow",
         "tensorflow-text",
         "tensorflow-transform",

@@ -38,11 +38,12 @@ class WriteShards(beam.PTransform):
             records
             | "ToShards" >> beam.Map(lambda record, shards: (key(record) % shards, record), self._shards)
             | "GroupByShard" >> beam.GroupByKey()
-            | "WriteShard" >> beam.MapTuple(_write_shard, folder=self._folder, shards=self._shards, prefix=self._prefix)
+            | "WriteShard" >> beam.Map(_write_shard, folder=self._folder, shards=self._shards, prefix=self._prefix)
         )
 
 
-def _write_shard(shard: int, records: Iterable[bytes], folder: str, shards: int, prefix: str) -> tuple[str, int]:
+def _write_shard(grouped: tuple[int, Iterable[bytes]], folder: str, shards: int, prefix: str) -> tuple[str, int]:
+    shard, records = grouped
     tf.io.gfile.makedirs(folder)
     path = os.path.join(folder, f"{prefix}-{shard:05d}-of-{shards:05d}.gz")
     beside = os.path.join(folder, f".{os.path.basename(path)}.{os.getpid()}")

@@ -49,14 +49,15 @@ class SkipGram(keras.Model):
         limit = 0.5 / dimensions  # word2vec's own start: small targets, contexts of zero
         start = keras.initializers.RandomUniform(-limit, limit, seed=seed)
         self.target = self._table("target", (vocabulary_size, dimensions), start)
-        self.context = self._table("context", (vocabulary_size, dimensions), "zeros")
+        self.context = self._table("context", (vocabulary_size, dimensions), keras.initializers.Zeros())
         self._bias_is_learned = bias == "learned"
-        self.bias = self._table("bias", (vocabulary_size,), "zeros" if self._bias_is_learned else lambda shape, dtype: tf.constant(log_expected, dtype))
+        bias_start = keras.initializers.Zeros() if self._bias_is_learned else lambda shape, dtype: tf.constant(log_expected, dtype)
+        self.bias = self._table("bias", (vocabulary_size,), bias_start)
 
     def _table(self, name: str, shape: tuple[int, ...], initializer: object) -> keras.Variable:
         # Every replica applies every replica's update to a copy of its own: so the copies stay equal, and what crosses
         # devices are rows, never a table.
-        return self.add_weight(name=name, shape=shape, initializer=initializer, synchronization="on_read", aggregation="only_first_replica")
+        return keras.Variable(initializer, shape=shape, dtype="float32", name=name, synchronization="on_read", aggregation="only_first_replica")
 
     def call(self, targets: tf.Tensor, contexts: tf.Tensor) -> tf.Tensor:
         """The score of each pair: float [n], from ids, int [n] each."""

@@ -105,17 +105,17 @@ class Training:
     def _train_steps(self, iterator: Iterator[Blocks]) -> tuple[StepResult, tf.Tensor]:
         """Several steps in one call, so that Python's share of the time is none: their sums, and whether there may be more."""
         total = StepResult(tf.constant(0.0), tf.constant(0, tf.int64), tf.constant(0, tf.int64))
-        done = 0
-        more = True
+        done, more = tf.constant(0), tf.constant(True)
         while done < self._schedule.steps_per_call and more:
             blocks = iterator.get_next_as_optional()
             more = blocks.has_value()
             if more:
                 result = self._strategy.run(self._model.train_on_blocks, args=(Blocks(*blocks.get_value()), self.learning_rate(), self._step))
-                total = StepResult(*(a + self._strategy.reduce("SUM", b, axis=None) for a, b in zip(total, result)))  # noqa: B905
+                sums = StepResult(*(self._strategy.reduce("SUM", value, axis=None) for value in result))
+                total = StepResult(total.loss + sums.loss, total.pairs + sums.pairs, total.positions + sums.positions)
                 self._step.assign_add(1)
                 self._step_in_epoch.assign_add(1)
-                self._positions.assign_add(self._strategy.reduce("SUM", result.positions, axis=None))
+                self._positions.assign_add(sums.positions)
                 done += 1
         return total, more
 

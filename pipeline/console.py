@@ -1,0 +1,168 @@
+"""What a person sees of a run: a line a component, a progress bar while training, and what was made."""
+
+from __future__ import annotations
+
+import contextlib
+import logging
+import math
+import os
+import sys
+import threading
+from collections.abc import Iterator
+
+import rich.console
+import rich.markup
+import rich.progress
+import rich.table
+
+from components import progress
+from components.progress import TrainingProgress
+
+
+@contextlib.contextmanager
+def logs_to(path: str, *, verbose: bool) -> Iterator[rich.console.Console]:
+    """Sends all that is printed to a file, and gives a console that still writes to the screen.
+
+    TensorFlow and Beam write to the descriptors from C++: so those are what is turned, not Python's streams.
+
+    Args:
+        path: the log file; it is appended to.
+        verbose: show everything on the screen as well.
+    """
+    os.makedirs(os.path.dirname(path), exist_ok=True)
+    screen = os.dup(1)
+    console = rich.console.Console(file=os.fdopen(screen, "w"), highlight=False)
+    before = os.dup(1), os.dup(2)
+    log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
+    target = _tee(log, screen) if verbose else log
+    sys.stdout.flush()
+    sys.stderr.flush()
+    os.dup2(target, 1)
+    os.dup2(target, 2)
+    try:
+        yield console
+    finally:
+        sys.stdout.flush()
+        sys.stderr.flush()
+        os.dup2(before[0], 1)
+        os.dup2(before[1], 2)
+
+
+def _tee(*targets: int) -> int:
+    """A descriptor; what is written to it goes to all targets."""
+    source, sink = os.pipe()
+
+    def copy() -> None:
+        while data := os.read(source, 65536):
+            for target in targets:
+                os.write(target, data)
+
+    threading.Thread(target=copy, daemon=True).start()
+    return sink
+
+
+class RunView(logging.Handler):
+    """Shows a run as it goes: the observer of the components, and the handler of the training's progress."""
+
+    def __init__(self, console: rich.console.Console):
+        super().__init__()
+        self._console = console
+        self._status: rich.console.RenderableType | None = None
+        self._bar: rich.progress.Progress | None = None
+        self._latest: TrainingProgress | None = None
+        self._told = 0.0
+
+    def __enter__(self) -> RunView:
+        progress.add_handler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        progress.remove_handler(self)
+        self._stop()
+
+    def started(self, component: str) -> None:
+        """A component starts."""
+        self._latest = None
+        if self._console.is_terminal:
+            self._status = self._console.status(f"{component} …")
+            self._status.start()
+        else:
+            self._console.print(f"  {component} …")
+
+    def ended(self, run: object) -> None:
+        """A component ended: a `pipeline.local.ComponentRun`."""
+        self._stop()
+        time = "[dim]cached[/dim]" if run.cached else f"{run.seconds:.1f} s"
+        told = f"   [dim]{self._latest.words_per_second:,.0f} words/s, loss {self._latest.loss:.3f}[/dim]" if self._latest else ""
+        self._console.print(f"  [green]✔[/green] {run.component:<20} {time:>8}{told}")
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """The training's progress."""
+        self._latest = record.progress
+        if self._console.is_terminal:
+            self._show_bar(record.progress)
+        elif record.progress.share >= self._told + 0.1 or record.progress.share < self._told:
+            self._told = record.progress.share
+            self._console.print(f"    {record.getMessage()}")
+
+    def _show_bar(self, now: TrainingProgress) -> None:
+        if self._bar is None:
+            self._stop()
+            columns = rich.progress
+            self._bar = columns.Progress(
+                columns.TextColumn("  training  epoch {task.fields[epoch]}"), columns.BarColumn(), columns.TaskProgressColumn(),
+                columns.TextColumn("step {task.fields[step]}  {task.fields[speed]} words/s  loss {task.fields[loss]}  {task.fields[left]} left"),
+                console=self._console, transient=True,
+            )
+            self._bar.add_task("training", total=1.0, epoch="", step="", speed="", loss="", left="")
+            self._bar.start()
+        minutes, seconds = divmod(int(now.seconds_left), 60)
+        self._bar.update(
+            self._bar.task_ids[0], completed=now.share, epoch=f"{now.epoch}/{now.epochs}", step=f"{now.step:,}", speed=f"{now.words_per_second:,.0f}",
+            loss=f"{now.loss:.3f}", left=f"{minutes}:{seconds:02d}",
+        )
+
+    def _stop(self) -> None:
+        for live in (self._status, self._bar):
+            if live is not None:
+                live.stop()
+        self._status = self._bar = None
+
+
+def show_summary(console: rich.console.Console, summary: object, run_folder: str, log: str) -> None:
+    """Prints a `pipeline.summary.Summary`."""
+    corpus = summary.corpus
+    console.print(
+        f"\n[bold]Corpus[/bold]      {corpus.documents:,} documents, {corpus.bytes / 1e6:,.1f} MB of text, from {corpus.files:,} files; "
+        f"vocabulary {summary.vocabulary_size:,} words"
+    )
+    if corpus.skipped or corpus.empty or corpus.empty_files:
+        console.print(f"            skipped {sum(corpus.skipped.values()):,} documents; {corpus.empty:,} blank documents, {corpus.empty_files:,} empty files")
+        for line in corpus.skipped_lines():
+            console.print(f"          {rich.markup.escape(line)}", soft_wrap=True)
+    console.print(_benchmark_table(summary.benchmarks))
+    if summary.blessed:
+        console.print("[bold]Verdict[/bold]     [green]blessed[/green]: every threshold is reached")
+    else:
+        console.print("[bold]Verdict[/bold]     [red]not blessed, not pushed[/red]")
+        for reason in summary.reasons:
+            console.print(f"            {reason}", soft_wrap=True)
+    console.print("[bold]Neighbours[/bold]")
+    for word, neighbours in summary.neighbours.items():
+        console.print(f"            {word:<12} {', '.join(neighbours)}", soft_wrap=True)
+    places = {"Model": summary.model, "TensorBoard": f"tensorboard --logdir {summary.logs}", "Log": log, "All of it": run_folder}
+    for name, place in places.items():
+        if place:
+            console.print(f"[bold]{name:<12}[/bold]{place}", soft_wrap=True)
+
+
+def _benchmark_table(benchmarks: list[object]) -> rich.table.Table:
+    table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
+    for column, justify in (("Benchmarks", "left"), ("", "left"), ("score", "right"), ("threshold", "right"), ("coverage", "right"), ("", "left")):
+        table.add_column(column, justify=justify, no_wrap=True)
+    for result in benchmarks:
+        table.add_row(
+            result.name, result.metric, "-" if math.isnan(result.score) else f"{result.score:.3f}", "" if result.threshold is None else f"{result.threshold:.3f}",
+            f"{result.coverage:.0%}", {True: "[green]✔[/green]", False: "[red]below[/red]", None: ""}[result.passed],
+        )
+    return table

@@ -1,0 +1,102 @@
+"""The pipeline: which component feeds which."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from tfx import v1 as tfx
+
+from components import questions
+from components.benchmarks.component import BenchmarkExampleGen
+from components.corpus.component import CorpusExampleGen, StrictExampleValidator
+from components.evaluator import eval_config
+from components.skipgram.component import SkipGramTransform
+from pipeline import fingerprint
+from pipeline.configs import Config, benchmark_name
+
+SCHEMA_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "components", "corpus", "schema")
+
+
+def create_pipeline(config: Config, *, corpus_fingerprint: str, benchmarks_fingerprint: str, root: str, beam_pipeline_args: list[str]) -> tfx.dsl.Pipeline:
+    """The whole chain, from text to a pushed model.
+
+    Args:
+        config: all settings.
+        corpus_fingerprint: stands for the content of the corpus's files.
+        benchmarks_fingerprint: stands for the content of the benchmarks' files.
+        root: the folder or URI below which everything is kept.
+        beam_pipeline_args: how Beam runs the components that go through the whole text.
+
+    Raises:
+        UserError: a benchmark that can't be read.
+    """
+    benchmarks = {benchmark_name(path): path for path in config.evaluator.benchmarks}
+    corpus_settings = config.corpus.model_dump(exclude={"schema_file"})
+    skipgram_settings = config.skipgram.model_dump()
+
+    benchmark_gen = BenchmarkExampleGen(
+        benchmarks=json.dumps(benchmarks), fingerprint=benchmarks_fingerprint + fingerprint.of_code("benchmarks", "evaluator")
+    ).with_id("BenchmarkExampleGen")
+
+    example_gen = CorpusExampleGen(corpus=json.dumps(corpus_settings), fingerprint=corpus_fingerprint + fingerprint.of_code("corpus"))
+    example_gen.with_id("ExampleGen").with_beam_pipeline_args(beam_pipeline_args)
+
+    statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
+    statistics_gen.with_beam_pipeline_args(beam_pipeline_args)
+
+    schema_gen = tfx.components.ImportSchemaGen(schema_file=config.corpus.schema_file or os.path.join(SCHEMA_FOLDER, "schema.pbtxt"))
+
+    example_validator = StrictExampleValidator(statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"])
+    example_validator.with_id("ExampleValidator")
+
+    transform = SkipGramTransform(
+        examples=example_gen.outputs["examples"],
+        schema=schema_gen.outputs["schema"],
+        preprocessing_fn="components.skipgram.preprocessing.preprocessing_fn",
+        custom_config={**skipgram_settings, "shards": config.corpus.shards, "code": fingerprint.of_code("skipgram")},
+        splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=list(config.corpus.splits)),
+        disable_analyzer_cache=True,
+        disable_statistics=True,
+    )
+    transform.with_id("Transform").with_beam_pipeline_args(beam_pipeline_args)
+    transform.add_upstream_node(example_validator)
+    transform.add_upstream_node(benchmark_gen)
+
+    eval_split = "eval" if "eval" in config.corpus.splits else None
+    trainer = tfx.components.Trainer(
+        run_fn="components.trainer.run_fn.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
+        custom_config={
+            "trainer": config.trainer.model_dump(),
+            "skipgram": skipgram_settings,
+            "eval_split": eval_split,
+            "checkpoints": os.path.join(root, "checkpoints"),
+            "code": fingerprint.of_code("trainer"),
+        },
+    )
+
+    kinds = {name: questions.read(path, name)[0].kind for name, path in benchmarks.items()}
+    evaluator = tfx.components.Evaluator(
+        examples=benchmark_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        eval_config=eval_config.make(kinds, config.evaluator.thresholds),
+    )
+
+    pusher = tfx.components.Pusher(
+        model=trainer.outputs["model"],
+        model_blessing=evaluator.outputs["blessing"],
+        push_destination=tfx.proto.PushDestination(
+            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.pusher.destination or os.path.join(root, "serving_model"))
+        ),
+    )
+
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=os.path.join(root, "artifacts"),
+        components=[benchmark_gen, example_gen, statistics_gen, schema_gen, example_validator, transform, trainer, evaluator, pusher],
+        enable_cache=True,
+    )
