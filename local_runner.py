@@ -1,6 +1,6 @@
 """Runs the pipeline on this machine: from text to a model that passed its benchmarks.
 
-    python local_runner.py --config imdb --corpus 'reviews/*.txt.gz' --set trainer.epochs=3
+python local_runner.py --config imdb --corpus 'reviews/*.txt.gz' --set trainer.epochs=3
 """
 
 from __future__ import annotations
@@ -42,7 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             _fail(screen, "interrupted. The same command goes on from here")
             return 130
-        except Exception as error:  # noqa: BLE001: whatever it is, a person gets one line and the log the rest
+        except Exception as error:  # whatever it is, a person gets one line, and the log the rest
             traceback.print_exc()
             return _fail(screen, f"{type(error).__name__}: {_first_line(error)}\nThe whole story is in {log}")
 
@@ -63,7 +63,9 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
             corpus_fingerprint=files.fingerprint(corpus),
             benchmarks_fingerprint=files.fingerprint(benchmarks),
             root=config.run_folder,
-            beam_pipeline_args=_beam_arguments(config, sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)),
+            beam_pipeline_args=_beam_arguments(
+                config, sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
+            ),
         )
         dag.enable_cache = use_cache
         dag.metadata_connection_config = _metadata(config)
@@ -107,16 +109,29 @@ def _first_line(error: Exception) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    settings = "\n".join(f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in configs.settings())
-    parser = argparse.ArgumentParser(
-        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter, epilog=f"settings, for --set and for YAML files:\n{settings}"
+    settings = "\n".join(
+        f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in configs.settings()
     )
-    parser.add_argument("--config", default="sample", metavar="NAME_OR_FILE", help="a preset (sample, imdb) or a YAML file with settings; by default sample")
+    parser = argparse.ArgumentParser(
+        description=__doc__,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"settings, for --set and for YAML files:\n{settings}",
+    )
+    parser.add_argument(
+        "--config",
+        default="sample",
+        metavar="NAME_OR_FILE",
+        help="a preset (sample, imdb) or a YAML file with settings; by default sample",
+    )
     parser.add_argument("--corpus", nargs="+", metavar="GLOB_OR_DIR", help="the text: sets corpus.paths; quote a glob")
     parser.add_argument("--name", help="the run's name: sets name")
-    parser.add_argument("--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a setting; may be given many times")
+    parser.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a setting; may be given many times"
+    )
     parser.add_argument("--no-cache", action="store_true", help="do everything anew, even what has not changed")
-    parser.add_argument("--verbose", action="store_true", help="show TensorFlow's, TFX's and Beam's logs on the screen too")
+    parser.add_argument(
+        "--verbose", action="store_true", help="show TensorFlow's, TFX's and Beam's logs on the screen too"
+    )
     return parser
 
 

@@ -12,7 +12,8 @@ from __future__ import annotations
 
 import tensorflow as tf
 
-# Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 16: the mixing function of SplitMix64.
+# Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 16: the mixing function of
+# SplitMix64.
 _GAMMA = 0x9E3779B97F4A7C15
 _MULTIPLIERS = (0xBF58476D1CE4E5B9, 0x94D049BB133111EB)
 _SHIFTS = (30, 27, 31)
@@ -47,7 +48,9 @@ def _fingerprint(texts: tf.Tensor) -> tf.Tensor:
 
 def _mix(bits: tf.Tensor) -> tf.Tensor:
     for shift, multiplier in zip(_SHIFTS, (*_MULTIPLIERS, 1), strict=True):
-        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint64))) * tf.constant(multiplier, tf.uint64)
+        bits = tf.bitwise.bitwise_xor(bits, tf.bitwise.right_shift(bits, tf.constant(shift, tf.uint64))) * tf.constant(
+            multiplier, tf.uint64
+        )
     return bits
 
 

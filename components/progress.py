@@ -49,6 +49,13 @@ def remove_handler(handler: logging.Handler) -> None:
 def tell(progress: TrainingProgress) -> None:
     """Tells how far the training is."""
     _LOGGER.info(
-        "epoch %d of %d, step %d, %.1f %%, %.0f words/s, loss %.4f, %.0f s left", progress.epoch, progress.epochs, progress.step,
-        100 * progress.share, progress.words_per_second, progress.loss, progress.seconds_left, extra={"progress": progress},
+        "epoch %d of %d, step %d, %.1f %%, %.0f words/s, loss %.4f, %.0f s left",
+        progress.epoch,
+        progress.epochs,
+        progress.step,
+        100 * progress.share,
+        progress.words_per_second,
+        progress.loss,
+        progress.seconds_left,
+        extra={"progress": progress},
     )

@@ -42,12 +42,18 @@ class Question:
 
     @property
     def kind(self) -> str:
+        """`ANALOGY` for four words, else `SIMILARITY`."""
         return ANALOGY if len(self.words) == 4 else SIMILARITY
 
     def serialize(self) -> bytes:
         """As a tf.Example with `FEATURES`."""
         words = [word.encode() for word in (*self.words, "", "")[:4]]
-        texts = {BENCHMARK: [self.benchmark.encode()], SECTION: [self.section.encode()], KIND: [self.kind.encode()], WORDS: words}
+        texts = {
+            BENCHMARK: [self.benchmark.encode()],
+            SECTION: [self.section.encode()],
+            KIND: [self.kind.encode()],
+            WORDS: words,
+        }
         features = {key: tf.train.Feature(bytes_list=tf.train.BytesList(value=value)) for key, value in texts.items()}
         features[SCORE] = tf.train.Feature(float_list=tf.train.FloatList(value=[self.score]))
         return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
@@ -56,8 +62,8 @@ class Question:
 def read(path: str, benchmark: str) -> list[Question]:
     """Reads a benchmark's file.
 
-    Google's analogies: four words a line, sections begun by `: name`. Similarity: two words and a score a line, separated
-    by tabs, commas or blanks. Lines that begin with # are comments; a header is passed over.
+    Google's analogies: four words a line, sections begun by `: name`. Similarity: two words and a score a line,
+    separated by tabs, commas or blanks. Lines that begin with # are comments; a header is passed over.
 
     Args:
         path: a file on any file system that Beam knows, or `builtin://NAME`.
@@ -70,11 +76,16 @@ def read(path: str, benchmark: str) -> list[Question]:
         with FileSystems.open(builtin.resolve(path)) as file:
             questions = list(_parse(io.TextIOWrapper(file, encoding="utf-8-sig"), path, benchmark))
     except (OSError, BeamIOError) as error:
-        raise UserError(f"benchmark {path}: cannot be read: {error}. Expected a file, or builtin://wordsim353, simlex999 or google_analogies") from None
+        raise UserError(
+            f"benchmark {path}: cannot be read: {error}. "
+            "Expected a file, or builtin://wordsim353, simlex999 or google_analogies"
+        ) from None
     except UnicodeDecodeError as error:
         raise UserError(f"benchmark {path}: not UTF-8 at byte {error.start}") from None
     if not questions:
-        raise UserError(f"benchmark {path}: no question in it. Expected lines of four words, or of two words and a score")
+        raise UserError(
+            f"benchmark {path}: no question in it. Expected lines of four words, or of two words and a score"
+        )
     return questions
 
 
@@ -92,7 +103,10 @@ def _parse(lines: io.TextIOWrapper, path: str, benchmark: str) -> Iterator[Quest
         if question := _question(fields, benchmark, section):
             yield question
         elif not is_first:
-            raise UserError(f"benchmark {path}, line {number}: {line[:60]!r} is no question. Expected four words, or two words and a score")
+            raise UserError(
+                f"benchmark {path}, line {number}: {line[:60]!r} is no question. "
+                "Expected four words, or two words and a score"
+            )
         is_first = False
 
 

@@ -34,6 +34,7 @@ class WriteShards(beam.PTransform):
         self._folder, self._shards, self._prefix = folder, shards, prefix
 
     def expand(self, records: beam.PCollection) -> beam.PCollection:
+        """Spreads the records over the shards by their keys, and writes each shard to its file."""
         return (
             records
             | "ToShards" >> beam.Map(lambda record, shards: (key(record) % shards, record), self._shards)
@@ -64,5 +65,7 @@ def read_files(folder: str) -> list[str]:
     """
     names = sorted(tf.io.gfile.glob(os.path.join(folder, "*-of-*.gz")))
     if not names:
-        raise UserError(f"{folder}: no examples here. An earlier component's output is missing; run without cache (--no-cache)")
+        raise UserError(
+            f"{folder}: no examples here. An earlier component's output is missing; run without cache (--no-cache)"
+        )
     return names

@@ -1,4 +1,4 @@
-"""The SavedModel that TF Serving serves and that the Evaluator measures: the vectors, the vocabulary, and what one asks of them."""
+"""The SavedModel that TF Serving serves and the Evaluator measures: vectors, vocabulary, and what one asks of them."""
 
 from __future__ import annotations
 
@@ -26,23 +26,34 @@ class ServingModel(tf.Module):
     def __init__(self, vectors: np.ndarray, vocabulary_path: str):
         super().__init__()
         self.vectors = tf.Variable(vectors, trainable=False, name="vectors")
-        self.norms = tf.Variable(np.maximum(np.linalg.norm(vectors, axis=1), 1e-12).astype(np.float32), trainable=False, name="norms")
+        self.norms = tf.Variable(
+            np.maximum(np.linalg.norm(vectors, axis=1), 1e-12).astype(np.float32), trainable=False, name="norms"
+        )
         self.asset = tf.saved_model.Asset(vocabulary_path)
         self.ids = vocabulary.word_table(self.asset.asset_path)
         self.words = vocabulary.id_table(self.asset.asset_path)
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures."""
-        tf.saved_model.save(self, folder, signatures={
-            "serving_default": self.embed, "most_similar": self.most_similar, "evaluate": self.evaluate,
-        })
+        tf.saved_model.save(
+            self,
+            folder,
+            signatures={
+                "serving_default": self.embed,
+                "most_similar": self.most_similar,
+                "evaluate": self.evaluate,
+            },
+        )
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def embed(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
         """The vectors of words: `embeddings` float [n, D], zero for unknown words, and `known` bool [n]."""
         ids = self.lookup(words)
         known = ids >= 0
-        return {"embeddings": tf.where(known[:, tf.newaxis], tf.gather(self.vectors, tf.maximum(ids, 0)), 0.0), "known": known}
+        return {
+            "embeddings": tf.where(known[:, tf.newaxis], tf.gather(self.vectors, tf.maximum(ids, 0)), 0.0),
+            "known": known,
+        }
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words"), tf.TensorSpec([], tf.int32, "k")])
     def most_similar(self, words: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -76,9 +87,9 @@ class ServingModel(tf.Module):
         """Answers the Evaluator's questions, serialized as `components.questions` has them.
 
         Returns:
-            `score` float [n]: for a pair of words their cosine; for an analogy a : b :: c : d 1 if d is, of all words but
-            a, b and c, the one nearest to b - a + c (3CosAdd, Levy and Goldberg 2014, equation 3), else 0; NaN where one
-            of the words is not in the vocabulary.
+            `score` float [n]: for a pair of words their cosine; for an analogy a : b :: c : d 1 if d is, of all words
+            but a, b and c, the one nearest to b - a + c (3CosAdd, Levy and Goldberg 2014, equation 3), else 0; NaN
+            where one of the words is not in the vocabulary.
         """
         questions = tf.io.parse_example(examples, {key: FEATURES[key] for key in (WORDS, SCORE)})[WORDS]
         ids = tf.reshape(self.lookup(tf.reshape(questions, [-1])), [-1, 4])
@@ -109,22 +120,34 @@ class ServingModel(tf.Module):
         return tf.gather(self.vectors, ids) / tf.gather(self.norms, ids)[:, tf.newaxis]
 
     def _cosines(self, queries: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
-        """The products of queries (float [n, D]) with all unit vectors: float [n, V], -inf for the ids excluded (int64 [n, e])."""
+        """The products of queries (float [n, D]) with all unit vectors: float [n, V].
+
+        They are -inf for the ids excluded (int64 [n, e]).
+        """
         scores = tf.matmul(queries, self.vectors, transpose_b=True) / self.norms
         rows = tf.repeat(tf.range(tf.shape(excluded, tf.int64)[0]), tf.shape(excluded)[1])
         places = tf.stack([rows, tf.reshape(excluded, [-1])], -1)
         return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], -float("inf")))
 
 
-def in_chunks(function: Callable[[tf.Tensor], tuple[tf.Tensor, ...]], ids: tf.Tensor, dtypes: tuple[tf.DType, ...]) -> Any:
-    """Applies a function to some rows at a time, so that memory is bounded whatever the batch; joins what it returns."""
+def in_chunks(
+    function: Callable[[tf.Tensor], tuple[tf.Tensor, ...]], ids: tf.Tensor, dtypes: tuple[tf.DType, ...]
+) -> Any:
+    """Applies a function to some rows at a time, to bound memory whatever the batch; joins what it returns."""
     count = tf.shape(ids)[0]
     chunks = tf.maximum(-(-count // QUERIES_AT_A_TIME), 1)  # of no rows too, one chunk, which gives the shapes
     parts = tuple(tf.TensorArray(dtype, size=chunks, infer_shape=False) for dtype in dtypes)
     _, parts = tf.while_loop(
         lambda i, _: i < chunks,
-        lambda i, arrays: (i + 1, tuple(array.write(i, value) for array, value in zip(
-            arrays, function(ids[i * QUERIES_AT_A_TIME:(i + 1) * QUERIES_AT_A_TIME]), strict=True))),
+        lambda i, arrays: (
+            i + 1,
+            tuple(
+                array.write(i, value)
+                for array, value in zip(
+                    arrays, function(ids[i * QUERIES_AT_A_TIME : (i + 1) * QUERIES_AT_A_TIME]), strict=True
+                )
+            ),
+        ),
         (0, parts),
     )
     return tuple(part.concat() for part in parts)

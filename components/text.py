@@ -58,6 +58,7 @@ def normalize_words(words: tf.Tensor) -> tf.Tensor:
         words: string [n]; bytes that are not UTF-8 count as separators.
 
     Returns:
-        string [n], without blanks around it; with a blank in it, and so in no vocabulary, where a word is several tokens.
+        string [n], without blanks around it; with a blank in it, and so in no vocabulary, where a word is several
+        tokens.
     """
     return tf.strings.strip(normalize(tf.strings.unicode_transcode(words, "UTF-8", "UTF-8", errors="replace")))

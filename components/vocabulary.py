@@ -42,24 +42,33 @@ def read(path: str) -> Vocabulary:
             words.append(word)
             counts.append(float(count))
     if len(words) < 2:
-        raise UserError(f"the vocabulary has {len(words)} words: hardly any word occurs often enough. Give more text, or lower skipgram.min_count")
+        raise UserError(
+            f"the vocabulary has {len(words)} words: hardly any word occurs often enough. "
+            "Give more text, or lower skipgram.min_count"
+        )
     return Vocabulary(words, np.array(counts).astype(np.int64))
 
 
 def word_table(path: Any) -> tf.lookup.StaticHashTable:
     """From a word to its id; -1 for any other word."""
-    columns = tf.lookup.TextFileInitializer(path, tf.string, 1, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, delimiter=" ")
+    columns = tf.lookup.TextFileInitializer(
+        path, tf.string, 1, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, delimiter=" "
+    )
     return tf.lookup.StaticHashTable(columns, default_value=-1)
 
 
 def id_table(path: Any) -> tf.lookup.StaticHashTable:
     """From an id to its word; empty for any other id."""
-    columns = tf.lookup.TextFileInitializer(path, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, 1, delimiter=" ")
+    columns = tf.lookup.TextFileInitializer(
+        path, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.string, 1, delimiter=" "
+    )
     return tf.lookup.StaticHashTable(columns, default_value="")
 
 
 def _count_table(path: Any) -> tf.lookup.StaticHashTable:
-    columns = tf.lookup.TextFileInitializer(path, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.float32, 0, delimiter=" ")
+    columns = tf.lookup.TextFileInitializer(
+        path, tf.int64, tf.lookup.TextFileIndex.LINE_NUMBER, tf.float32, 0, delimiter=" "
+    )
     return tf.lookup.StaticHashTable(columns, default_value=0.0)
 
 
@@ -73,7 +82,9 @@ def lookup_ids(words: tf.Tensor, asset: Any) -> tf.Tensor:
     Returns:
         int64 [n]; -1 for a word that is not in the vocabulary.
     """
-    return tft.apply_vocabulary(words, asset, lookup_fn=lambda x, path: tft.tf_utils.construct_and_lookup_table(word_table, path, x))
+    return tft.apply_vocabulary(
+        words, asset, lookup_fn=lambda x, path: tft.tf_utils.construct_and_lookup_table(word_table, path, x)
+    )
 
 
 def lookup_counts(ids: tf.Tensor, asset: Any) -> tuple[tf.Tensor, tf.Tensor]:

@@ -35,20 +35,32 @@ class CorpusConfig(_Section):
     """The text, and how it is read."""
 
     paths: Annotated[list[str], Field(min_length=1)] = Field(
-        description="files, folders or globs, local or gs:// or s3://; builtin://wikipedia is the sample that gensim carries"
+        description="files, folders or globs, local or gs:// or s3://; "
+        "builtin://wikipedia is the sample that gensim carries"
     )
     form: Literal["auto", "lines", "files", "jsonl", "csv", "parquet", "mediawiki"] = Field(
         "auto", description="what the files hold; auto tells by their names (docs/corpus.md)"
     )
-    compression: Literal["auto", "none", "gzip", "bz2", "zstd"] = Field("auto", description="auto tells by the files' names")
-    text_field: Annotated[str, Field(min_length=1)] = Field("text", description="the field or column that holds the text, in JSON Lines, CSV and Parquet")
-    max_document_bytes: Count = Field(10_000_000, description="a longer document is skipped and counted")
-    max_skipped_share: Share = Field(0.01, description="the run fails if a greater share of the documents had to be skipped")
-    splits: Annotated[dict[str, Count], Field(min_length=1)] = Field(
-        {"train": 1}, description="the splits and their weights; with a split eval, the loss on it is measured after training"
+    compression: Literal["auto", "none", "gzip", "bz2", "zstd"] = Field(
+        "auto", description="auto tells by the files' names"
     )
-    shards: Count = Field(16, description="files a split; each is sorted in memory while it is written, so keep them below 1 GB")
-    schema_file: str | None = Field(None, description="a TFDV schema (.pbtxt) for the documents; by default one non-empty text each")
+    text_field: Annotated[str, Field(min_length=1)] = Field(
+        "text", description="the field or column that holds the text, in JSON Lines, CSV and Parquet"
+    )
+    max_document_bytes: Count = Field(10_000_000, description="a longer document is skipped and counted")
+    max_skipped_share: Share = Field(
+        0.01, description="the run fails if a greater share of the documents had to be skipped"
+    )
+    splits: Annotated[dict[str, Count], Field(min_length=1)] = Field(
+        {"train": 1},
+        description="the splits and their weights; with a split eval, the loss on it is measured after training",
+    )
+    shards: Count = Field(
+        16, description="files a split; each is sorted in memory while it is written, so keep them below 1 GB"
+    )
+    schema_file: str | None = Field(
+        None, description="a TFDV schema (.pbtxt) for the documents; by default one non-empty text each"
+    )
 
     @pydantic.field_validator("splits")
     @classmethod
@@ -61,10 +73,16 @@ class CorpusConfig(_Section):
 class SkipGramConfig(_Section):
     """From text to skip-gram pairs."""
 
-    window: Annotated[int, Field(ge=1, le=100)] = Field(5, description="the greatest distance of a context word; each position draws its own radius from 1 to this")
+    window: Annotated[int, Field(ge=1, le=100)] = Field(
+        5, description="the greatest distance of a context word; each position draws its own radius from 1 to this"
+    )
     min_count: Count = Field(5, description="rarer words are left out of the vocabulary")
-    max_vocabulary: Annotated[int, Field(ge=2)] | None = Field(None, description="keep only this many of the most frequent words")
-    subsampling: Annotated[float, Field(ge=0, lt=1)] = Field(1e-3, description="words above this share of the text are thinned out; 0 keeps all")
+    max_vocabulary: Annotated[int, Field(ge=2)] | None = Field(
+        None, description="keep only this many of the most frequent words"
+    )
+    subsampling: Annotated[float, Field(ge=0, lt=1)] = Field(
+        1e-3, description="words above this share of the text are thinned out; 0 keeps all"
+    )
     seed: int = Field(1, description="decides which words subsampling keeps, and the radii")
 
 
@@ -74,27 +92,46 @@ class TrainerConfig(_Section):
     dimensions: Count = Field(128, description="the length of a word's vector")
     epochs: Count = Field(5, description="passes over all pairs")
     negatives: Count = Field(5, description="noise words a pair")
-    shared_negatives: Count = Field(32, description="noise words drawn for a block and shared by its pairs, each weighted by negatives / shared_negatives")
-    noise_power: Annotated[float, Field(ge=0, le=2)] = Field(0.75, description="noise words are drawn in proportion to their count to this power; 0 is uniform")
+    shared_negatives: Count = Field(
+        32,
+        description="noise words drawn for a block and shared by its pairs, "
+        "each weighted by negatives / shared_negatives",
+    )
+    noise_power: Annotated[float, Field(ge=0, le=2)] = Field(
+        0.75, description="noise words are drawn in proportion to their count to this power; 0 is uniform"
+    )
     bias: Literal["expected_count", "learned"] = Field(
         "expected_count",
-        description="NCE's bias: fixed at log(expected count), which keeps the vectors' quality, or learned from zero as in the textbook (docs/nce.md)",
+        description="NCE's bias: fixed at log(expected count), which keeps the vectors' quality, "
+        "or learned from zero as in the textbook (docs/nce.md)",
     )
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(0.025, description="at the start; falls linearly with the words trained on")
-    min_learning_rate: Annotated[float, Field(ge=0, le=10)] = Field(1e-4, description="the learning rate never falls below this")
+    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
+        0.025, description="at the start; falls linearly with the words trained on"
+    )
+    min_learning_rate: Annotated[float, Field(ge=0, le=10)] = Field(
+        1e-4, description="the learning rate never falls below this"
+    )
     block_length: Count = Field(32, description="positions whose pairs are computed by one matrix product")
-    blocks_per_step: Count = Field(16, description="blocks an update; more is faster and, past some hundred positions, less stable")
+    blocks_per_step: Count = Field(
+        16, description="blocks an update; more is faster and, past some hundred positions, less stable"
+    )
     steps_per_call: Count = Field(200, description="steps between two looks at the clock (progress, logs, checkpoints)")
     strategy: Literal["auto", "one_device", "mirrored"] = Field(
-        "auto", description="how training is spread; auto: the strategy in whose scope it is started, else every GPU there is, else the CPU"
+        "auto",
+        description="how training is spread; auto: the strategy in whose scope it is started, "
+        "else every GPU there is, else the CPU",
     )
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(30, description="time between two checkpoints, from which an interrupted training goes on")
+    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
+        30, description="time between two checkpoints, from which an interrupted training goes on"
+    )
     seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the files")
 
     @pydantic.model_validator(mode="after")
     def _learning_rate_falls(self) -> TrainerConfig:
         if self.min_learning_rate > self.learning_rate:
-            raise ValueError(f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({self.learning_rate})")
+            raise ValueError(
+                f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({self.learning_rate})"
+            )
         return self
 
 
@@ -111,7 +148,9 @@ class EvaluatorConfig(_Section):
         description="files of analogy questions or similarity pairs, known by their file names",
     )
     thresholds: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
-        {}, description="benchmark: the least score (Spearman's correlation or analogy accuracy) at which a model is blessed"
+        {},
+        description="benchmark: the least score (Spearman's correlation or analogy accuracy) "
+        "at which a model is blessed",
     )
 
     @pydantic.model_validator(mode="after")
@@ -128,19 +167,28 @@ class EvaluatorConfig(_Section):
 class PusherConfig(_Section):
     """Where a blessed model goes."""
 
-    destination: str | None = Field(None, description="the folder of the versions, as TF Serving reads it; by default serving_model in the run's folder")
+    destination: str | None = Field(
+        None,
+        description="the folder of the versions, as TF Serving reads it; by default serving_model in the run's folder",
+    )
 
 
 class BeamConfig(_Section):
     """How Beam's direct runner works through the text."""
 
-    workers: Annotated[int, Field(ge=0)] = Field(0, description="processes; 0: one for a small corpus, where starting more costs more than they bring, else one a core")
+    workers: Annotated[int, Field(ge=0)] = Field(
+        0,
+        description="processes; 0: one for a small corpus, where starting more costs more than they bring, "
+        "else one a core",
+    )
 
 
 class Config(_Section):
     """All settings of a run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(description="names the run and its folder, and what is cached between runs")
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+        description="names the run and its folder, and what is cached between runs"
+    )
     root: str = Field("runs", description="the folder of all runs")
     corpus: CorpusConfig
     skipgram: SkipGramConfig = SkipGramConfig()
@@ -190,8 +238,17 @@ def _settings(model: type[pydantic.BaseModel], prefix: str) -> Iterator[tuple[st
         if isinstance(field.annotation, type) and issubclass(field.annotation, pydantic.BaseModel):
             yield from _settings(field.annotation, f"{prefix}{name}.")
         else:
-            default = "(needed)" if field.is_required() else yaml.safe_dump(field.default, default_flow_style=True, width=1000)
-            yield f"{prefix}{name}", _type_name(field.annotation), default.replace("\n...", "").strip(), field.description or ""
+            default = (
+                "(needed)"
+                if field.is_required()
+                else yaml.safe_dump(field.default, default_flow_style=True, width=1000)
+            )
+            yield (
+                f"{prefix}{name}",
+                _type_name(field.annotation),
+                default.replace("\n...", "").strip(),
+                field.description or "",
+            )
 
 
 def _type_name(annotation: Any) -> str:
@@ -261,7 +318,9 @@ def _nearest(key: str) -> str:
     keys = [row[0] for row in settings()]
     last = key.rsplit(".", 1)[-1]
     nearest = difflib.get_close_matches(key, keys, n=1, cutoff=0.6) or [
-        candidate for candidate in keys if candidate.rsplit(".", 1)[-1] in difflib.get_close_matches(last, [k.rsplit(".", 1)[-1] for k in keys], n=1)
+        candidate
+        for candidate in keys
+        if candidate.rsplit(".", 1)[-1] in difflib.get_close_matches(last, [k.rsplit(".", 1)[-1] for k in keys], n=1)
     ]
     return f"Did you mean {nearest[0]}? --help lists all settings" if nearest else "--help lists all settings"
 
@@ -269,5 +328,9 @@ def _nearest(key: str) -> str:
 def _meaning(key: str) -> str:
     for name, kind, _, meaning in settings():
         if key == name or key.startswith(f"{name}."):
-            return f"({name} is a {kind}: {meaning})" if not kind.startswith(("auto", "list", "dict")) else f"({name}: {kind}; {meaning})"
+            return (
+                f"({name} is a {kind}: {meaning})"
+                if not kind.startswith(("auto", "list", "dict"))
+                else f"({name}: {kind}; {meaning})"
+            )
     return ""

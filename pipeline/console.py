@@ -93,7 +93,11 @@ class RunView(logging.Handler):
         """A component ended: a `pipeline.local.ComponentRun`."""
         self._stop()
         time = "[dim]cached[/dim]" if run.cached else f"{run.seconds:.1f} s"
-        told = f"   [dim]{self._latest.words_per_second:,.0f} words/s, loss {self._latest.loss:.3f}[/dim]" if self._latest else ""
+        told = (
+            f"   [dim]{self._latest.words_per_second:,.0f} words/s, loss {self._latest.loss:.3f}[/dim]"
+            if self._latest
+            else ""
+        )
         self._console.print(f"  [green]✔[/green] {run.component:<20} {time:>8}{told}")
 
     def emit(self, record: logging.LogRecord) -> None:
@@ -110,16 +114,27 @@ class RunView(logging.Handler):
             self._stop()
             columns = rich.progress
             self._bar = columns.Progress(
-                columns.TextColumn("  training  epoch {task.fields[epoch]}"), columns.BarColumn(), columns.TaskProgressColumn(),
-                columns.TextColumn("step {task.fields[step]}  {task.fields[speed]} words/s  loss {task.fields[loss]}  {task.fields[left]} left"),
-                console=self._console, transient=True,
+                columns.TextColumn("  training  epoch {task.fields[epoch]}"),
+                columns.BarColumn(),
+                columns.TaskProgressColumn(),
+                columns.TextColumn(
+                    "step {task.fields[step]}  {task.fields[speed]} words/s  "
+                    "loss {task.fields[loss]}  {task.fields[left]} left"
+                ),
+                console=self._console,
+                transient=True,
             )
             self._bar.add_task("training", total=1.0, epoch="", step="", speed="", loss="", left="")
             self._bar.start()
         minutes, seconds = divmod(int(now.seconds_left), 60)
         self._bar.update(
-            self._bar.task_ids[0], completed=now.share, epoch=f"{now.epoch}/{now.epochs}", step=f"{now.step:,}", speed=f"{now.words_per_second:,.0f}",
-            loss=f"{now.loss:.3f}", left=f"{minutes}:{seconds:02d}",
+            self._bar.task_ids[0],
+            completed=now.share,
+            epoch=f"{now.epoch}/{now.epochs}",
+            step=f"{now.step:,}",
+            speed=f"{now.words_per_second:,.0f}",
+            loss=f"{now.loss:.3f}",
+            left=f"{minutes}:{seconds:02d}",
         )
 
     def _stop(self) -> None:
@@ -133,11 +148,14 @@ def show_summary(console: rich.console.Console, summary: object, run_folder: str
     """Prints a `pipeline.summary.Summary`."""
     corpus = summary.corpus
     console.print(
-        f"\n[bold]Corpus[/bold]      {corpus.documents:,} documents, {corpus.bytes / 1e6:,.1f} MB of text, from {corpus.files:,} files; "
-        f"vocabulary {summary.vocabulary_size:,} words"
+        f"\n[bold]Corpus[/bold]      {corpus.documents:,} documents, {corpus.bytes / 1e6:,.1f} MB of text, "
+        f"from {corpus.files:,} files; vocabulary {summary.vocabulary_size:,} words"
     )
     if corpus.skipped or corpus.empty or corpus.empty_files:
-        console.print(f"            skipped {sum(corpus.skipped.values()):,} documents; {corpus.empty:,} blank documents, {corpus.empty_files:,} empty files")
+        console.print(
+            f"            skipped {sum(corpus.skipped.values()):,} documents; "
+            f"{corpus.empty:,} had no text; {corpus.empty_files:,} empty files"
+        )
         for line in corpus.skipped_lines():
             console.print(f"          {rich.markup.escape(line)}", soft_wrap=True)
     console.print(_benchmark_table(summary.benchmarks))
@@ -150,7 +168,12 @@ def show_summary(console: rich.console.Console, summary: object, run_folder: str
     console.print("[bold]Neighbours[/bold]")
     for word, neighbours in summary.neighbours.items():
         console.print(f"            {word:<12} {', '.join(neighbours)}", soft_wrap=True)
-    places = {"Model": summary.model, "TensorBoard": f"tensorboard --logdir {summary.logs}", "Log": log, "All of it": run_folder}
+    places = {
+        "Model": summary.model,
+        "TensorBoard": f"tensorboard --logdir {summary.logs}",
+        "Log": log,
+        "All of it": run_folder,
+    }
     for name, place in places.items():
         if place:
             console.print(f"[bold]{name:<12}[/bold]{place}", soft_wrap=True)
@@ -158,11 +181,22 @@ def show_summary(console: rich.console.Console, summary: object, run_folder: str
 
 def _benchmark_table(benchmarks: list[object]) -> rich.table.Table:
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
-    for column, justify in (("Benchmarks", "left"), ("", "left"), ("score", "right"), ("threshold", "right"), ("coverage", "right"), ("", "left")):
+    for column, justify in (
+        ("Benchmarks", "left"),
+        ("", "left"),
+        ("score", "right"),
+        ("threshold", "right"),
+        ("coverage", "right"),
+        ("", "left"),
+    ):
         table.add_column(column, justify=justify, no_wrap=True)
     for result in benchmarks:
         table.add_row(
-            result.name, result.metric, "-" if math.isnan(result.score) else f"{result.score:.3f}", "" if result.threshold is None else f"{result.threshold:.3f}",
-            f"{result.coverage:.0%}", {True: "[green]✔[/green]", False: "[red]below[/red]", None: ""}[result.passed],
+            result.name,
+            result.metric,
+            "-" if math.isnan(result.score) else f"{result.score:.3f}",
+            "" if result.threshold is None else f"{result.threshold:.3f}",
+            f"{result.coverage:.0%}",
+            {True: "[green]✔[/green]", False: "[red]below[/red]", None: ""}[result.passed],
         )
     return table

@@ -8,7 +8,15 @@ import importlib.metadata
 import pathlib
 
 _COMPONENTS = pathlib.Path(__file__).parent.parent / "components"
-_LIBRARIES = ("apache-beam", "gensim", "tensorflow", "tensorflow-text", "tensorflow-transform", "tensorflow-model-analysis", "tfx")
+_LIBRARIES = (
+    "apache-beam",
+    "gensim",
+    "tensorflow",
+    "tensorflow-text",
+    "tensorflow-transform",
+    "tensorflow-model-analysis",
+    "tfx",
+)
 
 
 @functools.cache

@@ -30,9 +30,11 @@ class ComponentRun:
 class Observer(Protocol):
     """Hears of every component as it starts and ends."""
 
-    def started(self, component: str) -> None: ...
+    def started(self, component: str) -> None:
+        """A component starts."""
 
-    def ended(self, run: ComponentRun) -> None: ...
+    def ended(self, run: ComponentRun) -> None:
+        """A component has ended."""
 
 
 class LocalRunner(tfx_runner.IrBasedRunner):
@@ -57,7 +59,9 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
         )
         deployment = runner_utils.extract_local_deployment_config(pipeline)
-        connection = getattr(deployment.metadata_connection_config, deployment.metadata_connection_config.WhichOneof("connection_config"))
+        connection = getattr(
+            deployment.metadata_connection_config, deployment.metadata_connection_config.WhichOneof("connection_config")
+        )
         for node in pipeline.nodes:
             name = node.pipeline_node.node_info.id
             self._observer.started(name)
@@ -80,8 +84,14 @@ def _published(connection: Any, execution_id: int) -> tuple[bool, dict[str, list
     with metadata.Metadata(connection) as handle:
         store = handle.store
         (execution,) = store.get_executions_by_id([execution_id])
-        events = [event for event in store.get_events_by_execution_ids([execution_id]) if event.type == metadata_store_pb2.Event.OUTPUT]
-        artifacts = {artifact.id: artifact for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])}
+        events = [
+            event
+            for event in store.get_events_by_execution_ids([execution_id])
+            if event.type == metadata_store_pb2.Event.OUTPUT
+        ]
+        artifacts = {
+            artifact.id: artifact for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
+        }
         kinds = {kind.id: kind for kind in store.get_artifact_types()}
     outputs: dict[str, list[types.Artifact]] = {}
     for event in events:

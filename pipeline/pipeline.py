@@ -15,10 +15,14 @@ from components.skipgram.component import SkipGramTransform
 from pipeline import fingerprint
 from pipeline.configs import Config, benchmark_name
 
-SCHEMA_FOLDER = os.path.join(os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "components", "corpus", "schema")
+SCHEMA_FOLDER = os.path.join(
+    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "components", "corpus", "schema"
+)
 
 
-def create_pipeline(config: Config, *, corpus_fingerprint: str, benchmarks_fingerprint: str, root: str, beam_pipeline_args: list[str]) -> tfx.dsl.Pipeline:
+def create_pipeline(
+    config: Config, *, corpus_fingerprint: str, benchmarks_fingerprint: str, root: str, beam_pipeline_args: list[str]
+) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
 
     Args:
@@ -36,18 +40,25 @@ def create_pipeline(config: Config, *, corpus_fingerprint: str, benchmarks_finge
     skipgram_settings = config.skipgram.model_dump()
 
     benchmark_gen = BenchmarkExampleGen(
-        benchmarks=json.dumps(benchmarks), fingerprint=benchmarks_fingerprint + fingerprint.of_code("benchmarks", "evaluator")
+        benchmarks=json.dumps(benchmarks),
+        fingerprint=benchmarks_fingerprint + fingerprint.of_code("benchmarks", "evaluator"),
     ).with_id("BenchmarkExampleGen")
 
-    example_gen = CorpusExampleGen(corpus=json.dumps(corpus_settings), fingerprint=corpus_fingerprint + fingerprint.of_code("corpus"))
+    example_gen = CorpusExampleGen(
+        corpus=json.dumps(corpus_settings), fingerprint=corpus_fingerprint + fingerprint.of_code("corpus")
+    )
     example_gen.with_id("ExampleGen").with_beam_pipeline_args(beam_pipeline_args)
 
     statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
     statistics_gen.with_beam_pipeline_args(beam_pipeline_args)
 
-    schema_gen = tfx.components.ImportSchemaGen(schema_file=config.corpus.schema_file or os.path.join(SCHEMA_FOLDER, "schema.pbtxt"))
+    schema_gen = tfx.components.ImportSchemaGen(
+        schema_file=config.corpus.schema_file or os.path.join(SCHEMA_FOLDER, "schema.pbtxt")
+    )
 
-    example_validator = StrictExampleValidator(statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"])
+    example_validator = StrictExampleValidator(
+        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    )
     example_validator.with_id("ExampleValidator")
 
     transform = SkipGramTransform(
@@ -90,13 +101,25 @@ def create_pipeline(config: Config, *, corpus_fingerprint: str, benchmarks_finge
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
         push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.pusher.destination or os.path.join(root, "serving_model"))
+            filesystem=tfx.proto.PushDestination.Filesystem(
+                base_directory=config.pusher.destination or os.path.join(root, "serving_model")
+            )
         ),
     )
 
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
         pipeline_root=os.path.join(root, "artifacts"),
-        components=[benchmark_gen, example_gen, statistics_gen, schema_gen, example_validator, transform, trainer, evaluator, pusher],
+        components=[
+            benchmark_gen,
+            example_gen,
+            statistics_gen,
+            schema_gen,
+            example_validator,
+            transform,
+            trainer,
+            evaluator,
+            pusher,
+        ],
         enable_cache=True,
     )

@@ -19,7 +19,7 @@ from pipeline.local import ComponentRun
 
 @dataclasses.dataclass(frozen=True)
 class BenchmarkResult:
-    """A benchmark's score: accuracy or correlation, NaN if nothing could be asked; its coverage; its threshold, if any."""
+    """A benchmark's score: accuracy or correlation, NaN if nothing could be asked; its coverage; any threshold."""
 
     name: str
     metric: str
@@ -60,7 +60,9 @@ class Summary:
 
 def read(config: Config, runs: Mapping[str, ComponentRun]) -> Summary:
     """Reads the artifacts of a finished run."""
-    words = vocabulary.read(tft.TFTransformOutput(_uri(runs, "Transform", "transform_graph")).vocabulary_file_by_name(vocabulary.ASSET))
+    words = vocabulary.read(
+        tft.TFTransformOutput(_uri(runs, "Transform", "transform_graph")).vocabulary_file_by_name(vocabulary.ASSET)
+    )
     scores = _benchmarks(config, _uri(runs, "Evaluator", "evaluation"))
     pushed = runs["Pusher"].outputs["pushed_model"][0]
     return Summary(
@@ -69,8 +71,12 @@ def read(config: Config, runs: Mapping[str, ComponentRun]) -> Summary:
         benchmarks=scores,
         blessed=runs["Evaluator"].outputs["blessing"][0].get_int_custom_property("blessed") == 1,
         reasons=_reasons(scores),
-        neighbours=_neighbours(os.path.join(_uri(runs, "Trainer", "model"), "Format-Serving"), _well_known(config, words)),
-        model=pushed.get_string_custom_property("pushed_destination") if pushed.get_int_custom_property("pushed") else None,
+        neighbours=_neighbours(
+            os.path.join(_uri(runs, "Trainer", "model"), "Format-Serving"), _well_known(config, words)
+        ),
+        model=pushed.get_string_custom_property("pushed_destination")
+        if pushed.get_int_custom_property("pushed")
+        else None,
         logs=_uri(runs, "Trainer", "model_run"),
     )
 
@@ -80,13 +86,25 @@ def _uri(runs: Mapping[str, ComponentRun], component: str, key: str) -> str:
 
 
 def _benchmarks(config: Config, evaluation: str) -> list[BenchmarkResult]:
-    metrics = {dict(slice_key).get(questions.BENCHMARK): values[""][""] for slice_key, values in tfma.load_eval_result(evaluation).slicing_metrics if len(slice_key) == 1}
+    metrics = {
+        dict(slice_key).get(questions.BENCHMARK): values[""][""]
+        for slice_key, values in tfma.load_eval_result(evaluation).slicing_metrics
+        if len(slice_key) == 1
+    }
     results = []
     for path in config.evaluator.benchmarks:
         name = benchmark_name(path)
         values = {key: float(next(iter(value.values()), math.nan)) for key, value in metrics[name].items()}
         metric = max(("analogy_accuracy", "spearman_correlation"), key=lambda metric: not math.isnan(values[metric]))
-        results.append(BenchmarkResult(name, metric.replace("_", " "), values[metric], values["coverage"], config.evaluator.thresholds.get(name)))
+        results.append(
+            BenchmarkResult(
+                name,
+                metric.replace("_", " "),
+                values[metric],
+                values["coverage"],
+                config.evaluator.thresholds.get(name),
+            )
+        )
     return results
 
 
@@ -94,7 +112,8 @@ def _reasons(scores: list[BenchmarkResult]) -> list[str]:
     if not any(score.threshold is not None for score in scores):
         return ["no threshold is set (evaluator.thresholds), and a model that nothing vouches for is not pushed"]
     return [
-        f"{score.name}: {score.metric} {score.score:.3f} is {score.threshold - score.score:.3f} below its threshold {score.threshold}"
+        f"{score.name}: {score.metric} {score.score:.3f} "
+        f"is {score.threshold - score.score:.3f} below its threshold {score.threshold}"
         if not math.isnan(score.score)
         else f"{score.name}: none of its questions could be asked, for their words are not in the vocabulary"
         for score in scores
@@ -116,4 +135,7 @@ def _well_known(config: Config, words: vocabulary.Vocabulary) -> list[str]:
 
 def _neighbours(model: str, words: list[str]) -> dict[str, list[str]]:
     answers = tf.saved_model.load(model).signatures["most_similar"](words=tf.constant(words), k=tf.constant(6))
-    return {word: [neighbour.decode() for neighbour in row] for word, row in zip(words, answers["neighbours"].numpy(), strict=True)}
+    return {
+        word: [neighbour.decode() for neighbour in row]
+        for word, row in zip(words, answers["neighbours"].numpy(), strict=True)
+    }

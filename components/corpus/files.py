@@ -51,7 +51,10 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto") ->
     for path in paths:
         matches = _match(path)
         if not matches:
-            raise UserError(f"corpus {path}: no file matches. Expected a file, a folder or a glob (quoted, so that the shell leaves it alone)")
+            raise UserError(
+                f"corpus {path}: no file matches. "
+                "Expected a file, a folder or a glob (quoted, so that the shell leaves it alone)"
+            )
         for match in matches:
             found[match.path] = CorpusFile(
                 path=match.path,
@@ -77,7 +80,11 @@ def _match(path: str) -> list:
         matches = FileSystems.match([pattern])[0].metadata_list
     except (BeamIOError, ValueError) as error:
         raise UserError(f"corpus {path}: cannot be listed: {error}") from None
-    visible = [match for match in matches if not os.path.basename(match.path).startswith((".", "_")) and not os.path.isdir(match.path)]
+    visible = [
+        match
+        for match in matches
+        if not os.path.basename(match.path).startswith((".", "_")) and not os.path.isdir(match.path)
+    ]
     return visible or ([] if pattern != path or "://" not in path else _match(f"{path}/"))
 
 
@@ -90,7 +97,10 @@ def _form(path: str) -> str:
     for pattern, form in _FORMS:
         if pattern.search(_stem(path).lower()):
             return form
-    raise UserError(f"corpus {path}: its name does not tell how to read it. Expected an ending such as .txt, .jsonl, .csv, .parquet or .xml; or set corpus.form")
+    raise UserError(
+        f"corpus {path}: its name does not tell how to read it. "
+        "Expected an ending such as .txt, .jsonl, .csv, .parquet or .xml; or set corpus.form"
+    )
 
 
 def _compression(path: str) -> str:

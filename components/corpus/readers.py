@@ -146,7 +146,12 @@ def read_csv(stream: BinaryIO, options: ReadOptions) -> Iterator[Document | Prob
     if not first:
         return
     if options.text_field not in header:
-        yield Problem("unreadable", "line 1", f"no column {options.text_field!r}, there are {', '.join(header[:8])} (corpus.text_field)", fatal=True)
+        yield Problem(
+            "unreadable",
+            "line 1",
+            f"no column {options.text_field!r}, there are {', '.join(header[:8])} (corpus.text_field)",
+            fatal=True,
+        )
         return
     column = header.index(options.text_field)
     rows = csv.reader(text, delimiter=delimiter, strict=True)
@@ -166,7 +171,12 @@ def read_parquet(stream: BinaryIO, options: ReadOptions) -> Iterator[Document | 
     table = pq.ParquetFile(pa.PythonFile(stream, mode="r"))
     names = table.schema_arrow.names
     if options.text_field not in names:
-        yield Problem("unreadable", "", f"no column {options.text_field!r}, there are {', '.join(names[:8])} (corpus.text_field)", fatal=True)
+        yield Problem(
+            "unreadable",
+            "",
+            f"no column {options.text_field!r}, there are {', '.join(names[:8])} (corpus.text_field)",
+            fatal=True,
+        )
         return
     kind = table.schema_arrow.field(options.text_field).type
     if not (pa.types.is_string(kind) or pa.types.is_large_string(kind)):

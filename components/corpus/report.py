@@ -37,10 +37,12 @@ class CorpusReport:
 
     @classmethod
     def read(cls, path: str) -> CorpusReport:
+        """The report that `write` left at a path."""
         with tf.io.gfile.GFile(path) as file:
             return cls(**json.load(file))
 
     def write(self, path: str) -> None:
+        """Writes the report as JSON."""
         with tf.io.gfile.GFile(path, "w") as file:
             json.dump(dataclasses.asdict(self), file, indent=2, ensure_ascii=False)
 
@@ -53,11 +55,15 @@ class CorpusReport:
         if skipped > max_skipped_share * (skipped + self.documents):
             share = skipped / (skipped + self.documents)
             raise UserError(
-                f"corpus: {skipped:,} of {skipped + self.documents:,} documents had to be skipped ({share:.1%}, corpus.max_skipped_share "
-                f"allows {max_skipped_share:.1%}):\n" + "\n".join(self.skipped_lines())
+                f"corpus: {skipped:,} of {skipped + self.documents:,} documents had to be skipped "
+                f"({share:.1%}, corpus.max_skipped_share allows {max_skipped_share:.1%}):\n"
+                + "\n".join(self.skipped_lines())
             )
         if not self.documents:
-            raise UserError(f"corpus: no text in its {self.files:,} files ({self.empty_files:,} empty files, {self.empty:,} blank documents)")
+            raise UserError(
+                f"corpus: no text in its {self.files:,} files "
+                f"({self.empty_files:,} empty files, {self.empty:,} blank documents)"
+            )
 
     def skipped_lines(self) -> list[str]:
         """The skipped documents for a person: a line a reason, and its first examples."""

@@ -22,10 +22,18 @@ def make(kinds: Mapping[str, str], thresholds: Mapping[str, float]) -> tfma.Eval
     """
     metrics = []
     for name, class_name in CLASSES.items():
-        limits = [_threshold(benchmark, bound) for benchmark, bound in thresholds.items() if METRICS[kinds[benchmark]] == name]
-        metrics.append(tfma.MetricConfig(class_name=class_name, module="components.evaluator.metrics", per_slice_thresholds=limits))
+        limits = [
+            _threshold(benchmark, bound) for benchmark, bound in thresholds.items() if METRICS[kinds[benchmark]] == name
+        ]
+        metrics.append(
+            tfma.MetricConfig(class_name=class_name, module="components.evaluator.metrics", per_slice_thresholds=limits)
+        )
     return tfma.EvalConfig(
-        model_specs=[tfma.ModelSpec(signature_name="evaluate", prediction_key="score", label_key=questions.SCORE, model_type="tf_generic")],
+        model_specs=[
+            tfma.ModelSpec(
+                signature_name="evaluate", prediction_key="score", label_key=questions.SCORE, model_type="tf_generic"
+            )
+        ],
         slicing_specs=[
             tfma.SlicingSpec(feature_keys=[questions.BENCHMARK]),
             tfma.SlicingSpec(feature_keys=[questions.BENCHMARK, questions.SECTION]),

@@ -24,7 +24,9 @@ class _QuestionMetric(tfma.metrics.Metric):
         super().__init__(functools.partial(_computations, combiner), name=name)
 
 
-def _computations(combiner: type[beam.CombineFn], name: str = "", model_name: str = "", output_name: str = "", **_: Any) -> list[Any]:
+def _computations(
+    combiner: type[beam.CombineFn], name: str = "", model_name: str = "", output_name: str = "", **_: Any
+) -> list[Any]:
     key = tfma.metrics.MetricKey(name=name, model_name=model_name, output_name=output_name)
     features = tfma.metrics.FeaturePreprocessor(feature_keys=[questions.KIND])
     return [tfma.metrics.MetricComputation(keys=[key], preprocessors=[features], combiner=combiner(key))]
@@ -38,7 +40,7 @@ class AnalogyAccuracy(_QuestionMetric):
 
 
 class SpearmanCorrelation(_QuestionMetric):
-    """Spearman's rank correlation of cosines and people's scores, over the pairs known; NaN for fewer than three pairs."""
+    """Spearman's rank correlation of cosines and people's scores, over the known pairs; NaN for fewer than three."""
 
     def __init__(self, name: str = "spearman_correlation"):
         super().__init__(_SpearmanCorrelation, name)
@@ -54,7 +56,11 @@ class Coverage(_QuestionMetric):
 def _answer(inputs: Any) -> tuple[str, float, float]:
     """(kind, label, prediction) of a question; the prediction is NaN if it was not covered."""
     kind = np.asarray(inputs.features[questions.KIND]).reshape(-1)[0]
-    return (kind.decode() if isinstance(kind, bytes) else str(kind)), float(np.ravel(inputs.label)[0]), float(np.ravel(inputs.prediction)[0])
+    return (
+        (kind.decode() if isinstance(kind, bytes) else str(kind)),
+        float(np.ravel(inputs.label)[0]),
+        float(np.ravel(inputs.prediction)[0]),
+    )
 
 
 class _MeanFn(beam.CombineFn):

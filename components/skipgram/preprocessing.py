@@ -39,7 +39,10 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 
 
 def _count(tokens: tf.Tensor, config: Mapping[str, Any]) -> Any:
-    """The vocabulary by falling frequency, as an asset. Counting within the batch first cuts what Beam shuffles tenfold."""
+    """The vocabulary by falling frequency, as an asset.
+
+    Counting within the batch first cuts what Beam shuffles tenfold.
+    """
     words, _, counts = tf.unique_with_counts(tokens)
     return tft.vocabulary(
         words,

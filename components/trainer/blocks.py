@@ -33,8 +33,14 @@ class Blocks(NamedTuple):
 
 
 def dataset(
-    files: Sequence[str], feature_spec: Mapping[str, tf.io.RaggedFeature], *, window: int, block_length: int, blocks_per_step: int,
-    seed: int, epoch: int,
+    files: Sequence[str],
+    feature_spec: Mapping[str, tf.io.RaggedFeature],
+    *,
+    window: int,
+    block_length: int,
+    blocks_per_step: int,
+    seed: int,
+    epoch: int,
 ) -> tf.data.Dataset:
     """All pairs of an epoch, each once, as `Blocks` of at most `blocks_per_step`.
 
@@ -55,7 +61,9 @@ def dataset(
         return pack(features[pairs.TOKEN_IDS], features[pairs.RADII], window, block_length)
 
     return (
-        names.interleave(lambda name: tf.data.TFRecordDataset(name, "GZIP"), cycle_length=2, num_parallel_calls=2, deterministic=True)
+        names.interleave(
+            lambda name: tf.data.TFRecordDataset(name, "GZIP"), cycle_length=2, num_parallel_calls=2, deterministic=True
+        )
         .batch(DOCUMENTS_PER_CHUNK)
         .map(chunk, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
         .rebatch(blocks_per_step)

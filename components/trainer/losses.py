@@ -52,7 +52,10 @@ class NCE(Loss):
     """
 
     def forward(self, logits: Logits) -> Gradients:
+        """The weighted logistic loss, and its gradient with respect to every logit."""
         positive = logits.positive - logits.log_expected_positive
         negative = logits.negative - logits.log_expected_negative
-        loss = tf.reduce_sum(logits.mask * tf.nn.softplus(-positive)) + tf.reduce_sum(logits.weight * tf.nn.softplus(negative))
+        loss = tf.reduce_sum(logits.mask * tf.nn.softplus(-positive)) + tf.reduce_sum(
+            logits.weight * tf.nn.softplus(negative)
+        )
         return Gradients(loss, -logits.mask * tf.sigmoid(-positive), logits.weight * tf.sigmoid(negative))

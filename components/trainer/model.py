@@ -12,7 +12,7 @@ from components.trainer import blocks, losses, samplers
 
 
 class StepResult(NamedTuple):
-    """What a step did, summed over its blocks: the loss (float []), the pairs (int64 []) and the positions (int64 [])."""
+    """What a step did, summed over its blocks: loss (float []), pairs (int64 []) and positions (int64 [])."""
 
     loss: tf.Tensor
     pairs: tf.Tensor
@@ -38,7 +38,15 @@ class SkipGram(keras.Model):
     """
 
     def __init__(
-        self, sampler: samplers.UnigramSampler, *, vocabulary_size: int, dimensions: int, negatives: int, shared_negatives: int, bias: str, seed: int
+        self,
+        sampler: samplers.UnigramSampler,
+        *,
+        vocabulary_size: int,
+        dimensions: int,
+        negatives: int,
+        shared_negatives: int,
+        bias: str,
+        seed: int,
     ):
         super().__init__(name="skip_gram")
         self._sampler = sampler
@@ -51,13 +59,24 @@ class SkipGram(keras.Model):
         self.target = self._table("target", (vocabulary_size, dimensions), start)
         self.context = self._table("context", (vocabulary_size, dimensions), keras.initializers.Zeros())
         self._bias_is_learned = bias == "learned"
-        bias_start = keras.initializers.Zeros() if self._bias_is_learned else lambda shape, dtype: tf.constant(log_expected, dtype)
+        bias_start = (
+            keras.initializers.Zeros()
+            if self._bias_is_learned
+            else lambda shape, dtype: tf.constant(log_expected, dtype)
+        )
         self.bias = self._table("bias", (vocabulary_size,), bias_start)
 
     def _table(self, name: str, shape: tuple[int, ...], initializer: object) -> keras.Variable:
         # Every replica applies every replica's update to a copy of its own: so the copies stay equal, and what crosses
         # devices are rows, never a table.
-        return keras.Variable(initializer, shape=shape, dtype="float32", name=name, synchronization="on_read", aggregation="only_first_replica")
+        return keras.Variable(
+            initializer,
+            shape=shape,
+            dtype="float32",
+            name=name,
+            synchronization="on_read",
+            aggregation="only_first_replica",
+        )
 
     def call(self, targets: tf.Tensor, contexts: tf.Tensor) -> tf.Tensor:
         """The score of each pair: float [n], from ids, int [n] each."""
@@ -86,14 +105,20 @@ class SkipGram(keras.Model):
         """The loss of the blocks, without learning from them."""
         return self._forward_backward(batch, step)[0]
 
-    def _forward_backward(self, batch: blocks.Blocks, step: tf.Tensor) -> tuple[StepResult, list[tuple[keras.Variable, tf.Tensor, tf.Tensor]]]:
+    def _forward_backward(
+        self, batch: blocks.Blocks, step: tf.Tensor
+    ) -> tuple[StepResult, list[tuple[keras.Variable, tf.Tensor, tf.Tensor]]]:
         """The loss, and the gradients as (table, int32 [rows], float [rows, ...])."""
         replica = tf.distribute.get_replica_context().replica_id_in_sync_group
         shape = [tf.shape(batch.ids)[0], self._shared_negatives]
-        noise = self._sampler.draw(shape, tf.stack([tf.constant(self._seed, tf.int64), step * 4096 + tf.cast(replica, tf.int64)]))
+        noise = self._sampler.draw(
+            shape, tf.stack([tf.constant(self._seed, tf.int64), step * 4096 + tf.cast(replica, tf.int64)])
+        )
         return self.gradients(batch, noise)
 
-    def gradients(self, batch: blocks.Blocks, noise: tf.Tensor) -> tuple[StepResult, list[tuple[keras.Variable, tf.Tensor, tf.Tensor]]]:
+    def gradients(
+        self, batch: blocks.Blocks, noise: tf.Tensor
+    ) -> tuple[StepResult, list[tuple[keras.Variable, tf.Tensor, tf.Tensor]]]:
         """The loss of S blocks against given noise words, and its gradients.
 
         Args:
@@ -101,7 +126,8 @@ class SkipGram(keras.Model):
             noise: int32 [S, K].
 
         Returns:
-            The sums over the blocks, and (table, ids int32 [rows], gradients float [rows, D] or [rows]) for each table's rows.
+            The sums over the blocks, and (table, ids int32 [rows], gradients float [rows, D] or [rows]) for each
+            table's rows.
         """
         window = (batch.ids.shape[1] - batch.left.shape[1]) // 2
         query_ids = batch.ids[:, window:-window]
@@ -112,25 +138,40 @@ class SkipGram(keras.Model):
         pairs = batch.left + batch.right
         gradient = self._loss.forward(
             losses.Logits(
-                positive=tf.matmul(queries, keys, transpose_b=True) + tf.gather(self.bias.value, batch.ids)[:, tf.newaxis],
+                positive=tf.matmul(queries, keys, transpose_b=True)
+                + tf.gather(self.bias.value, batch.ids)[:, tf.newaxis],
                 mask=tf.cast(blocks.pair_mask(batch), tf.float32),
                 log_expected_positive=tf.gather(self._log_expected, batch.ids)[:, tf.newaxis],
-                negative=tf.matmul(queries, negatives, transpose_b=True) + tf.gather(self.bias.value, noise)[:, tf.newaxis],
+                negative=tf.matmul(queries, negatives, transpose_b=True)
+                + tf.gather(self.bias.value, noise)[:, tf.newaxis],
                 weight=tf.cast(pairs, tf.float32)[:, :, tf.newaxis] * (self._negatives / self._shared_negatives),
                 log_expected_negative=tf.gather(self._log_expected, noise)[:, tf.newaxis],
             )
         )
         context_ids = tf.concat([tf.reshape(batch.ids, [-1]), tf.reshape(noise, [-1])], 0)
         updates = [
-            (self.target, tf.reshape(query_ids, [-1]), self._rows(tf.matmul(gradient.positive, keys) + tf.matmul(gradient.negative, negatives))),
-            (self.context, context_ids, tf.concat([
-                self._rows(tf.matmul(gradient.positive, queries, transpose_a=True)),
-                self._rows(tf.matmul(gradient.negative, queries, transpose_a=True)),
-            ], 0)),
+            (
+                self.target,
+                tf.reshape(query_ids, [-1]),
+                self._rows(tf.matmul(gradient.positive, keys) + tf.matmul(gradient.negative, negatives)),
+            ),
+            (
+                self.context,
+                context_ids,
+                tf.concat(
+                    [
+                        self._rows(tf.matmul(gradient.positive, queries, transpose_a=True)),
+                        self._rows(tf.matmul(gradient.negative, queries, transpose_a=True)),
+                    ],
+                    0,
+                ),
+            ),
         ]
         if self._bias_is_learned:
             by_key = tf.reshape(tf.reduce_sum(gradient.positive, 1), [-1])
-            updates.append((self.bias, context_ids, tf.concat([by_key, tf.reshape(tf.reduce_sum(gradient.negative, 1), [-1])], 0)))
+            updates.append(
+                (self.bias, context_ids, tf.concat([by_key, tf.reshape(tf.reduce_sum(gradient.negative, 1), [-1])], 0))
+            )
         counts = StepResult(gradient.loss, tf.reduce_sum(tf.cast(pairs, tf.int64)), tf.math.count_nonzero(pairs))
         return counts, updates
 

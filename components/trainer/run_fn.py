@@ -34,18 +34,29 @@ def run_fn(fn_args: Any) -> None:
 
     strategy = strategies.get(settings["strategy"])
     make_blocks = functools.partial(
-        blocks.dataset, feature_spec=graph.transformed_feature_spec(), window=skipgram["window"], block_length=settings["block_length"],
-        blocks_per_step=strategies.blocks_per_replica(strategy, settings["blocks_per_step"]), seed=settings["seed"],
+        blocks.dataset,
+        feature_spec=graph.transformed_feature_spec(),
+        window=skipgram["window"],
+        block_length=settings["block_length"],
+        blocks_per_step=strategies.blocks_per_replica(strategy, settings["blocks_per_step"]),
+        seed=settings["seed"],
     )
     with strategy.scope():
         skip_gram = _model(words, settings)
     checkpoints = os.path.join(config["checkpoints"], _fingerprint(config, fn_args))
-    keep = pairs.keep_probability(tf.constant(words.counts), tf.constant(words.counts.sum()), skipgram["subsampling"]).numpy()
+    keep = pairs.keep_probability(
+        tf.constant(words.counts), tf.constant(words.counts.sum()), skipgram["subsampling"]
+    ).numpy()
     epoch_positions = float((words.counts * keep).sum())
     schedule = training.Schedule(*(settings[field] for field in training.Schedule._fields))
     training.Training(
-        skip_gram, strategy, schedule, epoch_positions=epoch_positions, words_per_position=words.counts.sum() / epoch_positions,
-        checkpoints=checkpoints, logs=fn_args.model_run_dir,
+        skip_gram,
+        strategy,
+        schedule,
+        epoch_positions=epoch_positions,
+        words_per_position=words.counts.sum() / epoch_positions,
+        checkpoints=checkpoints,
+        logs=fn_args.model_run_dir,
     ).run(lambda epoch: make_blocks(_shards(fn_args.train_files), epoch=epoch))
     if config["eval_split"]:
         _tell_eval_loss(skip_gram, make_blocks(_shards(fn_args.eval_files), epoch=0), fn_args.model_run_dir)

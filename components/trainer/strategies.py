@@ -20,7 +20,9 @@ def get(name: str) -> tf.distribute.Strategy:
             return tf.distribute.get_strategy()
         name = "mirrored" if len(gpus) > 1 else "one_device"
     devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
-    return tf.distribute.OneDeviceStrategy(devices[0]) if name == "one_device" else tf.distribute.MirroredStrategy(devices)
+    return (
+        tf.distribute.OneDeviceStrategy(devices[0]) if name == "one_device" else tf.distribute.MirroredStrategy(devices)
+    )
 
 
 def blocks_per_replica(strategy: tf.distribute.Strategy, blocks_per_step: int) -> int:
@@ -31,5 +33,8 @@ def blocks_per_replica(strategy: tf.distribute.Strategy, blocks_per_step: int) -
     """
     replicas = strategy.num_replicas_in_sync
     if blocks_per_step % replicas:
-        raise UserError(f"trainer.blocks_per_step = {blocks_per_step}: expected a multiple of {replicas}, the number of devices that train")
+        raise UserError(
+            f"trainer.blocks_per_step = {blocks_per_step}: expected a multiple of {replicas}, "
+            "the number of devices that train"
+        )
     return blocks_per_step // replicas

@@ -49,8 +49,15 @@ class Training:
     """
 
     def __init__(
-        self, model: SkipGram, strategy: tf.distribute.Strategy, schedule: Schedule, *, epoch_positions: float, words_per_position: float,
-        checkpoints: str, logs: str,
+        self,
+        model: SkipGram,
+        strategy: tf.distribute.Strategy,
+        schedule: Schedule,
+        *,
+        epoch_positions: float,
+        words_per_position: float,
+        checkpoints: str,
+        logs: str,
     ):
         self._model, self._strategy, self._schedule = model, strategy, schedule
         self._words_per_position = words_per_position
@@ -60,8 +67,14 @@ class Training:
         self._positions = tf.Variable(0, dtype=tf.int64)
         self._epoch_positions = tf.Variable(max(epoch_positions, 1.0), dtype=tf.float64)
         state = {
-            "target": model.target.value, "context": model.context.value, "bias": model.bias.value, "step": self._step, "epoch": self._epoch,
-            "step_in_epoch": self._step_in_epoch, "positions": self._positions, "epoch_positions": self._epoch_positions,
+            "target": model.target.value,
+            "context": model.context.value,
+            "bias": model.bias.value,
+            "step": self._step,
+            "epoch": self._epoch,
+            "step_in_epoch": self._step_in_epoch,
+            "positions": self._positions,
+            "epoch_positions": self._epoch_positions,
         }
         self._checkpoints = tf.train.CheckpointManager(tf.train.Checkpoint(**state), checkpoints, max_to_keep=1)
         self._writer = tf.summary.create_file_writer(logs)
@@ -70,7 +83,8 @@ class Training:
         """Trains until the last epoch is done.
 
         Args:
-            epoch_blocks: makes the dataset of `Blocks` for an epoch, counted from 0; always the same for the same epoch.
+            epoch_blocks: makes the dataset of `Blocks` for an epoch, counted from 0; always the same for the same
+                epoch.
 
         Raises:
             UserError: the loss is no longer a number.
@@ -103,14 +117,19 @@ class Training:
 
     @tf.function(reduce_retracing=True)
     def _train_steps(self, iterator: Iterator[Blocks]) -> tuple[StepResult, tf.Tensor]:
-        """Several steps in one call, so that Python's share of the time is none: their sums, and whether there may be more."""
+        """Several steps in one call: their sums, and whether there may be more.
+
+        In one call, so that Python's share of the time is none.
+        """
         total = StepResult(tf.constant(0.0), tf.constant(0, tf.int64), tf.constant(0, tf.int64))
         done, more = tf.constant(0), tf.constant(True)
         while done < self._schedule.steps_per_call and more:
             blocks = iterator.get_next_as_optional()
             more = blocks.has_value()
             if more:
-                result = self._strategy.run(self._model.train_on_blocks, args=(Blocks(*blocks.get_value()), self.learning_rate(), self._step))
+                result = self._strategy.run(
+                    self._model.train_on_blocks, args=(Blocks(*blocks.get_value()), self.learning_rate(), self._step)
+                )
                 sums = StepResult(*(self._strategy.reduce("SUM", value, axis=None) for value in result))
                 total = StepResult(total.loss + sums.loss, total.pairs + sums.pairs, total.positions + sums.positions)
                 self._step.assign_add(1)
@@ -131,7 +150,8 @@ class Training:
         loss = float(result.loss / result.pairs)
         if not math.isfinite(loss):
             raise UserError(
-                f"training diverged: the loss is {loss} at step {int(self._step):,}. Lower trainer.learning_rate (now {self._schedule.learning_rate}) "
+                f"training diverged: the loss is {loss} at step {int(self._step):,}. "
+                f"Lower trainer.learning_rate (now {self._schedule.learning_rate}) "
                 f"or trainer.blocks_per_step, or raise trainer.shared_negatives; then run again"
             )
         seconds = time.perf_counter() - self._started
@@ -139,9 +159,17 @@ class Training:
         share = min(int(self._positions) / float(self._epoch_positions * self._schedule.epochs), 1.0)
         left = float(self._epoch_positions) * self._schedule.epochs - int(self._positions)
         speed = positions * self._words_per_position / seconds
-        progress.tell(progress.TrainingProgress(
-            share, int(self._step), int(self._epoch) + 1, self._schedule.epochs, speed, loss, max(left, 0) * seconds / positions
-        ))
+        progress.tell(
+            progress.TrainingProgress(
+                share,
+                int(self._step),
+                int(self._epoch) + 1,
+                self._schedule.epochs,
+                speed,
+                loss,
+                max(left, 0) * seconds / positions,
+            )
+        )
         with self._writer.as_default(step=int(self._step)):
             tf.summary.scalar("loss", loss)
             tf.summary.scalar("learning_rate", self.learning_rate())

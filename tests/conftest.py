@@ -1,0 +1,32 @@
+"""What all tests share. Everything here is small, made by the test, and needs no network."""
+
+from __future__ import annotations
+
+import os
+import random
+
+os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
+
+import pytest
+
+TOPICS = {
+    "animals": ["cat", "dog", "horse", "cow", "sheep", "goat", "bird", "fish"],
+    "food": ["bread", "cheese", "apple", "soup", "rice", "milk", "sugar", "tea"],
+    "travel": ["train", "plane", "ship", "road", "bridge", "station", "ticket", "harbour"],
+}
+COMMON = ["the", "a", "of", "and", "to", "in", "with", "near"]
+
+
+def make_documents(count: int, seed: int = 0) -> list[str]:
+    """Documents of which each speaks of one topic: so words of a topic must come out as neighbours."""
+    draw = random.Random(seed)
+    documents = []
+    for _ in range(count):
+        topic = draw.choice(list(TOPICS.values()))
+        documents.append(" ".join(draw.choice(topic if draw.random() < 0.6 else COMMON) for _ in range(60)))
+    return documents
+
+
+@pytest.fixture(scope="session")
+def documents() -> list[str]:
+    return make_documents(400)

@@ -1,0 +1,77 @@
+from __future__ import annotations
+
+import pytest
+
+from components.errors import UserError
+from pipeline import configs
+
+
+def test_presets_are_valid():
+    for preset in configs.PRESETS.glob("*.yaml"):
+        assert configs.load(preset.stem).name == preset.stem
+
+
+def test_overrides_are_typed_and_later_ones_win():
+    config = configs.load(
+        "sample", ["trainer.epochs=3", "trainer.learning_rate=1e-2", "trainer.epochs=4"], {"name": "mine"}
+    )
+    assert (config.trainer.epochs, config.trainer.learning_rate, config.name) == (4, 0.01, "mine")
+
+
+@pytest.mark.parametrize(
+    ("override", "parts"),
+    [
+        ("trainer.epoch=3", ["trainer.epoch:", "no such setting", "trainer.epochs"]),
+        ("epochs=3", ["epochs:", "no such setting", "trainer.epochs"]),
+        ("skipgram.window=0", ["skipgram.window = 0", "greater than or equal to 1"]),
+        ("skipgram.max_vocabulary=1", ["skipgram.max_vocabulary = 1", "greater than or equal to 2"]),
+        ("corpus.splits={train: 0}", ["corpus.splits.train = 0", "greater than or equal to 1"]),
+        ("corpus.splits={eval: 1}", ["corpus.splits", "a split named train is needed"]),
+        ("corpus.paths=[]", ["corpus.paths", "at least 1"]),
+        ("corpus.form=xml", ["corpus.form = 'xml'", "'mediawiki'"]),
+        ("trainer.epochs=many", ["trainer.epochs = 'many'", "integer", "passes over all pairs"]),
+        ("trainer.learning_rate=.nan", ["trainer.learning_rate"]),
+        ("trainer.min_learning_rate=1", ["min_learning_rate (1.0) is above learning_rate"]),
+        ("evaluator.thresholds={nothing: 0.1}", ["thresholds.nothing is for no benchmark", "wordsim353"]),
+        ("trainer", ["--set trainer", "key=value"]),
+        ("trainer.epochs.more=3", ["trainer.epochs.more"]),
+        ("name=../up", ["name = '../up'"]),
+        ("trainer.epochs={", ["--set trainer.epochs={", "not YAML"]),
+    ],
+)
+def test_what_is_wrong_is_said_in_one_line_with_the_key(override, parts):
+    with pytest.raises(UserError) as error:
+        configs.load("sample", [override])
+    assert all(part in str(error.value) for part in parts), str(error.value)
+    assert "\n" not in str(error.value)
+
+
+def test_every_mistake_is_told_at_once():
+    with pytest.raises(UserError) as error:
+        configs.load("sample", ["trainer.epochs=0", "skipgram.window=0"])
+    assert len(str(error.value).splitlines()) == 2
+
+
+def test_files(tmp_path):
+    with pytest.raises(UserError, match=r"--config smaple: .*Expected a preset \(imdb, "):
+        configs.load("smaple")
+    bad = tmp_path / "bad.yaml"
+    bad.write_text("name: x\ncorpus: [")
+    with pytest.raises(UserError, match=r"bad.yaml, line 2: not YAML"):
+        configs.load(str(bad))
+    bad.write_text("- 1")
+    with pytest.raises(UserError, match="expected settings"):
+        configs.load(str(bad))
+    good = tmp_path / "good.yaml"
+    good.write_text("name: mine\ncorpus: {paths: [a.txt]}\ntrainer: {min_learning_rate: 1e-5}\n")
+    assert configs.load(str(good)).trainer.min_learning_rate == 1e-5
+
+
+def test_settings_lists_every_leaf_with_its_meaning():
+    rows = {key: (kind, default, meaning) for key, kind, default, meaning in configs.settings()}
+    assert rows["trainer.epochs"] == ("whole number", "5", "passes over all pairs")
+    assert rows["name"][1] == "(needed)"
+    assert all(meaning for _, _, meaning in rows.values())
+    for key, (_, default, _) in rows.items():  # each default can be given back as it is shown
+        if default != "(needed)":
+            configs.load("sample", [f"{key}={default}"] if not key.startswith("evaluator.benchmarks") else [])
