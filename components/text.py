@@ -11,10 +11,11 @@ import tensorflow_text as tf_text
 
 # Most specific first; RE2 knows no lookaround, hence the order of the steps.
 _MARKUP = r"(?i)<!--.*?-->|</?[a-z][^<>]*>"
-_APOSTROPHES = r"(?i)[’ʼ＇‘]|&#0*39;|&#x0*27;|&apos;|&[lr]squo;"
+_APOSTROPHE_LIKE = r"(?i)&(#0*39|#x0*27|apos|[lr]squo);|[´`]"  # NFKC would make ´ a blank and a loose accent
 _ENTITIES = r"(?i)&(#[0-9]+|#x[0-9a-f]+|[a-z][a-z0-9]*);"
+_APOSTROPHES = r"[’‘ʼ]"
 _UNWANTED = r"[^\pL\pM\pN']+"
-_OUTER_APOSTROPHES = r"'*( |^|$)[' ]*|''+"
+_LOOSE = r"'*( |^|$)[' \pM]*|''+"  # apostrophes at a word's ends, and marks without a letter
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}]\pM*)"
 
 
@@ -31,11 +32,12 @@ def normalize(texts: tf.Tensor) -> tf.Tensor:
         tf.errors.InvalidArgumentError: a text is not UTF-8. ExampleGen lets no such text in.
     """
     texts = tf.strings.regex_replace(texts, _MARKUP, " ")
-    texts = tf.strings.regex_replace(texts, _APOSTROPHES, "'")
+    texts = tf.strings.regex_replace(texts, _APOSTROPHE_LIKE, "'")
     texts = tf.strings.regex_replace(texts, _ENTITIES, " ")
     texts = tf_text.normalize_utf8(tf_text.case_fold_utf8(tf_text.normalize_utf8(texts, "NFKC")), "NFKC")
+    texts = tf.strings.regex_replace(texts, _APOSTROPHES, "'")
     texts = tf.strings.regex_replace(texts, _UNWANTED, " ")
-    texts = tf.strings.regex_replace(texts, _OUTER_APOSTROPHES, " ")
+    texts = tf.strings.regex_replace(texts, _LOOSE, " ")
     return tf.strings.regex_replace(texts, _UNSPACED, r" \1 ")
 
 

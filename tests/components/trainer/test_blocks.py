@@ -40,7 +40,10 @@ def write(folder, documents, shards):
     return sorted(str(path) for path in folder.glob("pairs-*"))
 
 
-SPEC = {name: tf.io.RaggedFeature(tf.int64, value_key=name, row_splits_dtype=tf.int64) for name in (pairs.TOKEN_IDS, pairs.RADII)}
+SPEC = {
+    name: tf.io.RaggedFeature(tf.int64, value_key=name, row_splits_dtype=tf.int64)
+    for name in (pairs.TOKEN_IDS, pairs.RADII)
+}
 
 
 def random_documents(count, seed=0):
