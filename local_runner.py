@@ -58,14 +58,15 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         _log_everything()
         corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
         benchmarks = files.find(config.evaluator.benchmarks, form="questions")
+        text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
+        beam_arguments, text_beam_arguments = _beam_arguments(config, text_bytes)
         dag = create_pipeline(
             config,
             corpus_fingerprint=files.fingerprint(corpus),
             benchmarks_fingerprint=files.fingerprint(benchmarks),
             root=config.run_folder,
-            beam_pipeline_args=_beam_arguments(
-                config, sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
-            ),
+            beam_pipeline_args=beam_arguments,
+            text_beam_pipeline_args=text_beam_arguments,
         )
         dag.enable_cache = use_cache
         dag.metadata_connection_config = _metadata(config)
@@ -92,11 +93,14 @@ def _metadata(config: Config) -> object:
     return metadata.sqlite_metadata_connection_config(os.path.join(config.run_folder, "metadata.sqlite"))
 
 
-def _beam_arguments(config: Config, corpus_bytes: int) -> list[str]:
+def _beam_arguments(config: Config, corpus_bytes: int) -> tuple[list[str], list[str]]:
+    """Beam's options: for every component, and for those that go through the whole text."""
+    # Named by its class: Beam's own choice, DirectRunner, would first try to download another runner.
+    runner = ["--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"]
     workers = config.beam.workers or (os.cpu_count() or 1 if corpus_bytes > BYTES_WORTH_MORE_PROCESSES else 1)
     if workers == 1:
-        return ["--direct_running_mode=in_memory"]
-    return ["--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+        return runner, runner
+    return runner, [*runner, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
 
 
 def _fail(screen: rich.console.Console, message: str) -> int:

@@ -33,7 +33,7 @@ def read(path: str) -> Vocabulary:
     """Reads the asset at a path.
 
     Raises:
-        UserError: it has fewer than two words, from which nothing can be learned.
+        UserError: it has fewer than two words, from which nothing can be learned. (Of none, TFT writes one of its own.)
     """
     words, counts = [], []
     with tf.io.gfile.GFile(path) as file:
@@ -43,8 +43,7 @@ def read(path: str) -> Vocabulary:
             counts.append(float(count))
     if len(words) < 2:
         raise UserError(
-            f"the vocabulary has {len(words)} words: hardly any word occurs often enough. "
-            "Give more text, or lower skipgram.min_count"
+            "no vocabulary: fewer than two words occur skipgram.min_count times. Give more text, or lower skipgram.min_count"
         )
     return Vocabulary(words, np.array(counts).astype(np.int64))
 

@@ -21,7 +21,13 @@ SCHEMA_FOLDER = os.path.join(
 
 
 def create_pipeline(
-    config: Config, *, corpus_fingerprint: str, benchmarks_fingerprint: str, root: str, beam_pipeline_args: list[str]
+    config: Config,
+    *,
+    corpus_fingerprint: str,
+    benchmarks_fingerprint: str,
+    root: str,
+    beam_pipeline_args: list[str],
+    text_beam_pipeline_args: list[str],
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
 
@@ -30,7 +36,8 @@ def create_pipeline(
         corpus_fingerprint: stands for the content of the corpus's files.
         benchmarks_fingerprint: stands for the content of the benchmarks' files.
         root: the folder or URI below which everything is kept.
-        beam_pipeline_args: how Beam runs the components that go through the whole text.
+        beam_pipeline_args: how Beam runs.
+        text_beam_pipeline_args: how it runs the components that go through the whole text.
 
     Raises:
         UserError: a benchmark that can't be read.
@@ -47,10 +54,10 @@ def create_pipeline(
     example_gen = CorpusExampleGen(
         corpus=json.dumps(corpus_settings), fingerprint=corpus_fingerprint + fingerprint.of_code("corpus")
     )
-    example_gen.with_id("ExampleGen").with_beam_pipeline_args(beam_pipeline_args)
+    example_gen.with_id("ExampleGen").with_beam_pipeline_args(text_beam_pipeline_args)
 
     statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
-    statistics_gen.with_beam_pipeline_args(beam_pipeline_args)
+    statistics_gen.with_beam_pipeline_args(text_beam_pipeline_args)
 
     schema_gen = tfx.components.ImportSchemaGen(
         schema_file=config.corpus.schema_file or os.path.join(SCHEMA_FOLDER, "schema.pbtxt")
@@ -70,7 +77,7 @@ def create_pipeline(
         disable_analyzer_cache=True,
         disable_statistics=True,
     )
-    transform.with_id("Transform").with_beam_pipeline_args(beam_pipeline_args)
+    transform.with_id("Transform").with_beam_pipeline_args(text_beam_pipeline_args)
     transform.add_upstream_node(example_validator)
     transform.add_upstream_node(benchmark_gen)
 
@@ -122,4 +129,5 @@ def create_pipeline(
             pusher,
         ],
         enable_cache=True,
+        beam_pipeline_args=beam_pipeline_args,
     )

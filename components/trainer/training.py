@@ -8,6 +8,7 @@ from collections.abc import Callable, Iterator
 from typing import NamedTuple
 
 import tensorflow as tf
+from absl import logging
 
 from components import progress
 from components.errors import UserError
@@ -89,7 +90,8 @@ class Training:
         Raises:
             UserError: the loss is no longer a number.
         """
-        self._checkpoints.restore_or_initialize()
+        if self._checkpoints.restore_or_initialize():
+            logging.info("Going on from the checkpoint at step %d.", int(self._step))
         self._started, self._positions_before = time.perf_counter(), int(self._positions)
         saved = time.perf_counter()
         while (epoch := int(self._epoch)) < self._schedule.epochs:

@@ -1,0 +1,94 @@
+"""One run of the whole pipeline on a corpus that the tests write; the tests look at what it left."""
+
+from __future__ import annotations
+
+import dataclasses
+import gzip
+import json
+import os
+import pathlib
+import subprocess
+import sys
+
+import pytest
+
+from tests.conftest import TOPICS, make_documents
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+
+@dataclasses.dataclass(frozen=True)
+class Project:
+    """A folder with a corpus, a benchmark and settings, in which runs are made."""
+
+    folder: pathlib.Path
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess:
+        command = [
+            sys.executable,
+            str(ROOT / "local_runner.py"),
+            "--config",
+            str(self.folder / "config.yaml"),
+            *arguments,
+        ]
+        environment = {**os.environ, "COLUMNS": "200"}
+        done = subprocess.run(
+            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, env=environment
+        )
+        assert not check or done.returncode == 0, done.stdout + done.stderr + self.log()
+        return done
+
+    def log(self, name: str = "tiny") -> str:
+        path = self.folder / "runs" / name / "run.log"
+        return path.read_text(errors="replace")[-5000:] if path.exists() else ""
+
+    def artifact(self, component: str, key: str, name: str = "tiny") -> pathlib.Path:
+        """The newest artifact of a component."""
+        folder = self.folder / "runs" / name / "artifacts" / component / key
+        return max(folder.iterdir(), key=lambda path: int(path.name))
+
+    def pushed(self, name: str = "tiny") -> list[pathlib.Path]:
+        folder = self.folder / "runs" / name / "serving_model"
+        return sorted(folder.iterdir()) if folder.exists() else []
+
+
+def make_project(folder: pathlib.Path) -> Project:
+    documents = make_documents(400)
+    (folder / "corpus").mkdir()
+    with gzip.open(folder / "corpus" / "a.txt.gz", "wt") as file:
+        file.write("\n".join(documents[:200]) + "\n\n")
+    (folder / "corpus" / "b.jsonl").write_text(
+        "\n".join(json.dumps({"text": text}) for text in documents[200:]) + '\n{"id": 1}\n'
+    )
+    pairs = [
+        f"{a}\t{b}\t{9.0 if one is two else 1.0}"
+        for one in TOPICS.values()
+        for two in TOPICS.values()
+        for a, b in zip(one, two[1:], strict=False)
+    ]
+    (folder / "topics.tsv").write_text("\n".join(pairs) + "\ncat\tunheardof\t5\n")
+    (folder / "quads.txt").write_text(
+        ": first\ncat dog bread cheese\n: second\ncat dog train plane\ncat dog train unheardof\n"
+    )
+    (folder / "config.yaml").write_text(f"""
+name: tiny
+root: {folder}/runs
+corpus: {{paths: [{folder}/corpus], shards: 3, splits: {{train: 9, eval: 1}}}}
+skipgram: {{min_count: 2, subsampling: 0.01, window: 3}}
+trainer: {{dimensions: 16, epochs: 6, steps_per_call: 20, block_length: 16, blocks_per_step: 2}}
+evaluator:
+  benchmarks: [{folder}/topics.tsv, {folder}/quads.txt]
+  thresholds: {{topics: 0.5}}
+""")
+    return Project(folder)
+
+
+@pytest.fixture(scope="session")
+def project(tmp_path_factory) -> Project:
+    return make_project(tmp_path_factory.mktemp("project"))
+
+
+@pytest.fixture(scope="session")
+def first_run(project) -> str:
+    """What the first run printed."""
+    return project.run().stdout

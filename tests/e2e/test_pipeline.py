@@ -1,0 +1,311 @@
+"""From text to a pushed model, and what a second run, a worse model, bad input and a crash do."""
+
+from __future__ import annotations
+
+import collections
+import json
+import os
+import re
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components import pairs, vocabulary
+from tests.conftest import COMMON, TOPICS
+from tests.e2e.conftest import ROOT, make_project
+
+COMPONENTS = [
+    "BenchmarkExampleGen", "ExampleGen", "ImportSchemaGen", "StatisticsGen", "ExampleValidator", "Transform", "Trainer", "Evaluator", "Pusher",
+]  # fmt: skip
+
+
+def read_examples(folder):
+    return [
+        record.numpy() for path in sorted(folder.glob("*.gz")) for record in tf.data.TFRecordDataset(str(path), "GZIP")
+    ]
+
+
+def test_it_ends_in_a_pushed_model(project, first_run):
+    ended = re.findall(r"✔ (\w+) +([\d.]+ s|cached)", first_run)
+    assert sorted(name for name, _ in ended) == sorted(["start", *COMPONENTS])
+    assert not [name for name, time in ended if time == "cached"]
+    assert "blessed: every threshold is reached" in first_run
+    (version,) = project.pushed()
+    assert str(version) in first_run
+    assert (version / "saved_model.pb").is_file()
+
+
+def test_the_console_tells_the_counts_and_the_scores(first_run):
+    assert re.search(r"400 documents, 0.1 MB of text, from 2 files; vocabulary 32 words", first_run)
+    assert re.search(r"skipped 1 documents; 1 had no text", first_run)
+    assert re.search(r"no text field: 1\n +.*b.jsonl, line 201: no text field: 'text': its fields are id", first_run)
+    assert re.search(r"topics +spearman correlation +0\.\d+ +0\.500 +\d+% +✔", first_run)
+    assert re.search(r"quads +analogy accuracy +\d\.\d+ +67%", first_run)
+    assert re.search(r"epoch 6 of 6, step \d+, .* words/s, loss \d", first_run)
+
+
+def test_examples_are_the_documents_in_sorted_shards(project, first_run):
+    folder = project.artifact("ExampleGen", "examples")
+    texts = {}
+    for split in ("train", "eval"):
+        records = read_examples(folder / f"Split-{split}")
+        texts[split] = [
+            tf.train.Example.FromString(record).features.feature["text"].bytes_list.value[0] for record in records
+        ]
+    assert len(texts["train"]) + len(texts["eval"]) == 400
+    assert 20 < len(texts["eval"]) < 65
+    assert len(list((folder / "Split-train").iterdir())) == 3
+
+
+def test_the_pairs_in_the_files_are_those_of_the_vocabulary(project, first_run):
+    graph = tft.TFTransformOutput(str(project.artifact("Transform", "transform_graph")))
+    words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
+    assert set(words.words) == {word for topic in TOPICS.values() for word in topic} | set(COMMON)
+    folder = project.artifact("Transform", "transformed_examples") / "Split-train"
+    examples = tf.io.parse_example(read_examples(folder), graph.transformed_feature_spec())
+    targets, contexts = pairs.expand(examples[pairs.TOKEN_IDS], examples[pairs.RADII])
+    topic_of = {word: name for name, topic in TOPICS.items() for word in topic}
+    together = collections.Counter(
+        (topic_of[words.words[a]], topic_of[words.words[b]])
+        for a, b in zip(targets.numpy(), contexts.numpy(), strict=True)
+        if words.words[a] in topic_of and words.words[b] in topic_of
+    )
+    assert sum(together.values()) > 1000
+    assert all(a == b for a, b in together)  # a document speaks of one topic
+
+
+def test_neighbours_are_of_the_same_topic(project, first_run):
+    model = tf.saved_model.load(str(project.pushed()[0]))
+    for topic in TOPICS.values():
+        answer = model.signatures["most_similar"](words=tf.constant([topic[0].upper()]), k=tf.constant(5))
+        assert len({word.decode() for word in answer["neighbours"].numpy()[0]} & set(topic)) >= 4
+
+
+def test_metrics_by_benchmark_and_by_section(project, first_run):
+    import tensorflow_model_analysis as tfma
+
+    metrics = dict(tfma.load_eval_result(str(project.artifact("Evaluator", "evaluation"))).slicing_metrics)
+    coverage = {key: values[""][""]["coverage"]["doubleValue"] for key, values in metrics.items()}
+    assert coverage[(("benchmark", "quads"),)] == pytest.approx(2 / 3)
+    assert coverage[(("benchmark", "quads"), ("section", "second"))] == pytest.approx(1 / 2)
+    assert coverage[(("benchmark", "topics"),)] == pytest.approx(63 / 64)
+
+
+def test_tensorboard_has_the_curves(project, first_run):
+    tags = set()
+    for path in project.artifact("Trainer", "model_run").glob("events*"):
+        tags |= {
+            value.tag
+            for record in tf.data.TFRecordDataset(str(path))
+            for value in tf.compat.v1.Event.FromString(record.numpy()).summary.value
+        }
+    assert {"loss", "learning_rate", "words_per_second", "eval_loss"} <= tags
+
+
+def test_the_model_needs_tensorflow_only(project, first_run):
+    program = f"""
+import tensorflow as tf, tensorflow_text
+answer = tf.saved_model.load({str(project.pushed()[0])!r}).signatures["serving_default"](words=tf.constant(["Cat", "unheardof"]))
+print(answer["known"].numpy().tolist(), answer["embeddings"].shape)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], cwd="/", capture_output=True, text=True, timeout=120, check=True
+    )
+    assert done.stdout.strip() == "[True, False] (2, 16)"
+
+
+def test_a_second_run_is_cached_and_other_trainer_settings_do_not_redo_transform(project, first_run):
+    again = project.run().stdout
+    assert re.findall(r"✔ (\w+) +cached", again) == re.findall(r"✔ (?!start)(\w+)", again)
+    assert len(project.pushed()) == 1
+
+    blocked = project.run(
+        "--set",
+        "trainer.epochs=1",
+        "trainer.learning_rate=0.0001",
+        "--set",
+        "trainer.learning_rate=0.0001",
+        check=False,
+    )
+    assert blocked.returncode == 2  # --set takes one at a time
+
+    blocked = project.run("--set", "trainer.epochs=1", "--set", "trainer.learning_rate=0.0001").stdout
+    cached = set(re.findall(r"✔ (\w+) +cached", blocked))
+    assert cached == set(COMPONENTS) - {"Trainer", "Evaluator", "Pusher"}
+    assert "not blessed, not pushed" in blocked
+    assert re.search(r"topics: spearman correlation -?0\.\d+ is \d\.\d+ below its threshold 0.5", blocked)
+    assert len(project.pushed()) == 1
+
+
+def test_without_thresholds_nothing_is_pushed(project, first_run):
+    out = project.run("--set", "evaluator.thresholds={}").stdout
+    assert "no threshold is set (evaluator.thresholds)" in out
+    assert len(project.pushed()) == 1
+
+
+def test_the_same_inputs_and_settings_give_the_same_vectors(project, first_run):
+    project.run("--no-cache", "--name", "again", "--set", "beam.workers=2")
+    words = tf.constant([word for topic in TOPICS.values() for word in topic])
+    (first,), (second,) = project.pushed(), project.pushed("again")
+    vectors = [
+        tf.saved_model.load(str(path)).signatures["serving_default"](words=words)["embeddings"].numpy()
+        for path in (first, second)
+    ]
+    np.testing.assert_array_equal(*vectors)
+
+
+def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
+    project = make_project(tmp_path)
+    arguments = [
+        "--set",
+        "trainer.epochs=60",
+        "--set",
+        "trainer.checkpoint_seconds=0.05",
+        "--set",
+        "trainer.steps_per_call=5",
+    ]
+    command = [
+        sys.executable,
+        str(ROOT / "local_runner.py"),
+        "--config",
+        str(project.folder / "config.yaml"),
+        *arguments,
+    ]
+    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+        deadline = time.monotonic() + 200
+        checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
+        while not list(checkpoints.glob("*/ckpt-*.index")):
+            assert time.monotonic() < deadline
+            assert process.poll() is None, project.log()
+            time.sleep(0.05)
+        time.sleep(0.5)
+        os.kill(process.pid, signal.SIGKILL)
+    kept = max(int(path.stem.removeprefix("ckpt-")) for path in checkpoints.glob("*/ckpt-*.index"))
+
+    out = project.run(*arguments).stdout
+    assert set(re.findall(r"✔ (\w+) +cached", out)) == set(COMPONENTS) - {"Trainer", "Evaluator", "Pusher"}
+    log = (project.folder / "runs" / "tiny" / "run.log").read_text(errors="replace")
+    steps = [
+        int(step)
+        for step in re.findall(
+            r"epoch \d+ of 60, step (\d+),", log[log.rindex("Going on from the checkpoint at step") :]
+        )
+    ]
+    assert steps[0] == kept + 5
+    assert not list(checkpoints.glob("*/*"))  # nothing is left of them once the model is there
+    assert "blessed" in out
+
+
+@pytest.mark.parametrize(
+    ("files", "arguments", "message"),
+    [
+        ({}, [], r"corpus .*/corpus: no file matches"),
+        ({"a.dat": b"x"}, [], r"a.dat: its name does not tell how to read it"),
+        ({"a.txt": b""}, [], r"corpus: no text in its 1 files \(1 empty files"),
+        ({"a.txt": b"\n \n"}, [], r"corpus: no text in its 1 files \(0 empty files, 2 blank documents"),
+        (
+            {"a.txt": b"good\nb\xffd\n"},
+            [],
+            r"1 of 2 documents had to be skipped \(50.0%, corpus.max_skipped_share allows 1.0%\)[^✔]*a.txt, line 2: not UTF-8: byte b'\\xff'",
+        ),
+        (
+            {"a.jsonl": b'{"body": "x"}\n'},
+            [],
+            r"a.jsonl, line 1: no text field: 'text': its fields are body \(corpus.text_field\)",
+        ),
+        (
+            {"a.txt.gz": b"\x1f\x8b\x08\x00\x00\x00\x00\x00\x00\x03\x4b\x4c"},
+            [],
+            r"a.txt.gz: unreadable: Truncated compressed stream",
+        ),
+        (
+            {"a.txt": b"x " * 60 + b"\ny\n"},
+            ["corpus.max_document_bytes=100"],
+            r"a.txt, line 1: too long: over 100 bytes",
+        ),
+        ({"a.txt": b"each word is here once\n"}, [], r"no vocabulary: .*skipgram.min_count"),
+        (
+            {"a.txt": b"tea tea\n"},
+            ["corpus.splits={train: 1, eval: 1}"],
+            r"corpus.splits.(train|eval): none of the 1 documents fell into this split",
+        ),
+    ],
+    ids=[
+        "no file",
+        "unknown form",
+        "empty file",
+        "blank",
+        "not UTF-8",
+        "no text field",
+        "truncated gzip",
+        "too long",
+        "no vocabulary",
+        "empty split",
+    ],
+)
+def test_bad_input_is_one_clear_error(tmp_path, files, arguments, message):
+    project = make_project(tmp_path)
+    for path in (tmp_path / "corpus").iterdir():
+        path.unlink()
+    for name, content in files.items():
+        (tmp_path / "corpus" / name).write_bytes(content)
+    settings = [word for argument in ["corpus.splits={train: 1}", *arguments] for word in ("--set", argument)]
+    done = project.run(*settings, check=False)
+    assert done.returncode == 1
+    assert re.search(message, done.stdout), done.stdout + project.log()
+    assert "Traceback" not in done.stdout + done.stderr
+    assert (
+        not list((tmp_path / "runs" / "tiny").glob("artifacts/ExampleGen/examples/*/Split-*/*"))
+        or "vocabulary" in message
+    )
+    assert not project.pushed()
+
+
+def test_an_anomaly_stops_the_run(tmp_path):
+    project = make_project(tmp_path)
+    schema = tmp_path / "schema.pbtxt"
+    schema.write_text('feature { name: "text" type: BYTES domain: "d" } string_domain { name: "d" value: "only this" }')
+    done = project.run("--set", f"corpus.schema_file={schema}", check=False)
+    assert done.returncode == 1
+    assert re.search(r"the documents do not fit the schema .*\n.*train, text: Unexpected string values", done.stdout)
+    assert "✔ Transform" not in done.stdout
+
+
+def test_settings_and_benchmarks_are_checked_before_anything_runs(tmp_path):
+    project = make_project(tmp_path)
+    done = project.run("--set", "trainer.epoch=1", check=False)
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "trainer.epoch: there is no such setting. Did you mean trainer.epochs?" in done.stderr
+    (tmp_path / "quads.txt").write_text("a b c d\na b\n")
+    done = project.run(check=False)
+    assert done.returncode == 1
+    assert re.search(r"quads.txt, line 2: 'a b' is no question", done.stdout)
+    assert "✔ ExampleGen" not in done.stdout
+
+
+def test_help_lists_every_setting():
+    done = subprocess.run(
+        [sys.executable, str(ROOT / "local_runner.py"), "--help"],
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    for key in ("trainer.epochs (whole number) = 5", "skipgram.window", "beam.workers"):
+        assert key in done.stdout
+
+
+def test_lineage_is_on_record(project, first_run):
+    import sqlite3
+
+    with sqlite3.connect(project.folder / "runs" / "tiny" / "metadata.sqlite") as metadata:
+        kinds = {name for (name,) in metadata.execute("select name from Type")}
+    assert {"Examples", "TransformGraph", "Model", "ModelBlessing", "PushedModel"} <= kinds
+    report = json.loads((project.artifact("ExampleGen", "examples") / "corpus_report.json").read_text())
+    assert (report["documents"], report["skipped"]) == (400, {"no text field": 1})
