@@ -16,7 +16,7 @@ import rich.console
 import rich.markup
 
 from components.errors import UserError
-from pipeline import configs, console
+from pipeline import arguments, console
 from pipeline.configs import Config
 
 # Above this many bytes of text, going through it costs more than starting one process a core.
@@ -24,12 +24,11 @@ BYTES_WORTH_MORE_PROCESSES = 50_000_000
 COMPRESSION_RATIO = 3
 
 
-def main(arguments: Sequence[str] | None = None) -> int:
+def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    options = _parser().parse_args(argv)
     try:
-        values = {"corpus.paths": options.corpus, "name": options.name}
-        config = configs.load(options.config, options.set, {key: value for key, value in values.items() if value})
+        config = arguments.load(options)
     except UserError as error:
         return _fail(rich.console.Console(stderr=True), str(error))
     log = os.path.join(config.run_folder, "run.log")
@@ -65,6 +64,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
             corpus_fingerprint=files.fingerprint(corpus),
             benchmarks_fingerprint=files.fingerprint(benchmarks),
             root=config.run_folder,
+            checkpoints=os.path.join(config.run_folder, "checkpoints"),
             beam_pipeline_args=beam_arguments,
             text_beam_pipeline_args=text_beam_arguments,
         )
@@ -113,25 +113,8 @@ def _first_line(error: Exception) -> str:
 
 
 def _parser() -> argparse.ArgumentParser:
-    settings = "\n".join(
-        f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in configs.settings()
-    )
-    parser = argparse.ArgumentParser(
-        description=__doc__,
-        formatter_class=argparse.RawDescriptionHelpFormatter,
-        epilog=f"settings, for --set and for YAML files:\n{settings}",
-    )
-    parser.add_argument(
-        "--config",
-        default="sample",
-        metavar="NAME_OR_FILE",
-        help="a preset (sample, imdb) or a YAML file with settings; by default sample",
-    )
-    parser.add_argument("--corpus", nargs="+", metavar="GLOB_OR_DIR", help="the text: sets corpus.paths; quote a glob")
-    parser.add_argument("--name", help="the run's name: sets name")
-    parser.add_argument(
-        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a setting; may be given many times"
-    )
+    parser = arguments.parser(__doc__)
+    arguments.add_settings(parser, default="sample")
     parser.add_argument("--no-cache", action="store_true", help="do everything anew, even what has not changed")
     parser.add_argument(
         "--verbose", action="store_true", help="show TensorFlow's, TFX's and Beam's logs on the screen too"

@@ -1,4 +1,4 @@
-"""The data that gensim's package carries, by short names, so that a first run needs no download."""
+"""Data that is always there, by short names: the documents' schema, and text and questions from gensim's package."""
 
 from __future__ import annotations
 
@@ -9,6 +9,7 @@ from components.errors import UserError
 
 SCHEME = "builtin://"
 
+_SCHEMA = pathlib.Path(__file__).parent / "corpus" / "schema" / "schema.pbtxt"
 _FILES = {
     "wikipedia": "enwiki-latest-pages-articles1.xml-p000000010p000030302-shortened.bz2",
     "wordsim353": "wordsim353.tsv",
@@ -26,6 +27,8 @@ def resolve(path: str) -> str:
     if not path.startswith(SCHEME):
         return path
     name = path.removeprefix(SCHEME)
+    if name == "document_schema":
+        return str(_SCHEMA)
     if name not in _FILES:
         raise UserError(f"{path}: there is no built-in data of this name; there are {', '.join(_FILES)}")
     package = importlib.util.find_spec("gensim")  # found, not imported: gensim takes a second to start

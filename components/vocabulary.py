@@ -43,7 +43,8 @@ def read(path: str) -> Vocabulary:
             counts.append(float(count))
     if len(words) < 2:
         raise UserError(
-            "no vocabulary: fewer than two words occur skipgram.min_count times. Give more text, or lower skipgram.min_count"
+            "no vocabulary: fewer than two words occur skipgram.min_count times. "
+            "Give more text, or lower skipgram.min_count"
         )
     return Vocabulary(words, np.array(counts).astype(np.int64))
 

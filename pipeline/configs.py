@@ -58,8 +58,8 @@ class CorpusConfig(_Section):
     shards: Count = Field(
         16, description="files a split; each is sorted in memory while it is written, so keep them below 1 GB"
     )
-    schema_file: str | None = Field(
-        None, description="a TFDV schema (.pbtxt) for the documents; by default one non-empty text each"
+    schema_file: str = Field(
+        "builtin://document_schema", description="a TFDV schema (.pbtxt) that the documents must fit"
     )
 
     @pydantic.field_validator("splits")
@@ -183,6 +183,13 @@ class BeamConfig(_Section):
     )
 
 
+class KubeflowConfig(_Section):
+    """What Kubeflow Pipelines needs to know."""
+
+    image: str = Field("tfx-word2vec:latest", description="the image of every component, made by the Dockerfile")
+    root: str = Field("minio://mlpipeline/v2/artifacts", description="the URI below which artifacts are kept")
+
+
 class Config(_Section):
     """All settings of a run."""
 
@@ -196,6 +203,7 @@ class Config(_Section):
     evaluator: EvaluatorConfig = EvaluatorConfig()
     pusher: PusherConfig = PusherConfig()
     beam: BeamConfig = BeamConfig()
+    kubeflow: KubeflowConfig = KubeflowConfig()
 
     @property
     def run_folder(self) -> str:

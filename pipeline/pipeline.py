@@ -9,15 +9,11 @@ from tfx import v1 as tfx
 
 from components import questions
 from components.benchmarks.component import BenchmarkExampleGen
-from components.corpus.component import CorpusExampleGen, StrictExampleValidator
+from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
 from components.evaluator import eval_config
 from components.skipgram.component import SkipGramTransform
 from pipeline import fingerprint
 from pipeline.configs import Config, benchmark_name
-
-SCHEMA_FOLDER = os.path.join(
-    os.path.dirname(os.path.dirname(os.path.abspath(__file__))), "components", "corpus", "schema"
-)
 
 
 def create_pipeline(
@@ -26,6 +22,7 @@ def create_pipeline(
     corpus_fingerprint: str,
     benchmarks_fingerprint: str,
     root: str,
+    checkpoints: str,
     beam_pipeline_args: list[str],
     text_beam_pipeline_args: list[str],
 ) -> tfx.dsl.Pipeline:
@@ -36,6 +33,7 @@ def create_pipeline(
         corpus_fingerprint: stands for the content of the corpus's files.
         benchmarks_fingerprint: stands for the content of the benchmarks' files.
         root: the folder or URI below which everything is kept.
+        checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam_pipeline_args: how Beam runs.
         text_beam_pipeline_args: how it runs the components that go through the whole text.
 
@@ -59,9 +57,7 @@ def create_pipeline(
     statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
     statistics_gen.with_beam_pipeline_args(text_beam_pipeline_args)
 
-    schema_gen = tfx.components.ImportSchemaGen(
-        schema_file=config.corpus.schema_file or os.path.join(SCHEMA_FOLDER, "schema.pbtxt")
-    )
+    schema_gen = SchemaGen(schema_file=config.corpus.schema_file).with_id("SchemaGen")
 
     example_validator = StrictExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
@@ -92,7 +88,7 @@ def create_pipeline(
             "trainer": config.trainer.model_dump(),
             "skipgram": skipgram_settings,
             "eval_split": eval_split,
-            "checkpoints": os.path.join(root, "checkpoints"),
+            "checkpoints": checkpoints,
             "code": fingerprint.of_code("trainer"),
         },
     )

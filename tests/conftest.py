@@ -8,7 +8,7 @@ import random
 os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")
 
 import pytest
-import tensorflow_text  # noqa: F401: the ops of the served model
+import tensorflow_text  # noqa: F401  (the ops of the served model)
 
 TOPICS = {
     "animals": ["cat", "dog", "horse", "cow", "sheep", "goat", "bird", "fish"],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from tfx import types
 from tfx.components import ExampleValidator
+from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
@@ -38,6 +39,12 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
     def __init__(self, corpus: str, fingerprint: str):
         examples = types.Channel(type=standard_artifacts.Examples)
         super().__init__(spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, examples=examples))
+
+
+class SchemaGen(ImportSchemaGen):
+    """TFX's ImportSchemaGen, which knows the built-in schema too: on a cluster, that one is in the image."""
+
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(validator.SchemaExecutor)
 
 
 class StrictExampleValidator(ExampleValidator):

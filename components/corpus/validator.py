@@ -1,4 +1,4 @@
-"""ExampleValidator's executor: an anomaly stops the run, in TFDV's own words."""
+"""The executors around the schema: one imports it, the other stops the run at an anomaly, in TFDV's own words."""
 
 from __future__ import annotations
 
@@ -8,9 +8,22 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_metadata.proto.v0 import anomalies_pb2
 from tfx.components.example_validator import executor
+from tfx.components.schema_gen.import_schema_gen import executor as import_executor
 from tfx.types import artifact_utils
 
+from components import builtin
 from components.errors import UserError
+
+
+class SchemaExecutor(import_executor.Executor):
+    """Imports the schema, which may be a built-in one."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See `tfx.components.schema_gen.import_schema_gen.executor.Executor.Do`."""
+        path = builtin.resolve(exec_properties["schema_file"])
+        if not tf.io.gfile.exists(path):
+            raise UserError(f"corpus.schema_file = {path!r}: there is no such file")
+        super().Do(input_dict, output_dict, {**exec_properties, "schema_file": path})
 
 
 class Executor(executor.Executor):

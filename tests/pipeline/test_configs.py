@@ -7,8 +7,8 @@ from pipeline import configs
 
 
 def test_presets_are_valid():
-    for preset in configs.PRESETS.glob("*.yaml"):
-        assert configs.load(preset.stem).name == preset.stem
+    names = {preset.stem: configs.load(preset.stem).name for preset in configs.PRESETS.glob("*.yaml")}
+    assert names == {"sample": "sample", "imdb": "imdb", "kubeflow": "tfx-word2vec"}
 
 
 def test_overrides_are_typed_and_later_ones_win():
@@ -53,7 +53,7 @@ def test_every_mistake_is_told_at_once():
 
 
 def test_files(tmp_path):
-    with pytest.raises(UserError, match=r"--config smaple: .*Expected a preset \(imdb, "):
+    with pytest.raises(UserError, match=r"--config smaple: .*Expected a preset \(imdb, kubeflow, sample\)"):
         configs.load("smaple")
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: x\ncorpus: [")

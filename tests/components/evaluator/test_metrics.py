@@ -16,9 +16,9 @@ def inputs(kind, label, prediction):
 
 
 QUESTIONS = [
-    inputs("analogy", 1, 1.0), inputs("analogy", 1, 0.0), inputs("analogy", 1, 1.0), inputs("analogy", 1, NAN),
-    inputs("similarity", 9, 0.8), inputs("similarity", 2, 0.3), inputs("similarity", 7, 0.9), inputs("similarity", 1, 0.1), inputs("similarity", 5, NAN),
-]  # fmt: skip
+    *(inputs("analogy", 1, prediction) for prediction in (1.0, 0.0, 1.0, NAN)),
+    *(inputs("similarity", label, cosine) for label, cosine in ((9, 0.8), (2, 0.3), (7, 0.9), (1, 0.1), (5, NAN))),
+]
 
 
 def compute(combiner, asked, parts=3):

@@ -49,7 +49,7 @@ def test_maximum_size(tmp_path):
 
 def test_no_vocabulary_is_said(tmp_path):
     read, rows = transform(tmp_path, ["each word once"])
-    with pytest.raises(vocabulary.UserError, match="skipgram.min_count"):
+    with pytest.raises(vocabulary.UserError, match=r"skipgram\.min_count"):
         read()
     assert rows == [([], [])]
 

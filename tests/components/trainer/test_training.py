@@ -150,7 +150,8 @@ MIRRORED = """
 import sys, pathlib
 import numpy as np
 import tensorflow as tf
-tf.config.set_logical_device_configuration(tf.config.list_physical_devices("CPU")[0], [tf.config.LogicalDeviceConfiguration()] * 2)
+(cpu,) = tf.config.list_physical_devices("CPU")
+tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from components.trainer import strategies
 from tests.components.trainer import test_training
 strategy = strategies.get("mirrored")

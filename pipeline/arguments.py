@@ -1,0 +1,50 @@
+"""The command-line arguments that the runners share: which settings."""
+
+from __future__ import annotations
+
+import argparse
+
+from pipeline import configs
+
+
+def parser(description: str) -> argparse.ArgumentParser:
+    """A parser whose help ends with a list of all settings."""
+    settings = "\n".join(
+        f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in configs.settings()
+    )
+    return argparse.ArgumentParser(
+        description=description,
+        formatter_class=argparse.RawDescriptionHelpFormatter,
+        epilog=f"settings, for --set and for YAML files:\n{settings}",
+    )
+
+
+def add_settings(to: argparse.ArgumentParser, default: str) -> None:
+    """Adds the arguments that give settings.
+
+    Args:
+        to: the parser.
+        default: the preset for who names none.
+    """
+    presets = ", ".join(sorted(path.stem for path in configs.PRESETS.glob("*.yaml")))
+    to.add_argument(
+        "--config",
+        default=default,
+        metavar="NAME_OR_FILE",
+        help=f"a preset ({presets}) or a YAML file with settings; by default {default}",
+    )
+    to.add_argument("--corpus", nargs="+", metavar="GLOB_OR_DIR", help="the text: sets corpus.paths; quote a glob")
+    to.add_argument("--name", help="the run's name: sets name")
+    to.add_argument(
+        "--set", action="append", default=[], metavar="KEY=VALUE", help="overrides a setting; may be given many times"
+    )
+
+
+def load(options: argparse.Namespace) -> configs.Config:
+    """The settings that the arguments give.
+
+    Raises:
+        UserError: they are wrong.
+    """
+    values = {"corpus.paths": options.corpus, "name": options.name}
+    return configs.load(options.config, options.set, {key: value for key, value in values.items() if value})

@@ -1,0 +1,70 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+import pytest
+import yaml
+from google.protobuf import json_format
+from kfp.pipeline_spec import pipeline_spec_pb2
+
+from components.errors import UserError
+from kubeflow_runner import compile_pipeline
+from pipeline import configs
+from tests.e2e.conftest import ROOT
+
+
+@pytest.fixture(scope="module")
+def spec(tmp_path_factory):
+    output = tmp_path_factory.mktemp("kubeflow") / "pipeline.yaml"
+    output.write_text("an older one")
+    command = [sys.executable, str(ROOT / "kubeflow_runner.py"), "compile", "--output", str(output)]
+    done = subprocess.run(
+        [*command, "--set", "trainer.epochs=7"],
+        cwd=output.parent,
+        capture_output=True,
+        text=True,
+        timeout=120,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr[-2000:]
+    assert [path.name for path in output.parent.iterdir()] == ["pipeline.yaml"]
+    return json_format.ParseDict(yaml.safe_load(output.read_text()), pipeline_spec_pb2.PipelineSpec())
+
+
+def test_it_is_the_local_pipeline(spec):
+    assert spec.schema_version == "2.1.0"
+    tasks = spec.root.dag.tasks
+    assert set(tasks) == {
+        *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
+        *("Transform", "Trainer", "Evaluator", "Pusher"),
+    }
+    assert set(tasks["Pusher"].dependent_tasks) == {"Trainer", "Evaluator"}
+    assert "ExampleValidator" in tasks["Transform"].dependent_tasks
+    assert '"epochs": 7' in tasks["Trainer"].inputs.parameters["custom_config"].runtime_value.constant.string_value
+
+
+def test_every_executor_is_a_container_that_kfp_can_run(spec):
+    """Its backend knows no resolvers, and does not run TFX's drivers."""
+    for executor in json_format.MessageToDict(spec.deployment_spec)["executors"].values():
+        assert set(executor) == {"container"}
+        assert set(executor["container"]) <= {"image", "command", "args"}
+        assert executor["container"]["image"] == "tfx-word2vec:latest"
+
+
+def test_nothing_of_this_machine_is_in_it(spec):
+    assert str(ROOT) not in str(spec)
+
+
+@pytest.mark.parametrize(
+    ("settings", "output", "message"),
+    [
+        (["name=Capitals"], "p.yaml", "name = 'Capitals'"),
+        (["pusher.destination=null"], "p.yaml", r"pusher\.destination: is needed"),
+        ([], "p.json", r"ends in \.yaml"),
+    ],
+)
+def test_settings_that_a_cluster_can_not_use(tmp_path, settings, output, message):
+    with pytest.raises(UserError, match=message):
+        compile_pipeline(configs.load("kubeflow", settings), tmp_path / output)
+    assert not list(tmp_path.iterdir())
