@@ -40,7 +40,13 @@ class Executor(executor.Executor):
                 pipeline
                 | "Files" >> beam.Create(written)
                 | "Read" >> beam.io.ReadAllFromTFRecord()
+                | "Canonical" >> beam.Map(_canonical)
                 | "Write" >> records.WriteShards(folder, shards, prefix="pairs")
             )
         for path in written:
             tf.io.gfile.remove(path)
+
+
+def _canonical(example: bytes) -> bytes:
+    """The same tf.Example with its features in a fixed order; TFT's encoder leaves it open."""
+    return tf.train.Example.FromString(example).SerializeToString(deterministic=True)
