@@ -32,18 +32,18 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(rich.console.Console(stderr=True), str(error))
     log = os.path.join(config.run_folder, "run.log")
-    with console.logs_to(log, verbose=options.verbose) as screen:
+    with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         try:
             _run(config, screen, log, use_cache=not options.no_cache)
             return 0
         except UserError as error:
-            return _fail(screen, str(error))
+            return _fail(errors, str(error))
         except KeyboardInterrupt:
-            _fail(screen, "interrupted. The same command goes on from here")
+            _fail(errors, "interrupted. The same command goes on from here")
             return 130
         except Exception as error:  # whatever it is, a person gets one line, and the log the rest
             traceback.print_exc()
-            return _fail(screen, f"{type(error).__name__}: {_first_line(error)}\nThe whole story is in {log}")
+            return _fail(errors, f"{type(error).__name__}: {_first_line(error)}\nThe whole story is in {log}")
 
 
 def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: bool) -> None:
@@ -56,7 +56,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
 
         _log_everything()
         corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
-        benchmarks = files.find(config.evaluator.benchmarks, form="questions")
+        benchmarks = files.find(config.evaluator.benchmarks, form="questions", what="benchmark")
         text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
         beam_arguments, text_beam_arguments = _beam_arguments(config, text_bytes)
         dag = create_pipeline(

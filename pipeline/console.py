@@ -20,8 +20,8 @@ from components.progress import TrainingProgress
 
 
 @contextlib.contextmanager
-def logs_to(path: str, *, verbose: bool) -> Iterator[rich.console.Console]:
-    """Sends all that is printed to a file, and gives a console that still writes to the screen.
+def logs_to(path: str, *, verbose: bool) -> Iterator[tuple[rich.console.Console, rich.console.Console]]:
+    """Sends all that is printed to a file, and gives two consoles that still write to the screen: for output, for errors.
 
     TensorFlow and Beam write to the descriptors from C++: so those are what is turned, not Python's streams.
 
@@ -30,17 +30,16 @@ def logs_to(path: str, *, verbose: bool) -> Iterator[rich.console.Console]:
         verbose: show everything on the screen as well.
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
-    screen = os.dup(1)
-    console = rich.console.Console(file=os.fdopen(screen, "w"), highlight=False)
     before = os.dup(1), os.dup(2)
+    out, err = (rich.console.Console(file=os.fdopen(os.dup(screen), "w"), highlight=False) for screen in before)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
-    target = _tee(log, screen) if verbose else log
+    target = _tee(log, before[0]) if verbose else log
     sys.stdout.flush()
     sys.stderr.flush()
     os.dup2(target, 1)
     os.dup2(target, 2)
     try:
-        yield console
+        yield out, err
     finally:
         sys.stdout.flush()
         sys.stderr.flush()

@@ -36,23 +36,26 @@ class CorpusFile:
     modified: float
 
 
-def find(paths: Sequence[str], form: str = "auto", compression: str = "auto") -> list[CorpusFile]:
+def find(
+    paths: Sequence[str], form: str = "auto", compression: str = "auto", what: str = "corpus"
+) -> list[CorpusFile]:
     """Lists the files that the paths name, each once, sorted.
 
     Args:
         paths: files, folders (read with their subfolders) or globs; local, or on any file system that Beam knows.
         form: how to read them; `auto` tells by each file's name.
         compression: likewise.
+        what: what the files are, for the errors.
 
     Raises:
         UserError: a path without any file, or a file whose form can't be told.
     """
     found = {}
     for path in paths:
-        matches = _match(path)
+        matches = _match(path, what)
         if not matches:
             raise UserError(
-                f"corpus {path}: no file matches. "
+                f"{what} {path}: no file matches. "
                 "Expected a file, a folder or a glob (quoted, so that the shell leaves it alone)"
             )
         for match in matches:
@@ -71,7 +74,7 @@ def fingerprint(files: Sequence[CorpusFile]) -> str:
     return hashlib.sha256(repr(list(files)).encode()).hexdigest()
 
 
-def _match(path: str) -> list:
+def _match(path: str, what: str) -> list:
     path = builtin.resolve(path)
     if "://" not in path:
         path = os.path.abspath(os.path.expanduser(path))
@@ -79,13 +82,13 @@ def _match(path: str) -> list:
     try:
         matches = FileSystems.match([pattern])[0].metadata_list
     except (BeamIOError, ValueError) as error:
-        raise UserError(f"corpus {path}: cannot be listed: {error}") from None
+        raise UserError(f"{what} {path}: cannot be listed: {error}") from None
     visible = [
         match
         for match in matches
         if not os.path.basename(match.path).startswith((".", "_")) and not os.path.isdir(match.path)
     ]
-    return visible or ([] if pattern != path or "://" not in path else _match(f"{path}/"))
+    return visible or ([] if pattern != path or "://" not in path else _match(f"{path}/", what))
 
 
 def _stem(path: str) -> str:

@@ -88,7 +88,7 @@ class Training:
                 epoch.
 
         Raises:
-            UserError: the loss is no longer a number.
+            UserError: the loss is no longer a number, or there is not a single pair.
         """
         if self._checkpoints.restore_or_initialize():
             logging.info("Going on from the checkpoint at step %d.", int(self._step))
@@ -104,6 +104,11 @@ class Training:
             self._epoch.assign_add(1)
             self._step_in_epoch.assign(0)
             self._epoch_positions.assign(tf.cast(self._positions, tf.float64) / tf.cast(self._epoch, tf.float64))
+        if not int(self._positions):
+            raise UserError(
+                "there is not a single skip-gram pair: no document has two words of the vocabulary. "
+                "Give more text, or lower skipgram.min_count or raise skipgram.subsampling"
+            )
         self._checkpoints.save(int(self._step))
 
     def _distribute(self, blocks: tf.data.Dataset, done: int) -> tf.data.Dataset:

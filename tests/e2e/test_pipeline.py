@@ -234,6 +234,11 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         ),
         ({"a.txt": b"each word is here once\n"}, [], r"no vocabulary: .*skipgram.min_count"),
         (
+            {"a.txt": b"tea\nbread\n"},
+            ["skipgram.min_count=1"],
+            r"there is not a single skip-gram pair: .*skipgram.subsampling",
+        ),
+        (
             {"a.txt": b"tea tea\n"},
             ["corpus.splits={train: 1, eval: 1}"],
             r"corpus.splits.(train|eval): none of the 1 documents fell into this split",
@@ -249,6 +254,7 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         "truncated gzip",
         "too long",
         "no vocabulary",
+        "no pair",
         "empty split",
     ],
 )
@@ -261,11 +267,11 @@ def test_bad_input_is_one_clear_error(tmp_path, files, arguments, message):
     settings = [word for argument in ["corpus.splits={train: 1}", *arguments] for word in ("--set", argument)]
     done = project.run(*settings, check=False)
     assert done.returncode == 1
-    assert re.search(message, done.stdout), done.stdout + project.log()
+    assert re.search(message, done.stderr), done.stdout + done.stderr + project.log()
     assert "Traceback" not in done.stdout + done.stderr
     assert (
         not list((tmp_path / "runs" / "tiny").glob("artifacts/ExampleGen/examples/*/Split-*/*"))
-        or "vocabulary" in message
+        or "skipgram" in message
     )
     assert not project.pushed()
 
@@ -276,7 +282,7 @@ def test_an_anomaly_stops_the_run(tmp_path):
     schema.write_text('feature { name: "text" type: BYTES domain: "d" } string_domain { name: "d" value: "only this" }')
     done = project.run("--set", f"corpus.schema_file={schema}", check=False)
     assert done.returncode == 1
-    assert re.search(r"the documents do not fit the schema .*\n.*train, text: Unexpected string values", done.stdout)
+    assert re.search(r"the documents do not fit the schema .*\n.*train, text: Unexpected string values", done.stderr)
     assert "✔ Transform" not in done.stdout
 
 
@@ -288,7 +294,7 @@ def test_settings_and_benchmarks_are_checked_before_anything_runs(tmp_path):
     (tmp_path / "quads.txt").write_text("a b c d\na b\n")
     done = project.run(check=False)
     assert done.returncode == 1
-    assert re.search(r"quads.txt, line 2: 'a b' is no question", done.stdout)
+    assert re.search(r"quads.txt, line 2: 'a b' is no question", done.stderr)
     assert "✔ ExampleGen" not in done.stdout
 
 
