@@ -19,8 +19,8 @@ from components.errors import UserError
 from pipeline import arguments, console
 from pipeline.configs import Config
 
-# Above this many bytes of text, going through it costs more than starting one process a core.
-BYTES_WORTH_MORE_PROCESSES = 50_000_000
+# Starting one process a core costs some 11 s a component; with two, that is won back from here on (docs/benchmarks.md).
+BYTES_WORTH_MORE_PROCESSES = 200_000_000
 COMPRESSION_RATIO = 3
 
 
