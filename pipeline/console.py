@@ -21,7 +21,7 @@ from components.progress import TrainingProgress
 
 @contextlib.contextmanager
 def logs_to(path: str, *, verbose: bool) -> Iterator[tuple[rich.console.Console, rich.console.Console]]:
-    """Sends all that is printed to a file, and gives two consoles that still write to the screen: for output, for errors.
+    """Sends all that is printed to a file, and gives two consoles that still write to the screen: output and errors.
 
     TensorFlow and Beam write to the descriptors from C++: so those are what is turned, not Python's streams.
 
