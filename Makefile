@@ -22,7 +22,7 @@ lint: setup  ## ruff
 
 lock: setup  ## renew constraints.txt: the newest versions that fit together
 	rm -f constraints.txt
-	.venv/.setup/tools/bin/uv pip compile setup.py tools/lock.in --all-extras --universal --python-version 3.10 --prerelease explicit --no-annotate --quiet -o constraints.txt
+	.venv/.setup/tools/bin/uv pip compile setup.py tools/lock.in --override tools/overrides.txt --all-extras --universal --python-version 3.10 --prerelease explicit --no-annotate --quiet -o constraints.txt
 
 clean:  ## remove .venv and what runs made
 	rm -rf .venv runs

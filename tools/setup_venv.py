@@ -105,6 +105,16 @@ def needs_private_runtime() -> bool:
     return True
 
 
+def check_compiler() -> None:
+    """Raises SetupError where a package has to be compiled and nothing can do it."""
+    comes_compiled = platform.system() == "Linux" and sys.version_info[:2] > (3, 10)
+    if not comes_compiled and not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
+        raise SetupError(
+            f"for Python {platform.python_version()} on {platform.system()} one package (pyfarmhash) has to be compiled, "
+            f"and there is no C++ compiler. Install one, or take Python 3.11 or newer on Linux. {USE_DOCKER}"
+        )
+
+
 def os_release() -> dict[str, str]:
     """The fields of /etc/os-release; none where it cannot be read."""
     parser = configparser.ConfigParser(interpolation=None)
@@ -248,7 +258,7 @@ def install_packages() -> None:
         "--python",
         VENV / "bin/python",
         "--compile-bytecode",
-        "--constraint",
+        "--override",  # and not --constraint: see overrides.txt, which says where a pin is not what a package asks for
         ROOT / "constraints.txt",
         "--editable",
         f"{ROOT}[test,lint,kubeflow]",
@@ -288,6 +298,7 @@ def set_up() -> None:
     if state.get("packages") == wanted:
         return
     private_runtime = needs_private_runtime()
+    check_compiler()
     base = f"{os.path.realpath(sys.executable)} in {VENV}"
     if state.get("environment") != base:
         say(f"making .venv with Python {platform.python_version()}")

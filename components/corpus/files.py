@@ -36,9 +36,7 @@ class CorpusFile:
     modified: float
 
 
-def find(
-    paths: Sequence[str], form: str = "auto", compression: str = "auto", what: str = "corpus"
-) -> list[CorpusFile]:
+def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", what: str = "corpus") -> list[CorpusFile]:
     """Lists the files that the paths name, each once, sorted.
 
     Args:

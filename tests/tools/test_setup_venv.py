@@ -74,6 +74,15 @@ def test_where_nothing_can_work_it_says_so_and_names_the_dockerfile(setup_venv, 
     assert not setup_venv.VENV.exists()
 
 
+def test_python_3_10_without_a_compiler_is_said(setup_venv, monkeypatch):
+    machine(monkeypatch, setup_venv, glibc=(2, 41))
+    monkeypatch.setattr(setup_venv.sys, "version_info", (3, 11, 0))
+    setup_venv.check_compiler()
+    monkeypatch.setattr(setup_venv.sys, "version_info", (3, 10, 0))
+    with pytest.raises(setup_venv.SetupError, match="no C\\+\\+ compiler.*Dockerfile"):
+        setup_venv.check_compiler()
+
+
 def test_a_wrong_python_is_said(setup_venv, monkeypatch):
     monkeypatch.setattr(setup_venv.sys, "version_info", (3, 9, 1))
     monkeypatch.setattr(setup_venv.shutil, "which", lambda name: None)
