@@ -37,8 +37,8 @@ def normalize(texts: tf.Tensor) -> tf.Tensor:
     texts = tf_text.normalize_utf8(tf_text.case_fold_utf8(tf_text.normalize_utf8(texts, "NFKC")), "NFKC")
     texts = tf.strings.regex_replace(texts, _APOSTROPHES, "'")
     texts = tf.strings.regex_replace(texts, _UNWANTED, " ")
-    texts = tf.strings.regex_replace(texts, _LOOSE, " ")
-    return tf.strings.regex_replace(texts, _UNSPACED, r" \1 ")
+    texts = tf.strings.regex_replace(texts, _UNSPACED, r" \1 ")
+    return tf.strings.regex_replace(texts, _LOOSE, " ")
 
 
 def tokenize(texts: tf.Tensor) -> tf.RaggedTensor:

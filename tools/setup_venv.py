@@ -110,7 +110,7 @@ def check_compiler() -> None:
     comes_compiled = platform.system() == "Linux" and sys.version_info[:2] > (3, 10)
     if not comes_compiled and not any(shutil.which(name) for name in ("c++", "g++", "clang++")):
         raise SetupError(
-            f"for Python {platform.python_version()} on {platform.system()} one package (pyfarmhash) has to be compiled, "
+            f"for Python {platform.python_version()} on {platform.system()} the package pyfarmhash has to be compiled, "
             f"and there is no C++ compiler. Install one, or take Python 3.11 or newer on Linux. {USE_DOCKER}"
         )
 

@@ -79,7 +79,7 @@ def test_python_3_10_without_a_compiler_is_said(setup_venv, monkeypatch):
     monkeypatch.setattr(setup_venv.sys, "version_info", (3, 11, 0))
     setup_venv.check_compiler()
     monkeypatch.setattr(setup_venv.sys, "version_info", (3, 10, 0))
-    with pytest.raises(setup_venv.SetupError, match="no C\\+\\+ compiler.*Dockerfile"):
+    with pytest.raises(setup_venv.SetupError, match=r"no C\+\+ compiler.*Dockerfile"):
         setup_venv.check_compiler()
 
 
