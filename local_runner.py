@@ -49,7 +49,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: bool) -> None:
     screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
     started = time.perf_counter()
-    with screen.status("Starting TensorFlow and TFX …"):
+    with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components.corpus import files
         from pipeline import local, summary
         from pipeline.pipeline import create_pipeline
@@ -74,7 +74,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
     with console.RunView(screen) as view:
         runner = local.LocalRunner(view)
         runner.run(dag)
-    with screen.status("Reading what was made …"):
+    with console.waiting(screen, "Reading what was made …"):
         made = summary.read(config, runner.runs)
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")

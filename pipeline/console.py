@@ -11,8 +11,10 @@ import threading
 from collections.abc import Iterator
 
 import rich.console
+import rich.live
 import rich.markup
 import rich.progress
+import rich.spinner
 import rich.table
 
 from components import progress
@@ -60,13 +62,23 @@ def _tee(*targets: int) -> int:
     return sink
 
 
+def waiting(console: rich.console.Console, text: str) -> contextlib.AbstractContextManager:
+    """A spinner beside a text, while something is done in its context; it leaves no trace.
+
+    Rich's own `status` would catch what is printed in the meantime, and put the logs on the screen.
+    """
+    spinner = rich.spinner.Spinner("dots", text)
+    live = rich.live.Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
+    return live if console.is_terminal else contextlib.nullcontext()
+
+
 class RunView(logging.Handler):
     """Shows a run as it goes: the observer of the components, and the handler of the training's progress."""
 
     def __init__(self, console: rich.console.Console):
         super().__init__()
         self._console = console
-        self._status: rich.console.RenderableType | None = None
+        self._status: rich.live.Live | None = None
         self._bar: rich.progress.Progress | None = None
         self._latest: TrainingProgress | None = None
         self._told = 0.0
@@ -83,7 +95,7 @@ class RunView(logging.Handler):
         """A component starts."""
         self._latest = None
         if self._console.is_terminal:
-            self._status = self._console.status(f"{component} …")
+            self._status = waiting(self._console, f"{component} …")
             self._status.start()
         else:
             self._console.print(f"  {component} …")
@@ -122,6 +134,8 @@ class RunView(logging.Handler):
                 ),
                 console=self._console,
                 transient=True,
+                redirect_stdout=False,
+                redirect_stderr=False,
             )
             self._bar.add_task("training", total=1.0, epoch="", step="", speed="", loss="", left="")
             self._bar.start()
