@@ -1,0 +1,130 @@
+"""What reaches the screen: run in a process of its own, on a pseudo-terminal."""
+
+from __future__ import annotations
+
+import os
+import pathlib
+import pty
+import re
+import subprocess
+import sys
+
+import pytest
+
+from components.corpus.report import CorpusReport
+from pipeline import console, summary
+
+ROOT = pathlib.Path(__file__).parent.parent.parent
+
+PROGRAM = """
+import logging, os, sys, time
+from components import progress
+from pipeline import console, local
+logging.basicConfig(level=logging.INFO)
+with console.logs_to(sys.argv[1], verbose="verbose" in sys.argv) as (screen, errors):
+    with console.waiting(screen, "Waiting"):
+        print("NOISE from Python")
+        os.system("echo NOISE from below")
+    with console.RunView(screen) as view:
+        view.started("Trainer")
+        progress.tell(progress.TrainingProgress(0.25, 1200, 1, 4, 54321.0, 2.5, 83))
+        time.sleep(0.3)
+        view.ended(local.ComponentRun("Trainer", 12.34, False, {}))
+        view.started("Pusher")
+        view.ended(local.ComponentRun("Pusher", 0.1, True, {}))
+    errors.print("an error")
+print("after")
+"""
+
+
+def run_on_terminal(tmp_path, *arguments):
+    leader, follower = pty.openpty()
+    command = [sys.executable, "-c", PROGRAM, str(tmp_path / "logs" / "run.log"), *arguments]
+    environment = {**os.environ, "TERM": "xterm", "COLUMNS": "150"}
+    with subprocess.Popen(
+        command, cwd=ROOT, stdin=follower, stdout=follower, stderr=follower, env=environment
+    ) as process:
+        os.close(follower)
+        screen = b""
+        try:
+            while data := os.read(leader, 65536):
+                screen += data
+        except OSError:  # how a pseudo-terminal ends
+            pass
+    os.close(leader)
+    assert process.returncode == 0, screen
+    return re.sub(r"\x1b\[[0-9;?]*[a-zA-Z]", "", screen.decode()), (tmp_path / "logs" / "run.log").read_text()
+
+
+def test_a_bar_and_a_line_a_component_on_the_screen_and_the_rest_in_the_log(tmp_path):
+    screen, log = run_on_terminal(tmp_path)
+    assert re.search(r"training +epoch 1/4 .* 25% step 1,200 +54,321 words/s +loss 2.500 +1:23 left", screen)
+    assert re.search(r"✔ Trainer +12.3 s +54,321 words/s, loss 2.500", screen)
+    assert re.search(r"✔ Pusher +cached", screen)
+    assert "Waiting" in screen
+    assert "an error" in screen
+    assert "after" in screen
+    assert "NOISE" not in screen
+    assert "NOISE from Python" in log
+    assert "NOISE from below" in log
+    assert "epoch 1 of 4, step 1200, 25.0 %, 54321 words/s" in log
+    assert "✔" not in log
+
+
+def test_verbose_shows_the_logs_too(tmp_path):
+    screen, log = run_on_terminal(tmp_path, "verbose")
+    for text in (screen, log):
+        assert "NOISE from Python" in text
+        assert "NOISE from below" in text
+
+
+@pytest.fixture
+def show(capsys):
+    import rich.console
+
+    def show(made):
+        console.show_summary(rich.console.Console(width=150), made, "runs/x", "runs/x/run.log")
+        return capsys.readouterr().out
+
+    return show
+
+
+def make_summary(**changes):
+    facts = {
+        "corpus": CorpusReport(
+            2, 1, 90, 2_500_000, 3, {"not UTF-8": 2}, {"not UTF-8": ["a.txt, line 7: not UTF-8: [b]"]}, []
+        ),
+        "vocabulary_size": 1234,
+        "benchmarks": [
+            summary.BenchmarkResult("wordsim353", "spearman correlation", 0.421, 0.95, 0.4),
+            summary.BenchmarkResult("mine", "analogy accuracy", float("nan"), 0.0, None),
+        ],
+        "blessed": True,
+        "reasons": [],
+        "neighbours": {"tea": ["coffee", "milk"]},
+        "model": "runs/x/serving_model/1",
+        "logs": "runs/x/logs",
+    }
+    return summary.Summary(**{**facts, **changes})
+
+
+def test_a_summary_of_a_blessed_model(show):
+    out = show(make_summary())
+    assert "90 documents, 2.5 MB of text, from 2 files; vocabulary 1,234 words" in out
+    assert "skipped 2 documents; 3 had no text; 1 empty files" in out
+    assert "a.txt, line 7: not UTF-8: [b]" in out
+    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.400 +95% +✔", out)
+    assert re.search(r"mine +analogy accuracy +- +0%", out)
+    assert re.search(r"tea +coffee, milk", out)
+    assert "runs/x/serving_model/1" in out
+
+
+def test_a_summary_of_a_blocked_model(show):
+    below = summary.BenchmarkResult("wordsim353", "spearman correlation", 0.421, 0.95, 0.5)
+    blind = summary.BenchmarkResult("mine", "analogy accuracy", float("nan"), 0.0, 0.1)
+    scores = [below, blind]
+    out = show(make_summary(benchmarks=scores, blessed=False, model=None, reasons=summary._reasons(scores)))
+    assert "not blessed, not pushed" in out
+    assert "wordsim353: spearman correlation 0.421 is 0.079 below its threshold 0.5" in out
+    assert "mine: none of its questions could be asked" in out
+    assert "serving_model" not in out
