@@ -50,11 +50,13 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
     screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
+        from components import threads
         from components.corpus import files
         from pipeline import local, summary
         from pipeline.pipeline import create_pipeline
 
         _log_everything()
+        threads.one_thread_an_op()
         corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
         benchmarks = files.find(config.evaluator.benchmarks, form="questions", what="benchmark")
         text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)

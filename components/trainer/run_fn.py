@@ -11,7 +11,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import pairs, records, vocabulary
+from components import pairs, records, threads, vocabulary
 from components.serving_model import ServingModel
 from components.trainer import blocks, model, samplers, strategies, training
 
@@ -26,6 +26,7 @@ def run_fn(fn_args: Any) -> None:
     Raises:
         UserError: the settings do not fit the devices, or the training diverged.
     """
+    threads.one_thread_an_op()
     config = fn_args.custom_config
     settings, skipgram = config["trainer"], config["skipgram"]
     graph = tft.TFTransformOutput(fn_args.transform_output)

@@ -26,12 +26,18 @@ def make_blocks(files, blocks_per_step=8):
     )
 
 
-def make(tmp_path, strategy=None, epochs=2, **schedule):
+def make(tmp_path, strategy=None, epochs=2, dimensions=8, **schedule):
     strategy = strategy or tf.distribute.get_strategy()
     with strategy.scope():
         sampler = samplers.UnigramSampler(np.arange(V, 0, -1), 0.75)
         made = model.SkipGram(
-            sampler, vocabulary_size=V, dimensions=8, negatives=5, shared_negatives=16, bias="expected_count", seed=1
+            sampler,
+            vocabulary_size=V,
+            dimensions=dimensions,
+            negatives=5,
+            shared_negatives=16,
+            bias="expected_count",
+            seed=1,
         )
     schedule = {
         "learning_rate": 0.05,
@@ -144,6 +150,28 @@ def test_strategies_by_name():
     assert isinstance(one, tf.distribute.OneDeviceStrategy)
     with one.scope():
         assert strategies.get("auto") is one
+
+
+REPEATED = """
+import sys, pathlib
+import numpy as np
+from components import threads
+threads.one_thread_an_op()
+from tests.components.trainer import test_training
+vectors = []
+for name in "ab":
+    made, run = test_training.make(pathlib.Path(sys.argv[1]) / name, dimensions=128)
+    run.run(test_training.make_blocks(sys.argv[2:], blocks_per_step=32))
+    vectors.append(made.target.numpy())
+np.testing.assert_array_equal(*vectors)
+"""
+
+
+def test_steps_large_enough_for_several_threads_are_repeatable_too(tmp_path, files):
+    """In a process of its own: how many threads TensorFlow uses is decided once a process."""
+    command = [sys.executable, "-c", REPEATED, str(tmp_path), *files]
+    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
+    assert done.returncode == 0, done.stderr[-3000:]
 
 
 MIRRORED = """
