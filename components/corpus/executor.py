@@ -128,9 +128,11 @@ def _write_report(
     counts: collections.Counter[str] = collections.Counter()
     examples: dict[str, list[str]] = collections.defaultdict(list)
     fatal: list[str] = []
-    for _, file_counts, file_problems, file_fatal in sorted(tallies, key=lambda tally: tally[0]):
+    for source, file_counts, file_problems, file_fatal in sorted(tallies, key=lambda tally: tally[0]):
         counts.update(file_counts)
         fatal.extend(file_fatal)
+        if file_counts["empty files"]:
+            examples["empty file"] = [*examples["empty file"], source][:EXAMPLES_PER_REASON]
         for reason, texts in file_problems.items():
             examples[reason] = (examples[reason] + texts)[:EXAMPLES_PER_REASON]
     skipped = {

@@ -20,7 +20,7 @@ class CorpusReport:
         documents: the documents read, without the `empty` ones, which have no text but blanks.
         bytes: the documents' size in UTF-8.
         skipped: documents that could not be read, by reason.
-        examples: the first few of them by reason, each with file, place and detail.
+        examples: the first few of them by reason, each with file, place and detail; and of the empty files.
         fatal: files that could not be read to their end.
     """
 
@@ -60,9 +60,10 @@ class CorpusReport:
                 + "\n".join(self.skipped_lines())
             )
         if not self.documents:
+            first = f"; the first: {self.examples['empty file'][0]}" if self.empty_files else ""
             raise UserError(
                 f"corpus: no text in its {self.files:,} files "
-                f"({self.empty_files:,} empty files, {self.empty:,} blank documents)"
+                f"({self.empty_files:,} empty files, {self.empty:,} blank documents{first})"
             )
 
     def skipped_lines(self) -> list[str]:

@@ -209,7 +209,11 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
     [
         ({}, [], r"corpus .*/corpus: no file matches"),
         ({"a.dat": b"x"}, [], r"a.dat: its name does not tell how to read it"),
-        ({"a.txt": b""}, [], r"corpus: no text in its 1 files \(1 empty files"),
+        (
+            {"a.txt": b""},
+            [],
+            r"corpus: no text in its 1 files \(1 empty files, 0 blank documents; the first: .*a.txt\)",
+        ),
         ({"a.txt": b"\n \n"}, [], r"corpus: no text in its 1 files \(0 empty files, 2 blank documents"),
         (
             {"a.txt": b"good\nb\xffd\n"},
