@@ -60,7 +60,7 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
         root=config.kubeflow.root,
         checkpoints="/tmp/checkpoints",
         beam_pipeline_args=[],
-        text_beam_pipeline_args=[],
+        transform_beam_pipeline_args=[],
     )
     # The fingerprints that the cache needs stand for files that only the cluster may see.
     dag.enable_cache = False

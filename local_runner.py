@@ -19,7 +19,7 @@ from components.errors import UserError
 from pipeline import arguments, console
 from pipeline.configs import Config
 
-# Starting one process a core costs some 11 s a component; with two, that is won back from here on (docs/benchmarks.md).
+# Starting one process a core costs some 20 s; with two, Transform wins that back from here on (docs/benchmarks.md).
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
 COMPRESSION_RATIO = 3
 
@@ -60,7 +60,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
         benchmarks = files.find(config.evaluator.benchmarks, form="questions", what="benchmark")
         text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
-        beam_arguments, text_beam_arguments = _beam_arguments(config, text_bytes)
+        beam_arguments, transform_arguments = _beam_arguments(config, text_bytes)
         dag = create_pipeline(
             config,
             corpus_fingerprint=files.fingerprint(corpus),
@@ -68,7 +68,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
             root=config.run_folder,
             checkpoints=os.path.join(config.run_folder, "checkpoints"),
             beam_pipeline_args=beam_arguments,
-            text_beam_pipeline_args=text_beam_arguments,
+            transform_beam_pipeline_args=transform_arguments,
         )
         dag.enable_cache = use_cache
         dag.metadata_connection_config = _metadata(config)
@@ -96,7 +96,7 @@ def _metadata(config: Config) -> object:
 
 
 def _beam_arguments(config: Config, corpus_bytes: int) -> tuple[list[str], list[str]]:
-    """Beam's options: for every component, and for those that go through the whole text."""
+    """Beam's options: for every component, and for Transform."""
     # Named by its class: Beam's own choice, DirectRunner, would first try to download another runner.
     runner = ["--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"]
     workers = config.beam.workers or (os.cpu_count() or 1 if corpus_bytes > BYTES_WORTH_MORE_PROCESSES else 1)

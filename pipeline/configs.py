@@ -178,8 +178,8 @@ class BeamConfig(_Section):
 
     workers: Annotated[int, Field(ge=0)] = Field(
         0,
-        description="processes; 0: one for a small corpus, where starting more costs more than they bring, "
-        "else one a core",
+        description="processes for Transform; 0: one for less than 200 MB of text, where starting more costs more than "
+        "they bring, else one a core",
     )
 
 

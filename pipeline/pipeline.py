@@ -24,7 +24,7 @@ def create_pipeline(
     root: str,
     checkpoints: str,
     beam_pipeline_args: list[str],
-    text_beam_pipeline_args: list[str],
+    transform_beam_pipeline_args: list[str],
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
 
@@ -35,7 +35,7 @@ def create_pipeline(
         root: the folder or URI below which everything is kept.
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam_pipeline_args: how Beam runs.
-        text_beam_pipeline_args: how it runs the components that go through the whole text.
+        transform_beam_pipeline_args: how it runs Transform, which has the most to compute.
 
     Raises:
         UserError: a benchmark that can't be read.
@@ -52,10 +52,9 @@ def create_pipeline(
     example_gen = CorpusExampleGen(
         corpus=json.dumps(corpus_settings), fingerprint=corpus_fingerprint + fingerprint.of_code("corpus")
     )
-    example_gen.with_id("ExampleGen").with_beam_pipeline_args(text_beam_pipeline_args)
+    example_gen.with_id("ExampleGen")
 
     statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
-    statistics_gen.with_beam_pipeline_args(text_beam_pipeline_args)
 
     schema_gen = SchemaGen(schema_file=config.corpus.schema_file).with_id("SchemaGen")
 
@@ -73,7 +72,7 @@ def create_pipeline(
         disable_analyzer_cache=True,
         disable_statistics=True,
     )
-    transform.with_id("Transform").with_beam_pipeline_args(text_beam_pipeline_args)
+    transform.with_id("Transform").with_beam_pipeline_args(transform_beam_pipeline_args)
     transform.add_upstream_node(example_validator)
     transform.add_upstream_node(benchmark_gen)
 
