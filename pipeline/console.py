@@ -9,6 +9,7 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
+from typing import TYPE_CHECKING
 
 import rich.console
 import rich.live
@@ -19,6 +20,10 @@ import rich.table
 
 from components import progress
 from components.progress import TrainingProgress
+
+if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
+    from pipeline.local import ComponentRun
+    from pipeline.summary import BenchmarkResult, Summary
 
 
 @contextlib.contextmanager
@@ -100,8 +105,8 @@ class RunView(logging.Handler):
         else:
             self._console.print(f"  {component} …")
 
-    def ended(self, run: object) -> None:
-        """A component ended: a `pipeline.local.ComponentRun`."""
+    def ended(self, run: ComponentRun) -> None:
+        """A component ended."""
         self._stop()
         time = "[dim]cached[/dim]" if run.cached else f"{run.seconds:.1f} s"
         told = (
@@ -157,8 +162,8 @@ class RunView(logging.Handler):
         self._status = self._bar = None
 
 
-def show_summary(console: rich.console.Console, summary: object, run_folder: str, log: str) -> None:
-    """Prints a `pipeline.summary.Summary`."""
+def show_summary(console: rich.console.Console, summary: Summary, run_folder: str, log: str) -> None:
+    """Prints what a run made."""
     corpus = summary.corpus
     console.print(
         f"\n[bold]Corpus[/bold]      {corpus.documents:,} documents, {corpus.bytes / 1e6:,.1f} MB of text, "
@@ -192,7 +197,7 @@ def show_summary(console: rich.console.Console, summary: object, run_folder: str
             console.print(f"[bold]{name:<12}[/bold]{place}", soft_wrap=True)
 
 
-def _benchmark_table(benchmarks: list[object]) -> rich.table.Table:
+def _benchmark_table(benchmarks: list[BenchmarkResult]) -> rich.table.Table:
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
     for column, justify in (
         ("Benchmarks", "left"),

@@ -5,7 +5,7 @@ from __future__ import annotations
 import collections
 import json
 import os
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -36,6 +36,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         settings = json.loads(exec_properties["corpus"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         splits: dict[str, int] = settings["splits"]
+        examples.split_names = artifact_utils.encode_split_names(list(splits))  # TFX tells folders of named splits only
         found = files.find(settings["paths"], settings["form"], settings["compression"])
         options = readers.ReadOptions(settings["text_field"], settings["max_document_bytes"])
 
@@ -49,7 +50,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             )
             by_split = read.documents | "Split" >> beam.Partition(_split_of, len(splits), list(splits.values()))
             for name, documents in zip(splits, by_split, strict=True):
-                folder = artifact_utils.get_split_uri([examples_with_splits(examples, splits)], name)
+                folder = artifact_utils.get_split_uri([examples], name)
                 documents | f"Write[{name}]" >> records.WriteShards(folder, settings["shards"])
             (
                 read.tally
@@ -67,12 +68,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 )
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
-
-
-def examples_with_splits(examples: Any, splits: Iterable[str]) -> Any:
-    """Names the splits on the artifact, which TFX wants before it tells their folders."""
-    examples.split_names = artifact_utils.encode_split_names(list(splits))
-    return examples
 
 
 def _split_of(record: bytes, count: int, weights: Sequence[int]) -> int:
