@@ -17,6 +17,9 @@ from components import pairs
 
 DOCUMENTS_PER_CHUNK = 256
 
+# More than an epoch can have: the steps of different epochs must not draw the same noise.
+_STEPS_PER_EPOCH = 2**32
+
 
 class Blocks(NamedTuple):
     """S blocks of L queries.
@@ -32,42 +35,95 @@ class Blocks(NamedTuple):
     right: tf.Tensor
 
 
+class Batch(NamedTuple):
+    """What a step trains on.
+
+    Attributes:
+        step: int64 [], unlike that of any other step; it decides the noise.
+        blocks: always the same number of them.
+    """
+
+    step: tf.Tensor
+    blocks: Blocks
+
+
+class PairWeights:
+    """What each score of a block counts as a pair.
+
+    word2vec draws a radius r from 1 to w at every position and takes the pairs within. With `expected`, a pair at
+    distance d counts (w - d + 1) / w instead, the probability that r >= d: the same gradient on average, without the
+    chance. With `drawn`, the radii that Transform drew decide, and each of their pairs counts 1.
+
+    Args:
+        window: w.
+        block_length: L.
+        weighting: `expected` or `drawn`.
+    """
+
+    def __init__(self, window: int, block_length: int, weighting: str):
+        reach = np.arange(window + 1)[:, np.newaxis]
+        distance = np.arange(1, window + 1)
+        weight = (window - distance + 1) / window if weighting == "expected" else np.ones(window)
+        within = np.where(distance <= reach, weight, 0)  # [reach, distance - 1]
+        left = np.zeros((block_length, window + 1, block_length + 2 * window), np.float32)
+        for query in range(block_length):
+            left[query, :, query + window - distance] = within.T
+        self._left = tf.constant(left.reshape(-1, left.shape[-1]))
+        self._right = tf.constant(left[::-1, :, ::-1].reshape(self._left.shape))
+        self._rows = tf.range(block_length) * (window + 1)
+
+    def __call__(self, blocks: Blocks) -> tf.Tensor:
+        """What each pair of a query and a key counts, 0 for those that are none: float [S, L, L + 2 * window]."""
+        return tf.gather(self._left, self._rows + blocks.left) + tf.gather(self._right, self._rows + blocks.right)
+
+
 def dataset(
     files: Sequence[str],
     feature_spec: Mapping[str, tf.io.RaggedFeature],
     *,
     window: int,
+    weighting: str,
     block_length: int,
     blocks_per_step: int,
     seed: int,
     epoch: int,
 ) -> tf.data.Dataset:
-    """All pairs of an epoch, each once, as `Blocks` of at most `blocks_per_step`.
+    """All pairs of an epoch, each once, as `Batch`es; the last one is filled up with blocks without pairs.
 
     Args:
         files: Transform's shards.
         feature_spec: of `token_ids` and `radii`, from Transform's graph.
         window: the greatest radius.
+        weighting: see `PairWeights`.
         block_length: L.
-        blocks_per_step: the greatest S.
-        seed: with the epoch, decides the files' order; the documents' order within a file is Transform's.
+        blocks_per_step: S.
+        seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
+            documents' order within a file is Transform's.
         epoch: counted from 0.
     """
     order = np.random.default_rng([seed, epoch]).permutation(len(files))
     names = tf.data.Dataset.from_tensor_slices([files[index] for index in order])
 
-    def chunk(serialized: tf.Tensor) -> Blocks:
+    def chunk(number: tf.Tensor, serialized: tf.Tensor) -> Blocks:
         features = tf.io.parse_example(serialized, dict(feature_spec))
-        return pack(features[pairs.TOKEN_IDS], features[pairs.RADII], window, block_length)
+        ids, radii = features[pairs.TOKEN_IDS], features[pairs.RADII]
+        if weighting == "expected":
+            radii = radii.with_flat_values(tf.fill(tf.shape(radii.flat_values), tf.constant(window, tf.int64)))
+        packed = pack(ids, radii, window, block_length)
+        return _shuffle(packed, tf.stack([tf.constant(seed, tf.int64), epoch * _STEPS_PER_EPOCH + number]))
 
+    filler = tf.data.Dataset.from_tensors(_no_blocks(blocks_per_step - 1, window, block_length))
     return (
         names.interleave(
             lambda name: tf.data.TFRecordDataset(name, "GZIP"), cycle_length=2, num_parallel_calls=2, deterministic=True
         )
         .batch(DOCUMENTS_PER_CHUNK)
+        .enumerate()
         .map(chunk, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
-        .rebatch(blocks_per_step)
-        .prefetch(64)
+        .concatenate(filler)
+        .rebatch(blocks_per_step, drop_remainder=True)
+        .enumerate(epoch * _STEPS_PER_EPOCH)
+        .map(lambda step, blocks: Batch(step, Blocks(*blocks)))
     )
 
 
@@ -95,11 +151,12 @@ def pack(token_ids: tf.RaggedTensor, radii: tf.RaggedTensor, window: int, block_
     )
 
 
-def pair_mask(blocks: Blocks) -> tf.Tensor:
-    """Which query and which key of a block are a pair: bool [S, L, L + 2 * window]."""
-    length = tf.shape(blocks.left)[1]
-    keys = tf.shape(blocks.ids)[1]
-    window = (keys - length) // 2
-    offsets = (tf.range(keys) - window)[tf.newaxis, :] - tf.range(length)[:, tf.newaxis]
-    within = (offsets >= -blocks.left[:, :, tf.newaxis]) & (offsets <= blocks.right[:, :, tf.newaxis])
-    return within & (offsets != 0)
+def _shuffle(blocks: Blocks, seed: tf.Tensor) -> Blocks:
+    """Blocks in another order, so that those of a step are not all from one document, and repeat fewer words."""
+    order = tf.argsort(tf.random.stateless_uniform([tf.shape(blocks.ids)[0]], seed))
+    return Blocks(*(tf.gather(field, order) for field in blocks))
+
+
+def _no_blocks(count: int, window: int, block_length: int) -> Blocks:
+    nothing = tf.zeros([count, block_length], tf.int32)
+    return Blocks(tf.zeros([count, block_length + 2 * window], tf.int32), nothing, nothing)

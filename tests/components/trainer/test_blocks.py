@@ -3,6 +3,7 @@ from __future__ import annotations
 import collections
 
 import numpy as np
+import pytest
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -12,20 +13,44 @@ from components.trainer import blocks
 from tests.components.test_pairs import DOCUMENTS, encode, enumerate_pairs
 
 
-def pairs_of(batch):
-    """The pairs that a batch of blocks stands for."""
-    mask = blocks.pair_mask(batch).numpy()
+def pairs_of(batch, weighting="drawn"):
+    """The pairs that blocks stand for, and what each counts."""
     window = (batch.ids.shape[1] - batch.left.shape[1]) // 2
-    ids = batch.ids.numpy()
-    return [(int(ids[s, window + q]), int(ids[s, k])) for s, q, k in zip(*np.nonzero(mask), strict=True)]
+    weights = blocks.PairWeights(window, batch.left.shape[1], weighting)(batch).numpy()
+    ids, found = batch.ids.numpy(), collections.Counter()
+    for s, q, k in zip(*np.nonzero(weights), strict=True):
+        found[int(ids[s, window + q]), int(ids[s, k])] += float(weights[s, q, k])
+    return found
 
 
 @settings(max_examples=100, deadline=None)
 @given(DOCUMENTS, st.integers(1, 9))
 def test_blocks_hold_every_pair_once(documents, block_length):
     batch = blocks.pack(*encode(documents), window=7, block_length=block_length)
-    assert collections.Counter(pairs_of(batch)) == collections.Counter(enumerate_pairs(documents))
+    assert pairs_of(batch) == collections.Counter(enumerate_pairs(documents))
     assert int(tf.reduce_sum(batch.left + batch.right)) == len(enumerate_pairs(documents))
+
+
+def test_expected_weights_by_hand():
+    """Window 2: a neighbour is within every radius, the next but one within half of them."""
+    ids, _ = encode([[(1, 0), (2, 0), (3, 0)], [(4, 0)]])
+    batch = blocks.pack(ids, ids.with_flat_values(tf.fill([4], tf.constant(2, tf.int64))), window=2, block_length=3)
+    assert pairs_of(batch, "expected") == {
+        (1, 2): 1, (2, 1): 1, (2, 3): 1, (3, 2): 1, (1, 3): 0.5, (3, 1): 0.5
+    }  # fmt: skip
+
+
+def test_expected_weights_are_the_mean_of_drawn_pairs():
+    draw = np.random.default_rng(0)
+    tokens, window, times = list(range(9)), 4, 4000
+    drawn = [[(token, int(radius)) for token, radius in zip(tokens, row, strict=True)]
+             for row in draw.integers(1, window + 1, (times, len(tokens)))]  # fmt: skip
+    mean = pairs_of(blocks.pack(*encode(drawn), window=window, block_length=16))
+    once = [[(token, window) for token in tokens]]
+    expected = pairs_of(blocks.pack(*encode(once), window=window, block_length=16), "expected")
+    assert mean.keys() == expected.keys()
+    for pair, weight in expected.items():
+        assert mean[pair] / times == pytest.approx(weight, abs=0.04)
 
 
 def write(folder, documents, shards):
@@ -57,18 +82,21 @@ def random_documents(count, seed=0):
     ]
 
 
-def test_an_epoch_is_every_pair_of_the_files_once(tmp_path):
+@pytest.mark.parametrize("weighting", ["drawn", "expected"])
+def test_an_epoch_is_every_pair_of_the_files_once(tmp_path, weighting):
     documents = random_documents(700)
     files = write(tmp_path, documents, shards=3)
-    arguments = {"feature_spec": SPEC, "window": 5, "block_length": 16, "blocks_per_step": 7, "seed": 1}
-    epochs = [list(blocks.dataset(files, epoch=epoch, **arguments)) for epoch in (0, 0, 1, 2)]
+    arguments = {"window": 5, "weighting": weighting, "block_length": 16, "blocks_per_step": 7, "seed": 1}
+    epochs = [list(blocks.dataset(files, SPEC, epoch=epoch, **arguments)) for epoch in (0, 0, 1, 2)]
+    if weighting == "expected":
+        documents = [[(token, 5) for token, _ in document] for document in documents]
     expected = collections.Counter(enumerate_pairs(documents))
     for epoch in epochs:
-        assert (
-            sum((collections.Counter(pairs_of(blocks.Blocks(*batch))) for batch in epoch), collections.Counter())
-            == expected
-        )
-        assert all(batch[0].shape[0] == 7 for batch in epoch[:-1])
-    first, again, *others = [np.concatenate([batch[0] for batch in epoch]) for epoch in epochs]
+        found = sum((pairs_of(batch.blocks) for batch in epoch), collections.Counter())
+        assert found == expected
+        assert all(batch.blocks.ids.shape == (7, 26) for batch in epoch)  # the last one is filled up
+    first, again, *others = [np.concatenate([batch.blocks.ids for batch in epoch]) for epoch in epochs]
     np.testing.assert_array_equal(first, again)
     assert any(first.shape != other.shape or (first != other).any() for other in others)
+    steps = [int(batch.step) for epoch in epochs[1:] for batch in epoch]
+    assert len(set(steps)) == len(steps)  # no two steps draw the same noise

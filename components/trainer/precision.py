@@ -1,0 +1,28 @@
+"""Mixed precision: which policy, and whether this machine computes it natively."""
+
+from __future__ import annotations
+
+import pathlib
+
+import keras
+import tensorflow as tf
+from absl import logging
+
+_INSTRUCTIONS = {"bfloat16": ("avx512_bf16", "amx_bf16", "bf16"), "float16": ("avx512_fp16", "amx_fp16", "asimdhp")}
+
+
+def policy(precision: str) -> keras.DTypePolicy:
+    """Keras' policy for `float32`, `bfloat16` or `float16`: products in that type, variables in float32."""
+    if precision == "float32":
+        return keras.DTypePolicy("float32")
+    if not tf.config.list_logical_devices("GPU") and not _cpu_has(precision):
+        logging.warning("This CPU has no instructions for %s: training will be slower than in float32.", precision)
+    return keras.DTypePolicy(f"mixed_{precision}")
+
+
+def _cpu_has(precision: str) -> bool:
+    try:
+        flags = pathlib.Path("/proc/cpuinfo").read_text(encoding="utf-8").split()
+    except OSError:
+        return False
+    return any(flag in flags for flag in _INSTRUCTIONS[precision])
