@@ -23,7 +23,9 @@ class TrainingProgress:
         epochs: in all.
         words_per_second: words of the text, as they were before subsampling, over the time of this session.
         loss: the mean over the latest pairs.
+        learning_rate: of the next step.
         seconds_left: an estimate.
+        seconds_waited: how long the latest steps waited for data.
     """
 
     share: float
@@ -32,7 +34,9 @@ class TrainingProgress:
     epochs: int
     words_per_second: float
     loss: float
+    learning_rate: float
     seconds_left: float
+    seconds_waited: float
 
 
 def add_handler(handler: logging.Handler) -> None:
@@ -49,13 +53,14 @@ def remove_handler(handler: logging.Handler) -> None:
 def tell(progress: TrainingProgress) -> None:
     """Tells how far the training is."""
     _LOGGER.info(
-        "epoch %d of %d, step %d, %.1f %%, %.0f words/s, loss %.4f, %.0f s left",
+        "epoch %d of %d, step %d, %.1f %%, %.0f words/s, loss %.4f, learning rate %.5f, %.0f s left",
         progress.epoch,
         progress.epochs,
         progress.step,
         100 * progress.share,
         progress.words_per_second,
         progress.loss,
+        progress.learning_rate,
         progress.seconds_left,
         extra={"progress": progress},
     )

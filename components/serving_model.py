@@ -26,9 +26,8 @@ class ServingModel(tf.Module):
     def __init__(self, vectors: np.ndarray, vocabulary_path: str):
         super().__init__()
         self.vectors = tf.Variable(vectors, trainable=False, name="vectors")
-        self.norms = tf.Variable(
-            np.maximum(np.linalg.norm(vectors, axis=1), 1e-12).astype(np.float32), trainable=False, name="norms"
-        )
+        norms = np.sqrt(np.einsum("vd,vd->v", vectors, vectors))  # without a second table, as np.linalg.norm has it
+        self.norms = tf.Variable(np.maximum(norms, 1e-12), trainable=False, name="norms")
         self.asset = tf.saved_model.Asset(vocabulary_path)
         self.ids = vocabulary.word_table(self.asset.asset_path)
         self.words = vocabulary.id_table(self.asset.asset_path)

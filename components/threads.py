@@ -1,9 +1,16 @@
-"""How TensorFlow uses threads."""
+"""How TensorFlow uses threads, and how many cores there are."""
 
 from __future__ import annotations
 
+import os
+
 import tensorflow as tf
 from absl import logging
+
+
+def cores() -> int:
+    """The cores that this process may use."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def one_thread_an_op() -> None:
@@ -12,10 +19,14 @@ def one_thread_an_op() -> None:
     The operations of a training step are so small that handing parts of them to other threads costs more than it
     brings, and when two threads add to the same rows, the order of the sums, and with it the result, is left to chance.
 
+    There is one thread more than cores for the operations to share: with as many as cores, a training stream that comes
+    back from its input waits until the other streams leave a thread.
+
     TensorFlow takes this only before its first operation; afterwards a warning is all that can be done.
     """
     try:
         tf.config.threading.set_intra_op_parallelism_threads(1)
+        tf.config.threading.set_inter_op_parallelism_threads(cores() + 1)
     except RuntimeError:
         if tf.config.threading.get_intra_op_parallelism_threads() != 1:
             logging.warning(

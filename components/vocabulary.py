@@ -7,6 +7,7 @@ served model carries it along.
 from __future__ import annotations
 
 import dataclasses
+import hashlib
 from typing import Any
 
 import numpy as np
@@ -27,6 +28,11 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    @property
+    def fingerprint(self) -> str:
+        """Of the words and their order."""
+        return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
 
 
 def read(path: str) -> Vocabulary:

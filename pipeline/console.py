@@ -135,14 +135,14 @@ class RunView(logging.Handler):
                 columns.TaskProgressColumn(),
                 columns.TextColumn(
                     "step {task.fields[step]}  {task.fields[speed]} words/s  "
-                    "loss {task.fields[loss]}  {task.fields[left]} left"
+                    "loss {task.fields[loss]}  rate {task.fields[rate]}  {task.fields[left]} left"
                 ),
                 console=self._console,
                 transient=True,
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-            self._bar.add_task("training", total=1.0, epoch="", step="", speed="", loss="", left="")
+            self._bar.add_task("training", total=1.0, epoch="", step="", speed="", loss="", rate="", left="")
             self._bar.start()
         minutes, seconds = divmod(int(now.seconds_left), 60)
         self._bar.update(
@@ -152,6 +152,7 @@ class RunView(logging.Handler):
             step=f"{now.step:,}",
             speed=f"{now.words_per_second:,.0f}",
             loss=f"{now.loss:.3f}",
+            rate=f"{now.learning_rate:.4f}",
             left=f"{minutes}:{seconds:02d}",
         )
 
@@ -188,6 +189,7 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
         console.print(f"            {word:<12} {', '.join(neighbours)}", soft_wrap=True)
     places = {
         "Model": summary.model,
+        "Vectors": os.path.join(run_folder, "vectors"),
         "TensorBoard": f"tensorboard --logdir {summary.logs}",
         "Log": log,
         "All of it": run_folder,

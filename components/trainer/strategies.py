@@ -2,18 +2,31 @@
 
 from __future__ import annotations
 
+import functools
+import json
+import os
+
 import tensorflow as tf
 
+from components import threads
 from components.errors import UserError
+from components.trainer.blocks import Batch, Blocks
+from components.trainer.checkpoints import plain_message
 
 
 def get(name: str) -> tf.distribute.Strategy:
     """The strategy for a setting.
 
     Args:
-        name: `auto` (the strategy in scope if there is one, else all GPUs, else the CPU), `one_device` or `mirrored`
-            (all GPUs, or all logical CPU devices where there is none).
+        name: `auto` (the strategy in scope if there is one, else all GPUs, else the CPU), `one_device`, `mirrored`
+            (all GPUs, or all logical CPU devices where there is none) or `multi_worker` (as TF_CONFIG says).
+
+    Raises:
+        UserError: TF_CONFIG is missing or wrong.
     """
+    if name == "multi_worker":
+        check_tf_config()
+        return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "auto":
         if tf.distribute.has_strategy() or not gpus:
@@ -25,8 +38,69 @@ def get(name: str) -> tf.distribute.Strategy:
     )
 
 
-def blocks_per_replica(strategy: tf.distribute.Strategy, blocks_per_step: int) -> int:
-    """Each replica's share of a step.
+def check_tf_config() -> None:
+    """Looks whether TF_CONFIG says who trains.
+
+    Raises:
+        UserError: it is not set, or not of the form that TensorFlow expects.
+    """
+    example = {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}
+    expected = f"expected as in {json.dumps(example)}"
+    text = os.environ.get("TF_CONFIG")
+    if not text:
+        raise UserError(f"trainer.strategy = multi_worker: the environment variable TF_CONFIG is not set; {expected}")
+    try:
+        config = json.loads(text)
+        config["cluster"][config["task"]["type"]][int(config["task"]["index"])]
+    except (ValueError, KeyError, IndexError, TypeError):
+        raise UserError(f"TF_CONFIG = {text}: {expected}") from None
+
+
+def is_chief(strategy: tf.distribute.Strategy) -> bool:
+    """Whether this process writes: the only one, or the first of several."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return True
+    has_chief = "chief" in resolver.cluster_spec().jobs
+    return resolver.task_type == "chief" or (not has_chief and resolver.task_type == "worker" and resolver.task_id == 0)
+
+
+def check_same_job(strategy: tf.distribute.Strategy, fingerprint: str) -> None:
+    """Looks whether all workers have the same settings and inputs.
+
+    Raises:
+        UserError: they do not, or not all of them came.
+    """
+    if strategy.cluster_resolver is None:
+        return
+    own = int(fingerprint[:15], 16)
+
+    @tf.function
+    def gather() -> tf.Tensor:
+        return strategy.run(lambda: tf.distribute.get_replica_context().all_gather(tf.constant([own], tf.int64), 0))
+
+    try:
+        (everyone, *_) = strategy.experimental_local_results(gather())
+    except tf.errors.OpError as error:
+        raise UserError(
+            f"the workers of TF_CONFIG did not all come: {plain_message(error)}. Start them all again"
+        ) from None
+    if len(set(everyone.numpy().tolist())) > 1:
+        raise UserError("the workers have different settings or inputs. Start them all again, with the same command")
+
+
+def streams(strategy: tf.distribute.Strategy, *, deterministic: bool) -> int:
+    """How many streams of steps train at the same time on one device.
+
+    A CPU's cores are best used by one stream each, all on the same tables (Hogwild, Recht et al. 2011, arXiv
+    1106.5730): steps touch few rows, and seldom the same ones. The order of their updates is then left to chance.
+    """
+    on_cpu = strategy.num_replicas_in_sync == 1 and not tf.config.list_logical_devices("GPU")
+    return threads.cores() if on_cpu and not deterministic else 1
+
+
+def check_divides(strategy: tf.distribute.Strategy, blocks_per_step: int) -> None:
+    """Looks whether the replicas can share a step's blocks.
 
     Raises:
         UserError: the blocks do not divide by the replicas.
@@ -37,4 +111,33 @@ def blocks_per_replica(strategy: tf.distribute.Strategy, blocks_per_step: int) -
             f"trainer.blocks_per_step = {blocks_per_step}: expected a multiple of {replicas}, "
             "the number of devices that train"
         )
-    return blocks_per_step // replicas
+
+
+def distribute(strategy: tf.distribute.Strategy, stacks: tf.data.Dataset) -> tf.distribute.DistributedDataset:
+    """Hands each replica its share of every step's blocks, in their order.
+
+    Args:
+        strategy: spreads the work.
+        stacks: of `Batch`es of several steps.
+    """
+    replicas = strategy.num_replicas_in_sync
+    if replicas == 1:
+        return stacks
+
+    def of_worker(context: tf.distribute.InputContext) -> tf.data.Dataset:
+        local = replicas // context.num_input_pipelines
+        first = context.input_pipeline_id * local
+
+        def shares(stack: Batch) -> tf.data.Dataset:
+            size = stack.blocks.ids.shape[1] // replicas
+            of_replicas = [
+                tf.data.Dataset.from_tensors(
+                    Batch(stack.step, Blocks(*(x[:, i * size : (i + 1) * size] for x in stack.blocks)))
+                )
+                for i in range(first, first + local)
+            ]
+            return functools.reduce(lambda a, b: a.concatenate(b), of_replicas)
+
+        return stacks.flat_map(shares)
+
+    return strategy.distribute_datasets_from_function(of_worker)

@@ -1,7 +1,13 @@
 from __future__ import annotations
 
+import itertools
+import json
+import os
+import pathlib
+import signal
 import subprocess
 import sys
+import time
 
 import numpy as np
 import pytest
@@ -9,10 +15,11 @@ import tensorflow as tf
 
 from components import progress
 from components.errors import UserError
-from components.trainer import blocks, model, samplers, strategies, training
+from components.trainer import blocks, model, optimizers, samplers, strategies, training
+from components.trainer.checkpoints import Checkpoints
 from tests.components.trainer.test_blocks import SPEC, random_documents, write
 
-V = 99
+V, WINDOW, LENGTH, BLOCKS = 99, 5, 16, 8
 
 
 @pytest.fixture(scope="module")
@@ -20,37 +27,51 @@ def files(tmp_path_factory):
     return write(tmp_path_factory.mktemp("pairs"), random_documents(600), shards=2)
 
 
-def make_blocks(files, blocks_per_step=8):
+def make_batches(files):
     return lambda epoch: blocks.dataset(
-        files, SPEC, window=5, block_length=16, blocks_per_step=blocks_per_step, seed=1, epoch=epoch
-    )
-
-
-def make(tmp_path, strategy=None, epochs=2, dimensions=8, **schedule):
-    strategy = strategy or tf.distribute.get_strategy()
-    with strategy.scope():
-        sampler = samplers.UnigramSampler(np.arange(V, 0, -1), 0.75)
-        made = model.SkipGram(
-            sampler,
-            vocabulary_size=V,
-            dimensions=dimensions,
-            negatives=5,
-            shared_negatives=16,
-            bias="expected_count",
-            seed=1,
-        )
-    schedule = {
-        "learning_rate": 0.05,
-        "min_learning_rate": 1e-4,
-        "steps_per_call": 10,
-        "checkpoint_seconds": 1000,
-        **schedule,
-    }
-    run = training.Training(
-        made, strategy, training.Schedule(epochs, **schedule), epoch_positions=18_000, words_per_position=1.5,
-        checkpoints=str(tmp_path / "checkpoints"), logs=str(tmp_path / "logs"),
+        files, SPEC, window=WINDOW, weighting="expected", block_length=LENGTH, blocks_per_step=BLOCKS, seed=1,
+        epoch=epoch,
     )  # fmt: skip
+
+
+def make(
+    folder, strategy=None, *, epochs=2, dimensions=8, vocabulary="", learning_rate=0.05, optimizer="sgd",
+    sampler="unigram", size=V, **schedule,
+):  # fmt: skip
+    strategy = strategy or tf.distribute.get_strategy()
+    epoch_steps = tf.Variable(140, dtype=tf.int64)
+    with strategy.scope():
+        made = model.SkipGram(
+            size,
+            dimensions,
+            window=WINDOW,
+            block_length=LENGTH,
+            blocks_per_step=BLOCKS,
+            sampler=samplers.make(sampler, np.arange(size, 0, -1), 0.75),
+            shared_negatives=16,
+            remove_accidental_hits=False,
+        )
+        decay = optimizers.LinearDecay(learning_rate, 1e-4, epoch_steps, epochs=epochs)
+        made.compile(optimizer=optimizers.make(optimizer, decay))
+        made.optimizer.build([table.embeddings for table in made.tables])
+    schedule = {"steps_per_call": 10, "checkpoint_seconds": 1000, "deterministic": True, **schedule}
+    folder = pathlib.Path(folder)
+    run = training.Training(
+        made,
+        strategy,
+        training.Schedule(epochs, **schedule),
+        epoch_steps=epoch_steps,
+        words_per_position=1.5,
+        checkpoints=Checkpoints(
+            str(folder / "checkpoints"), vocabulary=vocabulary, writes=strategies.is_chief(strategy)
+        ),
+        logs=str(folder / "logs"),
+    )
     return made, run
+
+
+def vectors(made):
+    return made.target.embeddings.numpy()
 
 
 class Heard(list):
@@ -76,80 +97,197 @@ class Heard(list):
 def test_training_learns_falls_and_tells(tmp_path, files):
     made, run = make(tmp_path, epochs=3)
     with Heard() as heard:
-        run.run(make_blocks(files))
-    steps = sum(1 for epoch in range(3) for _ in make_blocks(files)(epoch))
-    assert heard[-1].step == steps
+        run.run(make_batches(files))
+    steps = sum(1 for epoch in range(3) for _ in make_batches(files)(epoch))
+    assert heard[-1].step == run.steps == steps
     assert (heard[-1].epoch, heard[-1].epochs, heard[-1].share) == (3, 3, pytest.approx(1, abs=0.01))
     assert heard[-1].loss < heard[0].loss
-    assert all(now.words_per_second > 0 for now in heard)
-    assert float(run.learning_rate()) == pytest.approx(1e-4)
-    assert np.isfinite(made.target.numpy()).all()
+    assert all(now.words_per_second > 0 and now.seconds_waited >= 0 for now in heard)
+    rates = [now.learning_rate for now in heard]
+    assert all(later < earlier for earlier, later in itertools.pairwise(rates))
+    assert rates[0] == pytest.approx(0.05, rel=0.05)
+    assert rates[-1] == pytest.approx(1e-4, abs=2e-4)
+    assert np.isfinite(vectors(made)).all()
     assert list((tmp_path / "logs").glob("events*"))
 
 
-def test_the_same_seed_gives_the_same_vectors(tmp_path, files):
-    vectors = []
+@pytest.mark.parametrize("sampler", ["unigram", "adaptive"])
+def test_the_same_seed_gives_the_same_vectors(tmp_path, files, sampler):
+    results = []
     for name in "ab":
-        made, run = make(tmp_path / name)
-        run.run(make_blocks(files))
-        vectors.append(made.target.numpy())
-    np.testing.assert_array_equal(*vectors)
+        made, run = make(tmp_path / name, sampler=sampler)
+        run.run(make_batches(files))
+        results.append(vectors(made))
+    np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("stop_after", [3, 15])
-def test_an_interrupted_training_ends_as_if_it_had_not_been(tmp_path, files, stop_after):
-    whole, run = make(tmp_path / "whole")
-    run.run(make_blocks(files))
-    _, run = make(tmp_path / "parts", checkpoint_seconds=0)
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "sampler": "adaptive", "learning_rate": 0.005}])
+@pytest.mark.parametrize("stop_after", [3, 20])
+def test_an_interrupted_training_ends_as_if_it_had_not_been(tmp_path, files, stop_after, settings):
+    whole, run = make(tmp_path / "whole", **settings)
+    run.run(make_batches(files))
+    _, run = make(tmp_path / "parts", checkpoint_seconds=0, **settings)
     with Heard(stop_after), pytest.raises(KeyboardInterrupt):
-        run.run(make_blocks(files))
-    resumed, run = make(tmp_path / "parts")
+        run.run(make_batches(files))
+    resumed, run = make(tmp_path / "parts", **settings)
     with Heard() as heard:
-        run.run(make_blocks(files))
+        run.run(make_batches(files))
     assert heard[0].step > 10 * (stop_after - 1)
-    np.testing.assert_array_equal(resumed.target.numpy(), whole.target.numpy())
-    np.testing.assert_array_equal(resumed.context.numpy(), whole.context.numpy())
+    for one, other in zip(resumed.tables, whole.tables, strict=True):
+        np.testing.assert_array_equal(one.embeddings.numpy(), other.embeddings.numpy())
+
+
+KILLED = """
+import sys
+from components import threads
+threads.one_thread_an_op()
+import numpy as np
+from tests.components.trainer import test_training
+made, run = test_training.make(sys.argv[1], epochs=12, checkpoint_seconds=0)
+print("started", flush=True)
+run.run(test_training.make_batches(sys.argv[2:]))
+np.save(sys.argv[1] + "/vectors.npy", test_training.vectors(made))
+"""
+
+
+def start(script, *arguments, **environment):
+    command = [sys.executable, "-c", script, *map(str, arguments)]
+    return subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
+                            env={**os.environ, **environment})  # fmt: skip
+
+
+def finish(process, timeout=300):
+    out, err = process.communicate(timeout=timeout)
+    return process.returncode, out, err[-3000:]
+
+
+def test_killed_at_three_random_moments_it_ends_in_the_same_vectors(tmp_path, files):
+    whole, parts = tmp_path / "whole", tmp_path / "parts"
+    whole.mkdir()
+    parts.mkdir()
+    status, _, err = finish(start(KILLED, whole, *files))
+    assert status == 0, err
+    draw = np.random.default_rng()
+    for _ in range(3):
+        process = start(KILLED, parts, *files)
+        assert process.stdout.readline() == "started\n"
+        deadline, enough = time.monotonic() + 120, len(list((parts / "checkpoints").glob("*.index")))
+        while len(list((parts / "checkpoints").glob("*.index"))) <= enough - 1 and time.monotonic() < deadline:
+            time.sleep(0.01)
+        time.sleep(moment := draw.uniform(0.5, 3.5))
+        process.send_signal(signal.SIGKILL)
+        process.communicate()
+        print("killed after", moment)
+    status, _, err = finish(start(KILLED, parts, *files))
+    assert status == 0, err
+    np.testing.assert_array_equal(np.load(parts / "vectors.npy"), np.load(whole / "vectors.npy"))
 
 
 def test_a_finished_training_is_not_done_again(tmp_path, files):
     trained, run = make(tmp_path)
-    run.run(make_blocks(files))
+    run.run(make_batches(files))
     again, run = make(tmp_path)
     with Heard() as heard:
-        run.run(make_blocks(files))
+        run.run(make_batches(files))
     assert not heard
-    np.testing.assert_array_equal(again.target.numpy(), trained.target.numpy())
+    np.testing.assert_array_equal(vectors(again), vectors(trained))
 
 
-def test_divergence_is_said(tmp_path, files):
-    _, run = make(tmp_path, learning_rate=1e6)
-    with pytest.raises(UserError, match=r"diverged.*trainer.learning_rate"):
-        run.run(make_blocks(files))
+def test_several_streams_train_on_every_pair_once_and_as_well(tmp_path, files):
+    one, run = make(tmp_path / "one", epochs=4)
+    run.run(make_batches(files))
+    many, others = make(tmp_path / "many", epochs=4, deterministic=False)
+    others._streams = 3
+    with Heard() as heard:
+        others.run(make_batches(files))
+    assert int(others._positions) == int(run._positions)
+    assert others.steps == run.steps == int(many.optimizer.iterations)
+    assert heard[-1].loss < heard[0].loss
+    assert np.corrcoef(vectors(one).ravel(), vectors(many).ravel())[0, 1] > 0.9
+    resumed, again = make(tmp_path / "many", epochs=4, deterministic=False)
+    again.run(make_batches(files))
+    np.testing.assert_array_equal(vectors(resumed), vectors(many))
+
+
+def test_divergence_is_said_at_once_and_the_last_checkpoint_stays(tmp_path, files):
+    _, run = make(tmp_path, checkpoint_seconds=0)
+    with Heard(2), pytest.raises(KeyboardInterrupt):
+        run.run(make_batches(files))
+    before = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
+    _, run = make(tmp_path, learning_rate=1e30)
+    with pytest.raises(UserError, match=r"diverged: the loss is (nan|inf) at step \d+.*trainer.learning_rate"):
+        run.run(make_batches(files))
+    assert run.steps < 40
+    assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == before
+
+
+def test_an_epoch_without_pairs_is_said(tmp_path):
+    lonely = write(tmp_path, [[(1, 1)], [(2, 3)], []], shards=1)
+    _, run = make(tmp_path)
+    with pytest.raises(UserError, match="not a single skip-gram pair"):
+        run.run(make_batches(lonely))
+
+
+@pytest.mark.parametrize(
+    ("other", "message"),
+    [
+        ({"vocabulary": "other"}, "checkpoint is of another vocabulary"),
+        ({"dimensions": 9}, r"target vectors are of the shape \[99, 8\], expected \[99, 9\].*trainer.dimensions"),
+        ({"size": 98}, r"target vectors are of the shape \[99, 8\], expected \[98, 8\]"),
+    ],
+)
+def test_a_checkpoint_of_another_model_is_refused(tmp_path, files, other, message):
+    _, run = make(tmp_path, epochs=1)
+    run.run(make_batches(files))
+    made, run = make(tmp_path, epochs=1, **other)
+    before = vectors(made)
+    with pytest.raises(UserError, match=message):
+        run.run(make_batches(files))
+    np.testing.assert_array_equal(vectors(made), before)
+
+
+FULL = """
+import resource, signal, sys
+from components.errors import UserError
+from tests.components.trainer import test_training
+signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+made, run = test_training.make(sys.argv[1], epochs=3, checkpoint_seconds=0)
+saves = []
+save = run._checkpoints.save
+def limited(step):
+    if len(saves) == 2:  # from here on no file may grow beyond this: as if the disk were full
+        resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
+    saves.append(step)
+    save(step)
+run._checkpoints.save = limited
+try:
+    run.run(test_training.make_batches(sys.argv[2:]))
+except UserError as error:
+    print(error, saves)
+"""
+
+
+def test_a_full_disk_is_said_and_the_last_good_checkpoint_stays(tmp_path, files):
+    status, out, err = finish(start(FULL, tmp_path, *files))
+    assert status == 0, err
+    assert "could not be written" in out
+    assert "the last good one is ckpt-20" in out
+    assert sorted(path.name for path in (tmp_path / "checkpoints").glob("ckpt-*.index")) == ["ckpt-20.index"]
+    resumed, run = make(tmp_path, epochs=3)
+    with Heard() as heard:
+        run.run(make_batches(files))
+    assert heard[0].step == 30
+    whole, run = make(tmp_path / "whole", epochs=3)
+    run.run(make_batches(files))
+    np.testing.assert_array_equal(vectors(resumed), vectors(whole))
 
 
 def test_mean_loss_learns_nothing(tmp_path, files):
     made, _ = make(tmp_path)
-    before = made.target.numpy().copy()
+    before = vectors(made)
     # At the start all scores are 0: a pair costs log 2, and so does each of its five noise words.
-    assert training.mean_loss(made, make_blocks(files)(0)) == pytest.approx(6 * np.log(2), rel=1e-5)
-    np.testing.assert_array_equal(made.target.numpy(), before)
-
-
-def test_blocks_must_divide_by_the_devices():
-    class Two:
-        num_replicas_in_sync = 2
-
-    assert strategies.blocks_per_replica(Two(), 16) == 8
-    with pytest.raises(UserError, match=r"trainer.blocks_per_step = 15: expected a multiple of 2"):
-        strategies.blocks_per_replica(Two(), 15)
-
-
-def test_strategies_by_name():
-    assert strategies.get("auto") is tf.distribute.get_strategy()
-    one = strategies.get("one_device")
-    assert isinstance(one, tf.distribute.OneDeviceStrategy)
-    with one.scope():
-        assert strategies.get("auto") is one
+    assert training.mean_loss(made, make_batches(files)(0)) == pytest.approx(6 * np.log(2), rel=1e-5)
+    np.testing.assert_array_equal(vectors(made), before)
 
 
 REPEATED = """
@@ -158,58 +296,100 @@ import numpy as np
 from components import threads
 threads.one_thread_an_op()
 from tests.components.trainer import test_training
-vectors = []
+results = []
 for name in "ab":
-    made, run = test_training.make(pathlib.Path(sys.argv[1]) / name, dimensions=128)
-    run.run(test_training.make_blocks(sys.argv[2:], blocks_per_step=32))
-    vectors.append(made.target.numpy())
-np.testing.assert_array_equal(*vectors)
+    made, run = test_training.make(pathlib.Path(sys.argv[1]) / name, dimensions=512)
+    run.run(test_training.make_batches(sys.argv[2:]))
+    results.append(test_training.vectors(made))
+np.testing.assert_array_equal(*results)
 """
 
 
 def test_steps_large_enough_for_several_threads_are_repeatable_too(tmp_path, files):
     """In a process of its own: how many threads TensorFlow uses is decided once a process."""
-    command = [sys.executable, "-c", REPEATED, str(tmp_path), *files]
-    done = subprocess.run(command, capture_output=True, text=True, timeout=300, check=False)
-    assert done.returncode == 0, done.stderr[-3000:]
+    status, _, err = finish(start(REPEATED, tmp_path, *files))
+    assert status == 0, err
 
 
-MIRRORED = """
-import sys, pathlib
+SPREAD = """
+import json, sys, pathlib
 import numpy as np
 import tensorflow as tf
-(cpu,) = tf.config.list_physical_devices("CPU")
-tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
+name, folder, settings, *files = sys.argv[1:]
+if name == "mirrored":
+    (cpu,) = tf.config.list_physical_devices("CPU")
+    tf.config.set_logical_device_configuration(cpu, [tf.config.LogicalDeviceConfiguration()] * 2)
 from components.trainer import strategies
-from tests.components.trainer import test_training
-strategy = strategies.get("mirrored")
+strategy = strategies.get(name)
 assert strategy.num_replicas_in_sync == 2
-folder = pathlib.Path(sys.argv[1])
-made, run = test_training.make(folder, strategy)
-run.run(test_training.make_blocks(sys.argv[2:], blocks_per_step=4))
-copies = [table.numpy() for table in strategy.experimental_local_results(made.target.value)]
-np.testing.assert_array_equal(*copies)
+from tests.components.trainer import test_training
+made, run = test_training.make(folder, strategy, **json.loads(settings))
+test_training.refuse_dense_transfers(made, run)
 with test_training.Heard() as heard:
-    print(int(run._step), int(run._positions), float(run._epoch_positions))
-np.save(folder / "vectors.npy", copies[0])
+    run.run(test_training.make_batches(files))
+results = [[copy.numpy() for copy in strategy.experimental_local_results(table.embeddings.value)]
+           for table in made.tables]
+for copies in results:
+    for copy in copies:
+        np.testing.assert_array_equal(copy, copies[0])
+if strategies.is_chief(strategy):
+    np.savez(folder + "/result.npz", target=results[0][0], context=results[1][0], losses=[now.loss for now in heard])
+print("ended", run.steps, int(run._positions), flush=True)
+import os
+os._exit(0)
 """
 
 
-def test_two_devices_train_on_every_pair_once_and_stay_equal(tmp_path, files):
+def refuse_dense_transfers(made, run):
+    """Fails as soon as a whole table is about to cross devices."""
+    rows = made.target.input_dim
+    apply = made.optimizer.apply
+
+    def checked(gradients, variables):
+        assert all(isinstance(gradient, tf.IndexedSlices) for gradient in gradients)
+        assert all(gradient.values.shape[0] != rows for gradient in gradients)
+        return apply(gradients, variables)
+
+    made.optimizer.apply = checked
+
+
+def assert_as_one_device(folder, tmp_path, files, **settings):
+    one, run = make(tmp_path / "one", **settings)
+    with Heard() as heard:
+        run.run(make_batches(files))
+    result = np.load(folder / "result.npz")
+    np.testing.assert_allclose(result["losses"], [now.loss for now in heard], rtol=1e-4)
+    for table in one.tables:
+        np.testing.assert_allclose(result[table.name], table.embeddings.numpy(), rtol=1e-3, atol=1e-4)
+    return run
+
+
+@pytest.mark.parametrize("settings", [{}, {"optimizer": "adagrad"}, {"optimizer": "adam", "sampler": "adaptive"}])
+def test_two_devices_train_as_one(tmp_path, files, settings):
     """In a process of its own, for logical devices are made once a process."""
-    done = subprocess.run(
-        [sys.executable, "-c", MIRRORED, str(tmp_path), *files],
-        capture_output=True,
-        text=True,
-        timeout=300,
-        check=False,
-    )
-    assert done.returncode == 0, done.stderr[-3000:]
-    steps, positions, _ = (float(value) for value in done.stdout.split())
-    one, run = make(tmp_path / "one")
-    run.run(make_blocks(files))
-    assert positions == int(run._positions)
-    assert steps == pytest.approx(int(run._step), abs=4)
-    # The noise differs, the pairs do not: the vectors of both trainings point the same way.
-    a, b = np.load(tmp_path / "vectors.npy"), one.target.numpy()
-    assert np.corrcoef(a.ravel(), b.ravel())[0, 1] > 0.9
+    folder = tmp_path / "two"
+    folder.mkdir()
+    settings = {"epochs": 1, "learning_rate": 0.01, **settings}
+    status, out, err = finish(start(SPREAD, "mirrored", folder, json.dumps(settings), *files))
+    assert status == 0, err
+    run = assert_as_one_device(folder, tmp_path, files, **settings)
+    assert out.split()[-2:] == [str(run.steps), str(int(run._positions))]
+
+
+def test_blocks_must_divide_by_the_devices():
+    class Two:
+        num_replicas_in_sync = 2
+
+    strategies.check_divides(Two(), 16)
+    with pytest.raises(UserError, match=r"trainer.blocks_per_step = 15: expected a multiple of 2"):
+        strategies.check_divides(Two(), 15)
+
+
+def test_strategies_by_name():
+    assert strategies.get("auto") is tf.distribute.get_strategy()
+    one = strategies.get("one_device")
+    assert isinstance(one, tf.distribute.OneDeviceStrategy)
+    with one.scope():
+        assert strategies.get("auto") is one
+    assert strategies.is_chief(one)
+    assert strategies.streams(one, deterministic=True) == 1
