@@ -47,6 +47,8 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
         raise UserError(f"name = {config.name!r}: Kubeflow takes small letters, digits and - only")
     if not config.pusher.destination:
         raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
+    if config.trainer.warm_start:
+        raise UserError("trainer.warm_start: Kubeflow Pipelines has no resolvers, which would find the last model")
     if output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {output}: expected a name that ends in .yaml")
     from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner

@@ -6,6 +6,7 @@ python local_runner.py --config imdb --corpus 'reviews/*.txt.gz' --set trainer.e
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import sys
 import time
@@ -19,7 +20,7 @@ from components.errors import UserError
 from pipeline import arguments, console
 from pipeline.configs import Config
 
-# Starting one process a core costs some 20 s; with two, Transform wins that back from here on (docs/benchmarks.md).
+# Starting one process a core costs some 20 s; with two, Transform wins that back from here on (docs/design.md).
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
 COMPRESSION_RATIO = 3
 
@@ -34,7 +35,10 @@ def main(argv: Sequence[str] | None = None) -> int:
     log = os.path.join(config.run_folder, "run.log")
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         try:
-            _run(config, screen, log, use_cache=not options.no_cache)
+            if config.trainer.strategy == "multi_worker" and not _is_chief():
+                _join(config, screen)
+            else:
+                _run(config, screen, log, use_cache=not options.no_cache)
             return 0
         except UserError as error:
             return _fail(errors, str(error))
@@ -66,7 +70,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
             corpus_fingerprint=files.fingerprint(corpus),
             benchmarks_fingerprint=files.fingerprint(benchmarks),
             root=config.run_folder,
-            checkpoints=os.path.join(config.run_folder, "checkpoints"),
+            checkpoints=_checkpoints(config),
             beam_pipeline_args=beam_arguments,
             transform_beam_pipeline_args=transform_arguments,
         )
@@ -78,8 +82,41 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         runner.run(dag)
     with console.waiting(screen, "Reading what was made …"):
         made = summary.read(config, runner.runs)
+        _link_vectors(config, made.vectors)
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
+
+
+def _is_chief() -> bool:
+    from components.trainer import workers
+
+    return workers.is_chief_by_environment()
+
+
+def _join(config: Config, screen: rich.console.Console) -> None:
+    """Trains as one of several workers, of which the chief runs the pipeline."""
+    from components.trainer import workers
+
+    screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]worker; the chief's run calls it to train[/dim]")
+    _log_everything()
+    with console.RunView(screen) as view:
+        view.started("Trainer")
+        workers.join(_checkpoints(config))
+    screen.print("  [green]✔[/green] trained")
+
+
+def _checkpoints(config: Config) -> str:
+    return os.path.join(config.run_folder, "checkpoints")
+
+
+def _link_vectors(config: Config, vectors: str) -> None:
+    """Makes `vectors` in the run's folder lead to the newest model's."""
+    link = os.path.join(config.run_folder, "vectors")
+    beside = f"{link}.new"
+    with contextlib.suppress(FileNotFoundError):
+        os.remove(beside)
+    os.symlink(os.path.relpath(vectors, config.run_folder), beside)
+    os.replace(beside, link)
 
 
 def _log_everything() -> None:

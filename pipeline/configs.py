@@ -91,44 +91,79 @@ class TrainerConfig(_Section):
 
     dimensions: Count = Field(128, description="the length of a word's vector")
     epochs: Count = Field(5, description="passes over all pairs")
+    loss: Literal["nce", "negative_sampling", "sampled_softmax", "full_softmax"] = Field(
+        "nce", description="what is minimised (docs/nce.md)"
+    )
     negatives: Count = Field(5, description="noise words a pair")
     shared_negatives: Count = Field(
         32,
         description="noise words drawn for a block and shared by its pairs, "
         "each weighted by negatives / shared_negatives",
     )
+    sampler: Literal["unigram", "log_uniform", "uniform", "adaptive"] = Field(
+        "unigram", description="which words the noise is; adaptive draws those more that the model finds hard"
+    )
     noise_power: Annotated[float, Field(ge=0, le=2)] = Field(
-        0.75, description="noise words are drawn in proportion to their count to this power; 0 is uniform"
+        0.5, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
     )
     bias: Literal["expected_count", "learned"] = Field(
         "expected_count",
-        description="NCE's bias: fixed at log(expected count), which keeps the vectors' quality, "
+        description="fixed at log(expected count), which keeps the vectors' quality, "
         "or learned from zero as in the textbook (docs/nce.md)",
     )
-    learning_rate: Annotated[float, Field(gt=0, le=10)] = Field(
-        0.025, description="at the start; falls linearly with the words trained on"
+    remove_accidental_hits: bool = Field(
+        True, description="noise that is a pair's own context word does not count for that pair"
+    )
+    window_weights: Literal["expected", "drawn"] = Field(
+        "expected",
+        description="what a pair at a distance counts: its probability to be within a drawn radius, "
+        "or 1 if it is within the radius that Transform drew",
+    )
+    optimizer: Literal["sgd", "adagrad", "adam"] = Field(
+        "sgd", description="adagrad has one accumulator a row; adam leaves untouched rows alone"
+    )
+    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        None,
+        description="at the start; falls linearly to 0. By default 0.03 for sgd, 0.1 for adagrad, 0.001 for adam",
     )
     min_learning_rate: Annotated[float, Field(ge=0, le=10)] = Field(
         1e-4, description="the learning rate never falls below this"
     )
+    warmup_steps: Annotated[int, Field(ge=0)] = Field(0, description="steps over which the learning rate rises first")
     block_length: Count = Field(32, description="positions whose pairs are computed by one matrix product")
-    blocks_per_step: Count = Field(
-        16, description="blocks an update; more is faster and, past some hundred positions, less stable"
+    blocks_per_step: Count | None = Field(
+        None,
+        description="blocks an update, of all devices together; more is faster and, past some hundred positions, less "
+        "stable. By default 16, and fewer where one word would come too often in them",
     )
-    steps_per_call: Count = Field(200, description="steps between two looks at the clock (progress, logs, checkpoints)")
-    strategy: Literal["auto", "one_device", "mirrored"] = Field(
+    steps_per_call: Count = Field(100, description="steps between two looks at the clock (progress, logs, checkpoints)")
+    precision: Literal["float32", "bfloat16", "float16"] = Field(
+        "float32", description="of the products; variables and sums are always float32"
+    )
+    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         "auto",
         description="how training is spread; auto: the strategy in whose scope it is started, "
-        "else every GPU there is, else the CPU",
+        "else every GPU there is, else the CPU; multi_worker: as TF_CONFIG says (docs/training.md)",
     )
-    checkpoint_seconds: Annotated[float, Field(gt=0)] = Field(
+    deterministic: bool = Field(
+        False,
+        description="one exact stream of steps on a CPU, instead of one a core on shared tables: "
+        "the same result to the bit, at some two thirds of the speed on two cores",
+    )
+    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
         30, description="time between two checkpoints, from which an interrupted training goes on"
     )
-    seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the files")
+    warm_start: bool = Field(
+        False, description="start from the vectors of the last blessed model, for the words that it has"
+    )
+    warm_start_learning_rate: Annotated[float, Field(gt=0, le=10)] | None = Field(
+        None, description="the learning rate at the start, if there was a model to start from"
+    )
+    seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
 
     @pydantic.model_validator(mode="after")
     def _learning_rate_falls(self) -> TrainerConfig:
-        if self.min_learning_rate > self.learning_rate:
+        if self.learning_rate is not None and self.min_learning_rate > self.learning_rate:
             raise ValueError(
                 f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({self.learning_rate})"
             )

@@ -76,11 +76,18 @@ def create_pipeline(
     transform.add_upstream_node(example_validator)
     transform.add_upstream_node(benchmark_gen)
 
+    last_blessed = tfx.dsl.Resolver(
+        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+    ).with_id("LastBlessedModel")
+
     eval_split = "eval" if "eval" in config.corpus.splits else None
     trainer = tfx.components.Trainer(
         run_fn="components.trainer.run_fn.run_fn",
         examples=transform.outputs["transformed_examples"],
         transform_graph=transform.outputs["transform_graph"],
+        base_model=last_blessed.outputs["model"] if config.trainer.warm_start else None,
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
         custom_config={
@@ -119,6 +126,7 @@ def create_pipeline(
             schema_gen,
             example_validator,
             transform,
+            *([last_blessed] if config.trainer.warm_start else []),
             trainer,
             evaluator,
             pusher,

@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 
 from components import questions, vocabulary
 from components.corpus.report import CorpusReport
+from components.trainer import vectors
 from pipeline.configs import Config, benchmark_name
 from pipeline.local import ComponentRun
 
@@ -45,6 +46,7 @@ class Summary:
         reasons: why not, one a threshold.
         neighbours: of some words the nearest, by word.
         model: the pushed model's folder, or None.
+        vectors: the folder of the vectors, as files that other tools read.
         logs: the folder of TensorBoard's logs.
     """
 
@@ -55,6 +57,7 @@ class Summary:
     reasons: list[str]
     neighbours: dict[str, list[str]]
     model: str | None
+    vectors: str
     logs: str
 
 
@@ -77,6 +80,7 @@ def read(config: Config, runs: Mapping[str, ComponentRun]) -> Summary:
         model=pushed.get_string_custom_property("pushed_destination")
         if pushed.get_int_custom_property("pushed")
         else None,
+        vectors=os.path.join(_uri(runs, "Trainer", "model"), vectors.FOLDER),
         logs=_uri(runs, "Trainer", "model_run"),
     )
 

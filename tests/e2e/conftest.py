@@ -23,14 +23,11 @@ class Project:
 
     folder: pathlib.Path
 
+    def command(self, *arguments: str) -> list[str]:
+        return [sys.executable, str(ROOT / "local_runner.py"), "--config", str(self.folder / "config.yaml"), *arguments]
+
     def run(self, *arguments: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess:
-        command = [
-            sys.executable,
-            str(ROOT / "local_runner.py"),
-            "--config",
-            str(self.folder / "config.yaml"),
-            *arguments,
-        ]
+        command = self.command(*arguments)
         environment = {**os.environ, "COLUMNS": "200"}
         done = subprocess.run(
             command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, env=environment
@@ -39,8 +36,12 @@ class Project:
         return done
 
     def log(self, name: str = "tiny") -> str:
+        """The end of a run's log."""
+        return self.whole_log(name)[-5000:]
+
+    def whole_log(self, name: str = "tiny") -> str:
         path = self.folder / "runs" / name / "run.log"
-        return path.read_text(errors="replace")[-5000:] if path.exists() else ""
+        return path.read_text(errors="replace") if path.exists() else ""
 
     def artifact(self, component: str, key: str, name: str = "tiny") -> pathlib.Path:
         """The newest artifact of a component."""
@@ -75,7 +76,7 @@ name: tiny
 root: {folder}/runs
 corpus: {{paths: [{folder}/corpus], shards: 3, splits: {{train: 9, eval: 1}}}}
 skipgram: {{min_count: 2, subsampling: 0.01, window: 3}}
-trainer: {{dimensions: 16, epochs: 6, steps_per_call: 20, block_length: 16, blocks_per_step: 2}}
+trainer: {{dimensions: 16, epochs: 6, steps_per_call: 20, block_length: 16, blocks_per_step: 2, deterministic: true}}
 evaluator:
   benchmarks: [{folder}/topics.tsv, {folder}/quads.txt]
   thresholds: {{topics: 0.5}}

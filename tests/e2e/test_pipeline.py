@@ -15,6 +15,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 import tensorflow_transform as tft
+from gensim.models import KeyedVectors
 
 from components import pairs, vocabulary
 from tests.conftest import COMMON, TOPICS
@@ -109,6 +110,20 @@ def test_tensorboard_has_the_curves(project, first_run):
     assert {"loss", "learning_rate", "words_per_second", "eval_loss"} <= tags
 
 
+def test_the_vectors_are_there_for_other_tools(project, first_run):
+    folder = project.folder / "runs" / "tiny" / "vectors"
+    text = KeyedVectors.load_word2vec_format(str(folder / "vectors.txt"))
+    binary = KeyedVectors.load_word2vec_format(str(folder / "vectors.bin"), binary=True)
+    served = tf.saved_model.load(str(project.pushed()[0])).signatures["serving_default"]
+    embeddings = served(words=tf.constant(text.index_to_key))["embeddings"].numpy()
+    np.testing.assert_array_equal(text.vectors, embeddings)
+    np.testing.assert_array_equal(binary.vectors, embeddings)
+    assert binary.index_to_key == text.index_to_key
+    logs = project.artifact("Trainer", "model_run")
+    assert len((logs / "words.tsv").read_text().splitlines()) == len(text) + 1
+    assert (logs / "projector_config.pbtxt").exists()
+
+
 def test_the_model_needs_tensorflow_only(project, first_run):
     program = f"""
 import tensorflow as tf, tensorflow_text
@@ -171,15 +186,10 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         "trainer.checkpoint_seconds=0.05",
         "--set",
         "trainer.steps_per_call=5",
+        "--set",
+        "trainer.warm_start=true",  # from nothing, for no model was blessed yet
     ]
-    command = [
-        sys.executable,
-        str(ROOT / "local_runner.py"),
-        "--config",
-        str(project.folder / "config.yaml"),
-        *arguments,
-    ]
-    with subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL) as process:
+    with subprocess.Popen(project.command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 200
         checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
         while not list(checkpoints.glob("*/ckpt-*.index")):
@@ -239,8 +249,14 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         ({"a.txt": b"each word is here once\n"}, [], r"no vocabulary: .*skipgram.min_count"),
         (
             {"a.txt": b"tea\nbread\n"},
-            ["skipgram.min_count=1"],
+            ["skipgram.min_count=1", "trainer.blocks_per_step=null"],
             r"there is not a single skip-gram pair: .*skipgram.subsampling",
+        ),
+        (
+            {"a.txt": b"tea bread\n"},
+            ["skipgram.min_count=1", "skipgram.subsampling=0"],
+            r"trainer.blocks_per_step = 2 x trainer.block_length = 16 are 32 positions a step, "
+            r"but a whole epoch has about 2",
         ),
         (
             {"a.txt": b"tea tea\n"},
@@ -259,6 +275,7 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         "too long",
         "no vocabulary",
         "no pair",
+        "a step larger than the data",
         "empty split",
     ],
 )
@@ -322,3 +339,13 @@ def test_lineage_is_on_record(project, first_run):
     assert {"Examples", "TransformGraph", "Model", "ModelBlessing", "PushedModel"} <= kinds
     report = json.loads((project.artifact("ExampleGen", "examples") / "corpus_report.json").read_text())
     assert (report["documents"], report["skipped"]) == (400, {"no text field": 1})
+
+
+def test_a_warm_start_begins_at_the_old_quality(project, first_run):
+    base = KeyedVectors.load_word2vec_format(str(project.folder / "runs" / "tiny" / "vectors" / "vectors.txt"))
+    settings = ["trainer.warm_start=true", "trainer.epochs=1", "trainer.warm_start_learning_rate=0.0001"]
+    out = project.run(*(word for setting in settings for word in ("--set", setting))).stdout
+    assert "every threshold is reached" in out  # which after one epoch of this learning rate only the old vectors can
+    assert f"{len(base)} of {len(base)} words start from the vectors of" in project.whole_log()
+    now = KeyedVectors.load_word2vec_format(str(project.folder / "runs" / "tiny" / "vectors" / "vectors.txt"))
+    assert 0 < np.abs(now.vectors - base.vectors).max() < 0.1

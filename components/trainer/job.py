@@ -1,0 +1,218 @@
+"""A training, from Transform's pairs to a SavedModel and what stands beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import gc
+import hashlib
+import json
+import os
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_transform as tft
+
+from components import pairs, records, vocabulary
+from components.errors import UserError
+from components.serving_model import ServingModel
+from components.trainer import (
+    blocks,
+    model,
+    optimizers,
+    precision,
+    samplers,
+    strategies,
+    training,
+    vectors,
+    warm_start,
+)
+from components.trainer.checkpoints import Checkpoints
+
+# Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences a step, of which each
+# sees the table as it was before the others; and not more than pay (docs/BENCHMARKS.md).
+MOST_BLOCKS_PER_STEP = 16
+MOST_REPEATS_PER_STEP = 8
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know; one line of JSON.
+
+    Attributes:
+        config: the Trainer's custom_config: `trainer` and `skipgram`, the settings of these names; `checkpoints`, a
+            folder that outlives the run; `eval_split`; and `code`, the code's fingerprint.
+        transform_graph: Transform's output.
+        train_files: patterns of its examples.
+        eval_files: likewise.
+        base_model: the SavedModel to start from, or None.
+        logs: the folder of TensorBoard's logs.
+        serving_model: where the SavedModel goes.
+    """
+
+    config: dict[str, Any]
+    transform_graph: str
+    train_files: list[str]
+    eval_files: list[str]
+    base_model: str | None
+    logs: str
+    serving_model: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells trainings apart: checkpoints of one must never be taken for those of another."""
+        facts = [self.config, self.transform_graph, sorted(self.train_files), self.base_model]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The Trainer's settings."""
+        return self.config["trainer"]
+
+
+def train(job: Job) -> None:
+    """Trains; the chief exports.
+
+    Raises:
+        UserError: the settings do not fit the devices or the data, the training diverged, or a worker has gone.
+    """
+    settings, skipgram = job.settings, job.config["skipgram"]
+    strategy = strategies.get(settings["strategy"])
+    strategies.check_same_job(strategy, job.fingerprint)
+    graph = tft.TFTransformOutput(job.transform_graph)
+    vocabulary_path = graph.vocabulary_file_by_name(vocabulary.ASSET)
+    words = vocabulary.read(vocabulary_path)
+    corpus = _Corpus.of(words, skipgram["subsampling"])
+    shape = _shape_of_steps(settings, corpus, strategy)
+    epoch_steps = tf.Variable(max(round(corpus.positions / np.prod(shape)), 1), dtype=tf.int64)
+
+    with strategy.scope():
+        skip_gram = _model(words, settings, skipgram["window"], shape)
+        learning_rate = settings["learning_rate"]
+        if job.base_model:
+            warm_start.load(job.base_model, words, skip_gram)
+            learning_rate = settings["warm_start_learning_rate"] or learning_rate
+        _compile(skip_gram, settings, learning_rate, epoch_steps)
+
+    checkpoints = os.path.join(job.config["checkpoints"], job.fingerprint)
+    is_chief = strategies.is_chief(strategy)
+    make_batches = functools.partial(
+        blocks.dataset,
+        feature_spec=graph.transformed_feature_spec(),
+        window=skipgram["window"],
+        weighting=settings["window_weights"],
+        block_length=shape[1],
+        blocks_per_step=shape[0],
+        seed=settings["seed"],
+    )
+    training.Training(
+        skip_gram,
+        strategy,
+        training.Schedule(*(settings[field] for field in training.Schedule._fields)),
+        epoch_steps=epoch_steps,
+        words_per_position=words.counts.sum() / corpus.positions,
+        checkpoints=Checkpoints(checkpoints, vocabulary=words.fingerprint, writes=is_chief),
+        logs=job.logs if is_chief else None,
+    ).run(lambda epoch: make_batches(_shards(job.train_files), epoch=epoch))
+    if not is_chief:
+        return
+    if job.config["eval_split"]:
+        _tell_eval_loss(skip_gram, make_batches(_shards(job.eval_files), epoch=0), job.logs)
+    trained = skip_gram.target.embeddings.value
+    del skip_gram
+    gc.collect()  # the context vectors are on disk, and no longer needed here
+    trained = trained.numpy()
+    _export(job, words, vocabulary_path, trained, checkpoints)
+
+
+def _export(
+    job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, trained: np.ndarray, checkpoints: str
+) -> None:
+    """Writes the SavedModel, and beside it the vectors and the checkpoint, from which a later training can start."""
+    artifact = os.path.dirname(job.serving_model.rstrip("/"))
+    vectors.write(os.path.join(artifact, vectors.FOLDER), words, trained)
+    vectors.write_projector(job.logs, words, trained)
+    ServingModel(trained, vocabulary_path).save(job.serving_model)
+    kept = os.path.join(artifact, warm_start.FOLDER)
+    tf.io.gfile.makedirs(kept)
+    for name in tf.io.gfile.listdir(checkpoints):
+        tf.io.gfile.copy(os.path.join(checkpoints, name), os.path.join(kept, name), overwrite=True)
+    tf.io.gfile.rmtree(checkpoints)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Corpus:
+    """What is expected of an epoch: how many positions, and which share of them the most frequent word has."""
+
+    positions: float
+    greatest_share: float
+
+    @classmethod
+    def of(cls, words: vocabulary.Vocabulary, subsampling: float) -> _Corpus:
+        counts, total = tf.constant(words.counts), tf.constant(words.counts.sum())
+        kept = words.counts * pairs.keep_probability(counts, total, subsampling).numpy()
+        return cls(float(kept.sum()), float(kept.max() / kept.sum()))
+
+
+def _shape_of_steps(settings: dict[str, Any], corpus: _Corpus, strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """(blocks, their length).
+
+    Raises:
+        UserError: a step is larger than an epoch, or its blocks do not divide by the replicas.
+    """
+    blocks_per_step, length = settings["blocks_per_step"], settings["block_length"]
+    replicas = strategy.num_replicas_in_sync
+    if blocks_per_step is None:
+        stable = int(MOST_REPEATS_PER_STEP / (corpus.greatest_share * length))
+        fitting = int(corpus.positions / length)
+        wanted = max(min(stable, fitting, MOST_BLOCKS_PER_STEP), 1)
+        return max(wanted // replicas, 1) * replicas, length
+    strategies.check_divides(strategy, blocks_per_step)
+    if blocks_per_step * length > corpus.positions:
+        raise UserError(
+            f"trainer.blocks_per_step = {blocks_per_step} x trainer.block_length = {length} are "
+            f"{blocks_per_step * length:,} positions a step, but a whole epoch has about {corpus.positions:,.0f}. "
+            "Lower one of them, or give more text"
+        )
+    return blocks_per_step, length
+
+
+def _model(
+    words: vocabulary.Vocabulary, settings: dict[str, Any], window: int, shape: tuple[int, int]
+) -> model.SkipGram:
+    same = ("dimensions", "loss", "negatives", "shared_negatives", "bias", "window_weights", "seed")
+    return model.SkipGram(
+        len(words),
+        window=window,
+        blocks_per_step=shape[0],
+        block_length=shape[1],
+        sampler=samplers.make(settings["sampler"], words.counts, settings["noise_power"]),
+        remove_accidental_hits=settings["remove_accidental_hits"],
+        dtype=precision.policy(settings["precision"]),
+        **{key: settings[key] for key in same},
+    )
+
+
+def _compile(
+    skip_gram: model.SkipGram, settings: dict[str, Any], learning_rate: float | None, epoch_steps: tf.Variable
+) -> None:
+    name = settings["optimizer"]
+    schedule = optimizers.LinearDecay(
+        learning_rate or optimizers.LEARNING_RATES[name],
+        settings["min_learning_rate"],
+        epoch_steps,
+        epochs=settings["epochs"],
+        warmup_steps=settings["warmup_steps"],
+    )
+    skip_gram.compile(optimizer=optimizers.make(name, schedule, settings["precision"]))
+    skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
+
+
+def _shards(patterns: list[str]) -> list[str]:
+    return [path for pattern in patterns for path in records.read_files(os.path.dirname(pattern))]
+
+
+def _tell_eval_loss(skip_gram: model.SkipGram, batches: tf.data.Dataset, logs: str) -> None:
+    with tf.summary.create_file_writer(logs).as_default(step=0):
+        tf.summary.scalar("eval_loss", training.mean_loss(skip_gram, batches))

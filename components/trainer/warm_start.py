@@ -1,0 +1,55 @@
+"""Starts a training from the vectors of an earlier model."""
+
+from __future__ import annotations
+
+import os
+
+import numpy as np
+import tensorflow as tf
+from absl import logging
+
+from components import vocabulary
+from components.errors import UserError
+from components.trainer import checkpoints
+from components.trainer.model import SkipGram
+
+# Beside the SavedModel, in the Trainer's model artifact.
+FOLDER = "checkpoint"
+
+
+def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
+    """Takes over the rows of the words that both models have; the others start fresh.
+
+    Args:
+        base_model: the folder of the earlier model's SavedModel, in the Trainer's artifact.
+        words: of the new model.
+        model: the new model.
+
+    Returns:
+        How many words kept their vectors.
+
+    Raises:
+        UserError: the earlier model's vectors are of another length, or it has no checkpoint.
+    """
+    path = tf.train.latest_checkpoint(os.path.join(os.path.dirname(base_model.rstrip("/")), FOLDER))
+    if path is None:
+        raise UserError(f"{base_model}: no checkpoint beside this model to start from. Set trainer.warm_start=false")
+    before = vocabulary.read(os.path.join(base_model, "assets", vocabulary.ASSET))
+    places = {word: place for place, word in enumerate(before.words)}
+    found = np.array([places.get(word, -1) for word in words.words])
+    reader = tf.train.load_checkpoint(path)
+    for table in model.tables:
+        key = checkpoints.key(table.name)
+        if not reader.has_tensor(key):
+            continue  # a bias that only the new model learns
+        old, new = reader.get_tensor(key), table.embeddings.numpy()
+        if old.shape[1] != new.shape[1]:
+            raise UserError(
+                f"trainer.dimensions = {new.shape[1]}: the last blessed model, to start from, has {old.shape[1]}. "
+                f"Set trainer.dimensions={old.shape[1]}, or trainer.warm_start=false"
+            )
+        new[found >= 0] = old[found[found >= 0]]
+        table.embeddings.assign(new)
+    kept = int((found >= 0).sum())
+    logging.info("%d of %d words start from the vectors of %s.", kept, len(words), base_model)
+    return kept

@@ -1,0 +1,124 @@
+"""Two workers on loopback, each a local_runner.py with its own TF_CONFIG."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import socket
+import subprocess
+import time
+
+import numpy as np
+import pytest
+from gensim.models import KeyedVectors
+
+from tests.e2e.conftest import ROOT, make_project
+
+SETTINGS = ["trainer.checkpoint_seconds=0.2", "trainer.steps_per_call=20", "trainer.epochs=8"]
+
+
+def arguments(*settings):
+    return [word for setting in (*SETTINGS, *settings) for word in ("--set", setting)]
+
+
+def free_ports(count):
+    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
+    ports = [one.getsockname()[1] for one in sockets]
+    for one in sockets:
+        one.close()
+    return ports
+
+
+def start_workers(project, *settings):
+    """The chief and one more; each in a session of its own, for what it starts is killed with it."""
+    workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    processes = []
+    for index in range(2):
+        config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
+        processes.append(
+            subprocess.Popen(
+                project.command(*arguments("trainer.strategy=multi_worker", *settings)),
+                cwd=ROOT,
+                env={**os.environ, "TF_CONFIG": json.dumps(config), "COLUMNS": "200"},
+                stdout=subprocess.PIPE,
+                stderr=subprocess.PIPE,
+                text=True,
+                start_new_session=True,
+            )
+        )
+    return processes
+
+
+@pytest.fixture
+def started():
+    processes = []
+    yield processes
+    for process in processes:
+        if process.poll() is None:
+            os.killpg(process.pid, signal.SIGKILL)
+
+
+def ended(processes, timeout=240):
+    results = []
+    for process in processes:
+        out, err = process.communicate(timeout=timeout)
+        results.append((process.returncode, out, err))
+    return results
+
+
+def vectors(project):
+    return KeyedVectors.load_word2vec_format(str(project.folder / "runs" / "tiny" / "vectors" / "vectors.txt")).vectors
+
+
+def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
+    project = make_project(tmp_path)
+    checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
+    chief, other = start_workers(project)
+    started += [chief, other]
+    deadline = time.monotonic() + 200
+    while not list(checkpoints.glob("*/ckpt-*.index")):
+        assert time.monotonic() < deadline
+        assert chief.poll() is None, project.log()
+        time.sleep(0.05)
+    os.killpg(other.pid, signal.SIGKILL)
+    ((status, _, err),) = ended([chief], timeout=120)
+    assert status == 1
+    assert "another worker" in err
+    assert "the same command" in err
+    assert "Traceback" not in err
+    kept = max(int(path.stem.removeprefix("ckpt-")) for path in checkpoints.glob("*/ckpt-*.index"))
+
+    again = start_workers(project)
+    started += again
+    (status, out, err), (other_status, other_out, other_err) = ended(again)
+    assert status == 0, out + err + project.log()
+    assert other_status == 0, other_out + other_err
+    assert "every threshold is reached" in out
+    assert "trained" in other_out
+    assert f"Going on from the checkpoint at step {kept}" in project.whole_log()
+    assert not list(checkpoints.rglob("*.*"))
+
+    spread = vectors(project)
+    project.run(*arguments("trainer.strategy=one_device"))
+    np.testing.assert_allclose(spread, vectors(project), rtol=0.01, atol=0.01)
+
+
+@pytest.mark.parametrize(
+    ("config", "message"),
+    [
+        (None, "the environment variable TF_CONFIG is not set; expected as in"),
+        ("{", r"TF_CONFIG = {: expected as in"),
+        ('{"cluster": {"worker": ["a:1"]}, "task": {"type": "worker", "index": 3}}', "expected as in"),
+    ],
+)
+def test_a_wrong_tf_config_is_said(tmp_path, config, message):
+    project = make_project(tmp_path)
+    environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
+    done = subprocess.run(
+        project.command(*arguments("trainer.strategy=multi_worker")), cwd=ROOT, capture_output=True, text=True,
+        timeout=120, check=False, env=environment | ({"TF_CONFIG": config} if config else {}),
+    )  # fmt: skip
+    assert done.returncode == 1
+    assert message in done.stderr
+    assert "Traceback" not in done.stderr
