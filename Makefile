@@ -3,7 +3,10 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint format lock clean
+.PHONY: help setup run test lint bench lock clean
+
+# What `make bench` trains on: a file, a folder or a quoted glob.
+CORPUS ?= builtin://wikipedia
 
 help:  ## this list
 	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
@@ -19,6 +22,10 @@ test: setup  ## every test
 
 lint: setup  ## ruff
 	$(BIN)/ruff check .
+
+bench: setup  ## measure beside gensim and fastText: make bench CORPUS='reviews/*.gz'
+	@.venv/.setup/tools/bin/uv pip install --quiet --python $(BIN)/python --override constraints.txt fasttext || echo "fastText could not be installed: left out"
+	$(BIN)/python -m benchmarks.bench --corpus '$(CORPUS)'
 
 lock: setup  ## renew constraints.txt: the newest versions that fit together
 	rm -f constraints.txt

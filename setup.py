@@ -32,6 +32,7 @@ setuptools.setup(
         "zstandard",
     ],
     extras_require={
+        "bench": ["fasttext"],
         "kubeflow": ["kfp>=2"],
         "lint": ["ruff"],
         "test": ["hypothesis", "pytest", "pytest-timeout"],

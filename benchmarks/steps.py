@@ -1,0 +1,244 @@
+"""Measures training steps alone, on made-up text of a vocabulary of any size, and prints the figures.
+
+Words are drawn by Zipf's law, as subsampling leaves them. Called by `benchmarks.bench`, a process a measurement.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import json
+import logging
+import pathlib
+import resource
+import sys
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from components import pairs, progress, threads, vocabulary
+from components.trainer import blocks, job, model, optimizers, samplers, training
+from components.trainer.checkpoints import Checkpoints
+
+WINDOW, LENGTH = 5, 32
+
+
+def made_up(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndarray, list[blocks.Batch]]:
+    """(counts int64 [V], batches): words by Zipf's law, thinned out as subsampling does it."""
+    counts = np.maximum(1e9 / np.arange(1, size + 1), 1).astype(np.int64)
+    keep = pairs.keep_probability(tf.constant(counts), tf.constant(counts.sum()), 1e-3).numpy()
+    shares = np.cumsum(counts * keep)
+    draw = np.random.default_rng(1)
+    made = []
+    for step in range(batches):
+        uniforms = draw.random((blocks_per_step, LENGTH + 2 * WINDOW)) * shares[-1]
+        reach = tf.fill([blocks_per_step, LENGTH], WINDOW)
+        ids = tf.constant(np.searchsorted(shares, uniforms, side="right"), tf.int32)
+        made.append(blocks.Batch(tf.constant(step, tf.int64), blocks.Blocks(ids, reach, reach)))
+    return counts, made
+
+
+def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: str) -> model.SkipGram:
+    """A compiled model with the default settings."""
+    made = model.SkipGram(
+        len(counts),
+        dimensions,
+        window=WINDOW,
+        block_length=LENGTH,
+        blocks_per_step=blocks_per_step,
+        sampler=samplers.make("unigram", counts, 0.5),
+        loss=loss,
+    )
+    made.compile(optimizer=optimizers.make("sgd", optimizers.LEARNING_RATES["sgd"]))
+    made.optimizer.build([table.embeddings for table in made.tables])
+    return made
+
+
+def dataset_of(batches: list[blocks.Batch]) -> tf.data.Dataset:
+    """An endless dataset of them."""
+    stacked = tf.nest.map_structure(lambda *values: tf.stack(values), *batches)
+    return tf.data.Dataset.from_tensor_slices(stacked).repeat()
+
+
+def speed(options: dict[str, Any]) -> dict[str, Any]:
+    """Positions and examples (pairs) a second of one loss at one vocabulary size."""
+    counts, batches = made_up(options["vocabulary"], 400, options["blocks_per_step"])
+    made = new_model(counts, options["dimensions"], options["blocks_per_step"], options["loss"])
+
+    class Listener(logging.Handler):
+        heard: list[tuple[float, int]] = []
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.heard.append((time.perf_counter(), record.progress.step))
+            if self.heard[-1][0] - self.heard[0][0] > options["seconds"]:
+                raise KeyboardInterrupt
+
+    listener = Listener()
+    progress.add_handler(listener)
+    with tempfile.TemporaryDirectory() as folder:
+        run = training.Training(
+            made,
+            tf.distribute.get_strategy(),
+            training.Schedule(1, options["steps_per_call"], 1e9, False),
+            epoch_steps=tf.Variable(10**9, dtype=tf.int64),
+            words_per_position=1.0,
+            checkpoints=Checkpoints(folder),
+            logs=None,
+        )
+        with contextlib.suppress(KeyboardInterrupt):
+            run.run(lambda epoch: dataset_of(batches))
+    (start, first), (end, last) = listener.heard[0], listener.heard[-1]
+    positions = (last - first) * options["blocks_per_step"] * LENGTH / (end - start)
+    return {
+        "positions_per_second": round(positions),
+        "examples_per_second": round(positions * 2 * WINDOW),
+        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+    }
+
+
+def fit(options: dict[str, Any]) -> dict[str, Any]:
+    """Keras' fit beside the loop, both with one stream: steps a second."""
+    counts, batches = made_up(options["vocabulary"], 400, 16)
+    steps, rates = 4000, {}
+    made = new_model(counts, 128, 16, "nce")
+    made.compile(optimizer=made.optimizer, steps_per_execution=100, jit_compile=False)
+    for _ in range(2):  # the first time includes tracing
+        started = time.perf_counter()
+        made.fit(dataset_of(batches), steps_per_epoch=steps, epochs=1, verbose=0)
+        rates["fit_steps_per_second"] = round(steps / (time.perf_counter() - started))
+    made = new_model(counts, 128, 16, "nce")
+    with tempfile.TemporaryDirectory() as folder:
+        for name in "ab":
+            run = training.Training(
+                made,
+                tf.distribute.get_strategy(),
+                training.Schedule(1, 100, 1e9, True),
+                epoch_steps=tf.Variable(steps, dtype=tf.int64),
+                words_per_position=1.0,
+                checkpoints=Checkpoints(f"{folder}/{name}", writes=False),
+                logs=None,
+            )
+            iterator = iter(dataset_of(batches).batch(100))
+            run._train_steps(iterator)
+            started = time.perf_counter()
+            for _ in range(steps // 100):
+                run._train_steps(iterator)
+            rates["loop_steps_per_second"] = round(steps / (time.perf_counter() - started))
+    return rates
+
+
+def profile(options: dict[str, Any]) -> dict[str, Any]:
+    """Microseconds of each part of a default step, each alone in a loop of its own."""
+    counts, batches = made_up(options["vocabulary"], 400, 16)
+    made = new_model(counts, 128, 16, "nce")
+    stacked = tf.nest.map_structure(lambda *values: tf.stack(values), *batches)
+    queries, words = tf.random.normal([16, LENGTH, 128]), tf.random.normal([16, LENGTH + 2 * WINDOW + 32, 128])
+    gradient = tf.random.normal([16, LENGTH, LENGTH + 2 * WINDOW + 32])
+    noise = tf.random.uniform([16, 32], 0, len(counts), tf.int32)
+    targets, contexts = made.target.embeddings.value, made.context.embeddings.value
+
+    def ids(place: tf.Tensor) -> tf.Tensor:
+        return tf.concat([stacked.blocks.ids[place], noise], 1)
+
+    def batch(place: tf.Tensor) -> blocks.Batch:
+        return tf.nest.map_structure(lambda values: values[place], stacked)
+
+    parts = {
+        "draw the noise": lambda i: made.sampler.draw([16, 32], tf.stack([1, tf.cast(i, tf.int64)])),
+        "gather the rows": lambda i: (made.target(batch(i).blocks.ids[:, WINDOW:-WINDOW]), made.context(ids(i))),
+        "weigh the pairs": lambda i: made._pair_weights(batch(i).blocks),
+        "scores (one product)": lambda i: tf.matmul(queries + float(i), words, transpose_b=True),
+        "row gradients (two products)": lambda i: (
+            tf.matmul(gradient + float(i), words),
+            tf.matmul(gradient + float(i), queries, transpose_a=True),
+        ),
+        "add to the target rows": lambda i: targets.scatter_nd_sub(
+            batch(i).blocks.ids[:, WINDOW:-WINDOW, tf.newaxis], queries * 1e-9
+        ),
+        "add to the context rows": lambda i: contexts.scatter_nd_sub(ids(i)[:, :, tf.newaxis], words * 1e-9),
+        "whole step": lambda i: made.train_on_batch_of_blocks(batch(i), tf.constant(False)),
+    }
+    return {name: _microseconds(part) for name, part in parts.items()}
+
+
+def _microseconds(part: Any) -> float:
+    """The median time of a part, over several loops of 400."""
+
+    @tf.function
+    def loop() -> tf.Tensor:
+        place = tf.constant(0)
+        kept = tf.constant(0.0)
+        while place < 400:
+            for value in tf.nest.flatten(part(place)):
+                if value is not None and isinstance(value, tf.Tensor):
+                    kept += tf.cast(tf.reshape(value, [-1])[0], tf.float32)
+            place += 1
+        return kept
+
+    loop()
+    times = []
+    for _ in range(7):
+        started = time.perf_counter()
+        loop()
+        times.append((time.perf_counter() - started) / 400)
+    return round(float(np.median(times)) * 1e6, 1)
+
+
+def equal_time(options: dict[str, Any]) -> dict[str, Any]:
+    """What a loss learns of a run's text in so many seconds of training, the learning rate falling to 0 within them."""
+    from benchmarks import systems
+
+    run, config = pathlib.Path(options["run"]), options["config"]
+    import tensorflow_transform as tft
+    from gensim.models import KeyedVectors
+
+    graph = tft.TFTransformOutput(str(systems.newest(run, "Transform", "transform_graph")))
+    words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
+    files = job._shards([str(systems.newest(run, "Transform", "transformed_examples") / "Split-train" / "*")])
+
+    def batches(epoch: int) -> tf.data.Dataset:
+        return blocks.dataset(
+            files, graph.transformed_feature_spec(), window=config["skipgram"]["window"], weighting="expected",
+            block_length=LENGTH, blocks_per_step=16, seed=1, epoch=epoch,
+        )  # fmt: skip
+
+    def train(steps: int) -> tuple[model.SkipGram, float]:
+        made = new_model(words.counts, 128, 16, options["loss"])
+        epoch_steps = tf.Variable(steps, dtype=tf.int64)
+        made.compile(optimizer=optimizers.make("sgd", optimizers.LinearDecay(0.03, 1e-4, epoch_steps)))
+        made.optimizer.build([table.embeddings for table in made.tables])
+        endless = batches(0)
+        for epoch in range(1, 20):
+            endless = endless.concatenate(batches(epoch))
+        with tempfile.TemporaryDirectory() as folder:
+            run = training.Training(
+                made, tf.distribute.get_strategy(), training.Schedule(1, options["steps_per_call"], 1e9, False),
+                epoch_steps=epoch_steps, words_per_position=1.0, checkpoints=Checkpoints(folder, writes=False),
+                logs=None,
+            )  # fmt: skip
+            started = time.perf_counter()
+            run.run(lambda epoch: endless.take(steps))
+        return made, time.perf_counter() - started
+
+    few = options["probe_steps"]
+    seconds = train(2 * few)[1] - train(few)[1]
+    made, seconds = train(max(int(options["seconds"] * few / seconds), few))
+    keyed = KeyedVectors(128)
+    keyed.add_vectors(words.words, made.target.embeddings.numpy())
+    return {"seconds": round(seconds, 1), "vocabulary": len(words), **systems._figures(0, 0, keyed)}
+
+
+MEASUREMENTS = {"speed": speed, "fit": fit, "profile": profile, "equal_time": equal_time}
+
+
+def main() -> None:
+    """Does the measurement that the first argument, in JSON, asks for."""
+    options = json.loads(sys.argv[1])
+    threads.one_thread_an_op()
+    print(json.dumps(MEASUREMENTS[options["measurement"]](options)), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,192 @@
+"""Trains one system on the tokens of a finished run, in this process, and prints its speed, memory and quality.
+
+All systems train on the same tokens and are measured by gensim's own evaluation. Words are counted as they were before
+subsampling, in the vocabulary. Called by `benchmarks.bench`, which gives each its own process.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import os
+import pathlib
+import resource
+import sys
+import time
+from collections.abc import Callable
+from typing import Any
+
+Figures = dict[str, Any]
+
+
+def newest(run: pathlib.Path, component: str, key: str) -> pathlib.Path:
+    """The newest artifact of a component."""
+    return max((run / "artifacts" / component / key).iterdir(), key=lambda path: int(path.name))
+
+
+def trainer_settings(run: pathlib.Path) -> dict[str, Any]:
+    """The custom_config of the newest Trainer, from ML Metadata."""
+    from ml_metadata.metadata_store import metadata_store
+    from tfx.orchestration import metadata
+
+    connection = metadata.sqlite_metadata_connection_config(str(run / "metadata.sqlite"))
+    executions = metadata_store.MetadataStore(connection).get_executions_by_type(
+        "tfx.components.trainer.component.Trainer"
+    )
+    return json.loads(executions[-1].custom_properties["custom_config"].string_value)
+
+
+def write_tokens(run: pathlib.Path, path: pathlib.Path) -> None:
+    """Writes the corpus as the Trainer's words: a document a line, tokens with blanks between them."""
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401
+
+    from components import records, text
+
+    files = records.read_files(str(newest(run, "ExampleGen", "examples") / "Split-train"))
+    spec = {"text": tf.io.FixedLenFeature([], tf.string)}
+    documents = (
+        tf.data.TFRecordDataset(files, "GZIP").batch(1000).map(lambda rows: tf.io.parse_example(rows, spec)["text"])
+    )
+    with path.open("wb") as out:
+        for lines in documents.map(text.normalize, num_parallel_calls=2):
+            out.writelines(b" ".join(line.split()) + b"\n" for line in lines.numpy())
+
+
+def job_of(run: pathlib.Path, work: pathlib.Path, config: dict[str, Any], **trainer: Any) -> Any:
+    """A training on a run's pairs, with some settings of its own."""
+    from components.trainer import job
+
+    return job.Job(
+        config={**config, "trainer": {**config["trainer"], **trainer}, "checkpoints": str(work), "eval_split": None},
+        transform_graph=str(newest(run, "Transform", "transform_graph")),
+        train_files=[str(newest(run, "Transform", "transformed_examples") / "Split-train" / "*")],
+        eval_files=[],
+        base_model=None,
+        logs=str(work / "logs"),
+        serving_model=str(work / "model" / "Format-Serving"),
+    )
+
+
+class Listener(logging.Handler):
+    """Keeps the latest progress, and adds up the waiting."""
+
+    def __init__(self):
+        super().__init__()
+        self.waited = 0.0
+
+    def emit(self, record: logging.LogRecord) -> None:
+        """Hears of progress."""
+        self.latest = record.progress
+        self.waited += record.progress.seconds_waited
+
+
+def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
+    if options.get("cores"):
+        os.sched_setaffinity(0, range(options["cores"]))
+    import tensorflow_text  # noqa: F401
+    from gensim.models import KeyedVectors
+
+    from components import progress, threads
+    from components.trainer import job, vectors
+
+    threads.one_thread_an_op()
+    listener = Listener()
+    progress.add_handler(listener)
+    started = time.perf_counter()
+    training = job_of(run, work, options["config"], seed=options["seed"], epochs=options["epochs"])
+    job.train(training)
+    seconds = time.perf_counter() - started
+    peak = _peak_mib()
+    keyed = KeyedVectors.load_word2vec_format(str(work / "model" / vectors.FOLDER / vectors.BINARY), binary=True)
+    speed = listener.latest.words_per_second
+    return {**_figures(speed, peak, keyed), "vocabulary": len(keyed), "input_wait": listener.waited / seconds}
+
+
+def _gensim(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
+    from gensim.models import Word2Vec
+
+    trainer, skipgram = options["config"]["trainer"], options["config"]["skipgram"]
+    model = Word2Vec(
+        vector_size=trainer["dimensions"],
+        window=skipgram["window"],
+        min_count=skipgram["min_count"],
+        max_final_vocab=skipgram["max_vocabulary"],
+        sg=1,
+        negative=trainer["negatives"],
+        sample=skipgram["subsampling"],
+        workers=options["threads"],
+        seed=options["seed"],
+    )
+    model.build_vocab(corpus_file=options["tokens"])
+    started = time.perf_counter()
+    model.train(
+        corpus_file=options["tokens"],
+        epochs=options["epochs"],
+        total_examples=model.corpus_count,
+        total_words=model.corpus_total_words,
+    )
+    seconds = time.perf_counter() - started
+    words = sum(model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key)
+    return _figures(options["epochs"] * words / seconds, _peak_mib(), model.wv)
+
+
+def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
+    import fasttext
+    import numpy as np
+    from gensim.models import KeyedVectors
+
+    trainer, skipgram = options["config"]["trainer"], options["config"]["skipgram"]
+    started = time.perf_counter()
+    model = fasttext.train_unsupervised(
+        options["tokens"],
+        model="skipgram",
+        dim=trainer["dimensions"],
+        ws=skipgram["window"],
+        neg=trainer["negatives"],
+        minCount=skipgram["min_count"],
+        t=skipgram["subsampling"],
+        epoch=options["epochs"],
+        minn=0,  # no subwords
+        maxn=0,
+        bucket=1,
+        thread=options["threads"],
+        verbose=0,
+    )
+    seconds = time.perf_counter() - started
+    peak = _peak_mib()
+    words, counts = model.get_words(include_freq=True)
+    known = [(word, count) for word, count in zip(words, counts, strict=True) if word != "</s>"]
+    keyed = KeyedVectors(trainer["dimensions"])
+    keyed.add_vectors([word for word, _ in known], np.array([model.get_word_vector(word) for word, _ in known]))
+    return _figures(options["epochs"] * sum(count for _, count in known) / seconds, peak, keyed)
+
+
+def _figures(words_per_second: float, peak_rss_mib: int, vectors: Any) -> Figures:
+    from gensim.test.utils import datapath
+
+    return {
+        "words_per_second": round(words_per_second),
+        "wordsim353": round(float(vectors.evaluate_word_pairs(datapath("wordsim353.tsv"))[1].statistic), 4),
+        "simlex999": round(float(vectors.evaluate_word_pairs(datapath("simlex999.txt"))[1].statistic), 4),
+        "analogies": round(float(vectors.evaluate_word_analogies(datapath("questions-words.txt"))[0]), 4),
+        "peak_rss_mib": peak_rss_mib,
+    }
+
+
+def _peak_mib() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+SYSTEMS: dict[str, Callable[..., Figures]] = {"tfx-word2vec": _ours, "gensim": _gensim, "fasttext": _fasttext}
+
+
+def main() -> None:
+    """Trains the system that the first argument, in JSON, asks for."""
+    options = json.loads(sys.argv[1])
+    run, work = pathlib.Path(options["run"]), pathlib.Path(options["work"])
+    print(json.dumps(SYSTEMS[options["system"]](options, run, work)), flush=True)
+
+
+if __name__ == "__main__":
+    main()
