@@ -144,7 +144,7 @@ def _extras(screen: rich.console.Console, options: argparse.Namespace, config: d
     def speed(size: int, loss: str, dimensions: int = 128) -> Figures:
         steps = 100 if loss != "full_softmax" else 2
         return measure(
-            "speed", vocabulary=size, loss=loss, dimensions=dimensions, blocks_per_step=16, seconds=6,
+            "speed", vocabulary=size, loss=loss, dimensions=dimensions, blocks_per_step=16, seconds=4,
             steps_per_call=steps,
         )  # fmt: skip
 

@@ -22,7 +22,7 @@ from components import pairs, progress, threads, vocabulary
 from components.trainer import blocks, job, model, optimizers, samplers, training
 from components.trainer.checkpoints import Checkpoints
 
-WINDOW, LENGTH = 5, 32
+WINDOW, LENGTH, LEARNING_RATE = 5, 32, 0.03
 
 
 def made_up(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndarray, list[blocks.Batch]]:
@@ -51,7 +51,7 @@ def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: s
         sampler=samplers.make("unigram", counts, 0.5),
         loss=loss,
     )
-    made.compile(optimizer=optimizers.make("sgd", optimizers.LEARNING_RATES["sgd"]))
+    made.compile(optimizer=optimizers.make("sgd", LEARNING_RATE))
     made.optimizer.build([table.embeddings for table in made.tables])
     return made
 
@@ -207,7 +207,7 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     def train(steps: int) -> tuple[model.SkipGram, float]:
         made = new_model(words.counts, 128, 16, options["loss"])
         epoch_steps = tf.Variable(steps, dtype=tf.int64)
-        made.compile(optimizer=optimizers.make("sgd", optimizers.LinearDecay(0.03, 1e-4, epoch_steps)))
+        made.compile(optimizer=optimizers.make("sgd", optimizers.LinearDecay(LEARNING_RATE, 1e-4, epoch_steps)))
         made.optimizer.build([table.embeddings for table in made.tables])
         endless = batches(0)
         for epoch in range(1, 20):

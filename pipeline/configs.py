@@ -86,6 +86,10 @@ class SkipGramConfig(_Section):
     seed: int = Field(1, description="decides which words subsampling keeps, and the radii")
 
 
+# The learning rate of each optimizer, where none is set.
+LEARNING_RATES = {"sgd": 0.03, "adagrad": 0.1, "adam": 0.001}
+
+
 class TrainerConfig(_Section):
     """The model and its training."""
 
@@ -160,6 +164,13 @@ class TrainerConfig(_Section):
         None, description="the learning rate at the start, if there was a model to start from"
     )
     seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _learning_rate_of_the_optimizer(cls, values: Any) -> Any:
+        if not isinstance(values, dict) or values.get("learning_rate") is not None:
+            return values
+        return {**values, "learning_rate": LEARNING_RATES.get(values.get("optimizer", "sgd"))}
 
     @pydantic.model_validator(mode="after")
     def _learning_rate_falls(self) -> TrainerConfig:

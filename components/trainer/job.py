@@ -195,11 +195,11 @@ def _model(
 
 
 def _compile(
-    skip_gram: model.SkipGram, settings: dict[str, Any], learning_rate: float | None, epoch_steps: tf.Variable
+    skip_gram: model.SkipGram, settings: dict[str, Any], learning_rate: float, epoch_steps: tf.Variable
 ) -> None:
     name = settings["optimizer"]
     schedule = optimizers.LinearDecay(
-        learning_rate or optimizers.LEARNING_RATES[name],
+        learning_rate,
         settings["min_learning_rate"],
         epoch_steps,
         epochs=settings["epochs"],

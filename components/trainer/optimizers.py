@@ -12,9 +12,6 @@ from typing import Any
 import keras
 import tensorflow as tf
 
-# Where none is set.
-LEARNING_RATES = {"sgd": 0.03, "adagrad": 0.1, "adam": 0.001}
-
 
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Rises from 0 over the first steps, then falls linearly, as word2vec's does.

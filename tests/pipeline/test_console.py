@@ -27,7 +27,7 @@ with console.logs_to(sys.argv[1], verbose="verbose" in sys.argv) as (screen, err
         os.system("echo NOISE from below")
     with console.RunView(screen) as view:
         view.started("Trainer")
-        progress.tell(progress.TrainingProgress(0.25, 1200, 1, 4, 54321.0, 2.5, 83))
+        progress.tell(progress.TrainingProgress(0.25, 1200, 1, 4, 54321.0, 2.5, 0.0123, 83, 0.0))
         time.sleep(0.3)
         view.ended(local.ComponentRun("Trainer", 12.34, False, {}))
         view.started("Pusher")
@@ -58,7 +58,9 @@ def run_on_terminal(tmp_path, *arguments):
 
 def test_a_bar_and_a_line_a_component_on_the_screen_and_the_rest_in_the_log(tmp_path):
     screen, log = run_on_terminal(tmp_path)
-    assert re.search(r"training +epoch 1/4 .* 25% step 1,200 +54,321 words/s +loss 2.500 +1:23 left", screen)
+    assert re.search(
+        r"training +epoch 1/4 .* 25% step 1,200 +54,321 words/s +loss 2.500 +rate 0.0123 +1:23 left", screen
+    )
     assert re.search(r"✔ Trainer +12.3 s +54,321 words/s, loss 2.500", screen)
     assert re.search(r"✔ Pusher +cached", screen)
     assert "Waiting" in screen
@@ -103,6 +105,7 @@ def make_summary(**changes):
         "reasons": [],
         "neighbours": {"tea": ["coffee", "milk"]},
         "model": "runs/x/serving_model/1",
+        "vectors": "runs/x/artifacts/vectors",
         "logs": "runs/x/logs",
     }
     return summary.Summary(**{**facts, **changes})
