@@ -51,7 +51,8 @@ def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: s
         sampler=samplers.make("unigram", counts, 0.5),
         loss=loss,
     )
-    made.compile(optimizer=optimizers.make("sgd", LEARNING_RATE))
+    # Speed does not depend on the learning rate, and this one can't diverge on a thousand words.
+    made.compile(optimizer=optimizers.make("sgd", 1e-4))
     made.optimizer.build([table.embeddings for table in made.tables])
     return made
 
