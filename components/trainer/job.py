@@ -31,7 +31,7 @@ from components.trainer import (
 from components.trainer.checkpoints import Checkpoints
 
 # Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences a step, of which each
-# sees the table as it was before the others; and not more than pay (docs/BENCHMARKS.md).
+# sees the table as it was before the others; and never more than were found stable.
 MOST_BLOCKS_PER_STEP = 16
 MOST_REPEATS_PER_STEP = 8
 
