@@ -41,9 +41,10 @@ def write_tokens(run: pathlib.Path, path: pathlib.Path) -> None:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    from components import records, text
+    from components import text
+    from components.trainer import blocks
 
-    files = records.read_files(str(newest(run, "ExampleGen", "examples") / "Split-train"))
+    files = blocks.shards_in(str(newest(run, "ExampleGen", "examples") / "Split-train"))
     spec = {"text": tf.io.FixedLenFeature([], tf.string)}
     documents = (
         tf.data.TFRecordDataset(files, "GZIP").batch(1000).map(lambda rows: tf.io.parse_example(rows, spec)["text"])
@@ -85,7 +86,6 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
     if options.get("cores"):
         os.sched_setaffinity(0, range(options["cores"]))
     import tensorflow_text  # noqa: F401
-    from gensim.models import KeyedVectors
 
     from components import progress, threads
     from components.trainer import job, vectors
@@ -98,6 +98,8 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
     job.train(training)
     seconds = time.perf_counter() - started
     peak = _peak_mib()
+    from gensim.models import KeyedVectors
+
     keyed = KeyedVectors.load_word2vec_format(str(work / "model" / vectors.FOLDER / vectors.BINARY), binary=True)
     speed = listener.latest.words_per_second
     return {**_figures(speed, peak, keyed), "vocabulary": len(keyed), "input_wait": listener.waited / seconds}

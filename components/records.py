@@ -14,8 +14,6 @@ from collections.abc import Iterable
 import apache_beam as beam
 import tensorflow as tf
 
-from components.errors import UserError
-
 
 def key(record: bytes) -> int:
     """A 64-bit hash of a record."""
@@ -55,17 +53,3 @@ def _write_shard(grouped: tuple[int, Iterable[bytes]], folder: str, shards: int,
             writer.write(record)
     tf.io.gfile.rename(beside, path, overwrite=True)
     return path, len(ordered)
-
-
-def read_files(folder: str) -> list[str]:
-    """The shards in a folder, sorted.
-
-    Raises:
-        UserError: there is none.
-    """
-    names = sorted(tf.io.gfile.glob(os.path.join(folder, "*-of-*.gz")))
-    if not names:
-        raise UserError(
-            f"{folder}: no examples here. An earlier component's output is missing; run without cache (--no-cache)"
-        )
-    return names

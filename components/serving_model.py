@@ -19,14 +19,16 @@ class ServingModel(tf.Module):
     """Answers questions about words; each word passes the normalisation that the corpus passed.
 
     Args:
-        vectors: float [V, D], a row a word of the vocabulary.
+        vectors: float [V, D], a row a word of the vocabulary; of a tensor no copy is made.
         vocabulary_path: the vocabulary's asset.
     """
 
-    def __init__(self, vectors: np.ndarray, vocabulary_path: str):
+    def __init__(self, vectors: tf.Tensor | np.ndarray, vocabulary_path: str):
         super().__init__()
         self.vectors = tf.Variable(vectors, trainable=False, name="vectors")
-        norms = np.sqrt(np.einsum("vd,vd->v", vectors, vectors))  # without a second table, as np.linalg.norm has it
+        # Neither a second table, as np.linalg.norm has it, nor a copy.
+        table = np.asarray(memoryview(self.vectors.read_value()))
+        norms = np.sqrt(np.einsum("vd,vd->v", table, table))
         self.norms = tf.Variable(np.maximum(norms, 1e-12), trainable=False, name="norms")
         self.asset = tf.saved_model.Asset(vocabulary_path)
         self.ids = vocabulary.word_table(self.asset.asset_path)

@@ -108,7 +108,7 @@ class TrainerConfig(_Section):
         "unigram", description="which words the noise is; adaptive draws those more that the model finds hard"
     )
     noise_power: Annotated[float, Field(ge=0, le=2)] = Field(
-        0.5, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
+        0.75, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
     )
     bias: Literal["expected_count", "learned"] = Field(
         "expected_count",
@@ -140,7 +140,7 @@ class TrainerConfig(_Section):
         description="blocks an update, of all devices together; more is faster and, past some hundred positions, less "
         "stable. By default 16, and fewer where one word would come too often in them",
     )
-    steps_per_call: Count = Field(100, description="steps between two looks at the clock (progress, logs, checkpoints)")
+    steps_per_call: Count = Field(200, description="steps between two looks at the clock (progress, logs, checkpoints)")
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of the products; variables and sums are always float32"
     )

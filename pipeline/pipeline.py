@@ -7,7 +7,7 @@ import os
 
 from tfx import v1 as tfx
 
-from components import questions
+from components.benchmarks import files as benchmark_files
 from components.benchmarks.component import BenchmarkExampleGen
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
 from components.evaluator import eval_config
@@ -99,7 +99,7 @@ def create_pipeline(
         },
     )
 
-    kinds = {name: questions.read(path, name)[0].kind for name, path in benchmarks.items()}
+    kinds = {name: benchmark_files.read(path, name)[0].kind for name, path in benchmarks.items()}
     evaluator = tfx.components.Evaluator(
         examples=benchmark_gen.outputs["examples"],
         model=trainer.outputs["model"],

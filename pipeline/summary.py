@@ -12,6 +12,7 @@ import tensorflow_model_analysis as tfma
 import tensorflow_transform as tft
 
 from components import questions, vocabulary
+from components.benchmarks import files as benchmark_files
 from components.corpus.report import CorpusReport
 from components.trainer import vectors
 from pipeline.configs import Config, benchmark_name
@@ -130,7 +131,7 @@ def _well_known(config: Config, words: vocabulary.Vocabulary) -> list[str]:
     asked = {
         word.lower()
         for path in config.evaluator.benchmarks
-        for question in questions.read(path, "")
+        for question in benchmark_files.read(path, "")
         if question.kind == questions.SIMILARITY
         for word in question.words
     }

@@ -13,7 +13,7 @@ from tfx.dsl.components.base import base_component, base_executor, executor_spec
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
-from components import questions
+from components.benchmarks import files
 
 SPLIT = "eval"
 
@@ -30,7 +30,7 @@ class Executor(base_executor.BaseExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names([SPLIT])
         benchmarks: dict[str, str] = json.loads(exec_properties["benchmarks"])
-        read = [question for name, path in benchmarks.items() for question in questions.read(path, name)]
+        read = [question for name, path in benchmarks.items() for question in files.read(path, name)]
         folder = artifact_utils.get_split_uri([examples], SPLIT)
         tf.io.gfile.makedirs(folder)
         with tf.io.TFRecordWriter(os.path.join(folder, "questions-00000-of-00001.gz"), "GZIP") as writer:

@@ -7,6 +7,7 @@ over its document's ends, says which of the scores are pairs.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Mapping, Sequence
 from typing import NamedTuple
 
@@ -14,6 +15,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import pairs
+from components.errors import UserError
 
 DOCUMENTS_PER_CHUNK = 256
 
@@ -68,13 +70,30 @@ class PairWeights:
         left = np.zeros((block_length, window + 1, block_length + 2 * window), np.float32)
         for query in range(block_length):
             left[query, :, query + window - distance] = within.T
-        self._left = tf.constant(left.reshape(-1, left.shape[-1]))
-        self._right = tf.constant(left[::-1, :, ::-1].reshape(self._left.shape))
-        self._rows = tf.range(block_length) * (window + 1)
+        right = left[::-1, :, ::-1]
+        # A row for each query and both its reaches: one look-up gives all the weights of a query.
+        rows = left[:, :, np.newaxis] + right[:, np.newaxis]
+        self._rows = tf.constant(rows.reshape(-1, rows.shape[-1]))
+        self._reaches = window + 1
+        self._first = tf.range(block_length) * self._reaches**2
 
     def __call__(self, blocks: Blocks) -> tf.Tensor:
         """What each pair of a query and a key counts, 0 for those that are none: float [S, L, L + 2 * window]."""
-        return tf.gather(self._left, self._rows + blocks.left) + tf.gather(self._right, self._rows + blocks.right)
+        return tf.gather(self._rows, self._first + blocks.left * self._reaches + blocks.right)
+
+
+def shards_in(folder: str) -> list[str]:
+    """The shards in a folder, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = sorted(tf.io.gfile.glob(os.path.join(folder, "*-of-*.gz")))
+    if not names:
+        raise UserError(
+            f"{folder}: no examples here. An earlier component's output is missing; run without cache (--no-cache)"
+        )
+    return names
 
 
 def dataset(

@@ -14,7 +14,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import pairs, records, vocabulary
+from components import pairs, vocabulary
 from components.errors import UserError
 from components.serving_model import ServingModel
 from components.trainer import (
@@ -119,20 +119,18 @@ def train(job: Job) -> None:
         return
     if job.config["eval_split"]:
         _tell_eval_loss(skip_gram, make_batches(_shards(job.eval_files), epoch=0), job.logs)
-    trained = skip_gram.target.embeddings.value
+    trained = skip_gram.target.embeddings.value.read_value()
     del skip_gram
     gc.collect()  # the context vectors are on disk, and no longer needed here
-    trained = trained.numpy()
     _export(job, words, vocabulary_path, trained, checkpoints)
 
 
-def _export(
-    job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, trained: np.ndarray, checkpoints: str
-) -> None:
+def _export(job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, trained: tf.Tensor, checkpoints: str) -> None:
     """Writes the SavedModel, and beside it the vectors and the checkpoint, from which a later training can start."""
     artifact = os.path.dirname(job.serving_model.rstrip("/"))
-    vectors.write(os.path.join(artifact, vectors.FOLDER), words, trained)
-    vectors.write_projector(job.logs, words, trained)
+    table = np.asarray(memoryview(trained))  # not a copy
+    vectors.write(os.path.join(artifact, vectors.FOLDER), words, table)
+    vectors.write_projector(job.logs, words, table)
     ServingModel(trained, vocabulary_path).save(job.serving_model)
     kept = os.path.join(artifact, warm_start.FOLDER)
     tf.io.gfile.makedirs(kept)
@@ -210,7 +208,7 @@ def _compile(
 
 
 def _shards(patterns: list[str]) -> list[str]:
-    return [path for pattern in patterns for path in records.read_files(os.path.dirname(pattern))]
+    return [path for pattern in patterns for path in blocks.shards_in(os.path.dirname(pattern))]
 
 
 def _tell_eval_loss(skip_gram: model.SkipGram, batches: tf.data.Dataset, logs: str) -> None:

@@ -12,6 +12,9 @@ from typing import Any
 import keras
 import tensorflow as tf
 
+# Slots to look for repeated ids in: a power of 2, far more than a step has ids, and few enough for the cache.
+_SLOTS = 2**14
+
 
 class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     """Rises from 0 over the first steps, then falls linearly, as word2vec's does.
@@ -71,8 +74,15 @@ class SGD(keras.optimizers.Optimizer):
         """See the class; repeated ids add up."""
         rows = _as_rows(gradient)
         values = rows.values if self._scales_loss else learning_rate * rows.values
-        # scatter_nd_sub, for it takes nine tenths of scatter_sub's time.
-        variable.scatter_nd_sub(rows.indices[:, tf.newaxis], values)
+        # Adding to rows in place waits for each from memory; reading many, subtracting and writing them back does not,
+        # and takes less than half the time. It can count an id once, so that only the others are added in place.
+        once, again = _once_and_again(rows.indices)
+        ids = tf.gather(rows.indices, once)
+        with tf.control_dependencies([values]):  # as late as can be, for other streams write to the rows too
+            before = tf.gather(variable, ids)
+        moved = before - tf.gather(values, once)
+        with tf.control_dependencies([variable.scatter_update(tf.IndexedSlices(moved, ids))]):
+            variable.scatter_nd_sub(tf.gather(rows.indices, again)[:, tf.newaxis], tf.gather(values, again))
 
     def get_config(self) -> dict[str, Any]:
         """Keras' own."""
@@ -200,6 +210,18 @@ def _as_rows(gradient: Any) -> tf.IndexedSlices:
     if isinstance(gradient, tf.IndexedSlices):
         return tf.IndexedSlices(tf.convert_to_tensor(gradient.values), tf.convert_to_tensor(gradient.indices))
     return tf.IndexedSlices(gradient, tf.range(tf.shape(gradient)[0]))
+
+
+def _once_and_again(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    """Places of ids of which none repeats another, and all the other places: int64 [n1] and [n2].
+
+    An id's place is found again by the id's last bits. Of the ids that share them only the last place counts as the
+    first kind, also if they differ: that is rare, and cheaper than to look for equal ids.
+    """
+    slots = tf.bitwise.bitwise_and(ids, _SLOTS - 1)
+    places = tf.range(tf.size(ids))
+    once = tf.gather(tf.dynamic_stitch([slots], [places]), slots) == places  # of what goes to one slot, the last stays
+    return tf.where(once)[:, 0], tf.where(~once)[:, 0]
 
 
 def _distinct(rows: tf.IndexedSlices) -> tf.IndexedSlices:

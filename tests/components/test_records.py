@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from components import records
 from components.errors import UserError
+from components.trainer import blocks
 
 
 def write(folder, values, shards=4):
@@ -25,7 +26,7 @@ def test_the_files_depend_on_the_records_alone(tmp_path):
     assert len(first) == 4
     read = [
         value.numpy()
-        for path in records.read_files(str(tmp_path / "a"))
+        for path in blocks.shards_in(str(tmp_path / "a"))
         for value in tf.data.TFRecordDataset(path, "GZIP")
     ]
     assert sorted(read) == sorted(values)
@@ -33,4 +34,4 @@ def test_the_files_depend_on_the_records_alone(tmp_path):
 
 def test_no_files_is_said(tmp_path):
     with pytest.raises(UserError, match="no examples here"):
-        records.read_files(str(tmp_path))
+        blocks.shards_in(str(tmp_path))

@@ -192,13 +192,14 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
     with subprocess.Popen(project.command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
         deadline = time.monotonic() + 200
         checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
-        while not list(checkpoints.glob("*/ckpt-*.index")):
+        while not list(checkpoints.glob("*/checkpoint")):
             assert time.monotonic() < deadline
             assert process.poll() is None, project.log()
             time.sleep(0.05)
         time.sleep(0.5)
         os.kill(process.pid, signal.SIGKILL)
-    kept = max(int(path.stem.removeprefix("ckpt-")) for path in checkpoints.glob("*/ckpt-*.index"))
+    (folder,) = checkpoints.iterdir()
+    kept = int(tf.train.latest_checkpoint(str(folder)).rpartition("-")[2])
 
     out = project.run(*arguments).stdout
     assert set(re.findall(r"✔ (\w+) +cached", out)) == set(COMPONENTS) - {"Trainer", "Evaluator", "Pusher"}

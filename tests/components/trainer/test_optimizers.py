@@ -25,6 +25,17 @@ def test_sgd_adds_repeated_rows_up():
     np.testing.assert_allclose(updated(optimizers.SGD(0.1), gradient=tf.constant(SUMMED)), START - 0.1 * SUMMED)
 
 
+def test_sgd_tells_repeated_ids_from_those_that_share_their_last_bits():
+    ids = np.array([5, 5 + 2**14, 7, 5, 5 + 2**15, 7, 5 + 2**14])
+    start, rows = np.zeros((2**16, 2), np.float32), np.arange(14, dtype=np.float32).reshape(7, 2)
+    table = keras.Variable(start)
+    optimizer = optimizers.SGD(1.0)
+    optimizer.build([table])
+    optimizer.apply([tf.IndexedSlices(rows, tf.constant(ids, tf.int32))], [table])
+    np.subtract.at(start, ids, rows)
+    np.testing.assert_array_equal(table.numpy(), start)
+
+
 def test_sgd_that_scales_the_loss_gives_the_same():
     optimizer = optimizers.SGD(0.1, scales_loss=True)
     rows = tf.IndexedSlices(optimizer.scale_loss(1.0) * ROWS, IDS)

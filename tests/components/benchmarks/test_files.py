@@ -1,0 +1,65 @@
+from __future__ import annotations
+
+import gensim.test.utils
+import pytest
+
+from components.benchmarks import files
+from components.errors import UserError
+
+
+def read(tmp_path, content):
+    path = tmp_path / "mine.txt"
+    path.write_text(content)
+    return [(question.section, question.words, question.score) for question in files.read(str(path), "mine")]
+
+
+def test_analogies(tmp_path):
+    assert read(tmp_path, ": one\nA b c d\n: two words\ne\tf\tg\th\n") == [
+        ("one", ("A", "b", "c", "d"), 1.0),
+        ("two words", ("e", "f", "g", "h"), 1.0),
+    ]
+
+
+@pytest.mark.parametrize("separator", ["\t", ",", ", ", ";", "  "])
+def test_pairs_with_comments_and_a_header(tmp_path, separator):
+    lines = [
+        "# comment",
+        separator.join(["word1", "word2", "score"]),
+        "",
+        separator.join(["tea", "coffee", "7.5"]),
+        separator.join(["tea", "car", "-1"]),
+    ]
+    assert read(tmp_path, "\n".join(lines)) == [("all", ("tea", "coffee"), 7.5), ("all", ("tea", "car"), -1.0)]
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("tea coffee 7\ntea coffee\n", r"line 2: 'tea coffee' is no question"),
+        ("tea coffee 7\ntea coffee nan\n", r"line 2"),
+        ("tea,coffee,7\ntea,,7\n", r"line 2"),
+        (": only\n# this\n", r"no question in it"),
+    ],
+)
+def test_a_bad_line_is_named(tmp_path, content, message):
+    with pytest.raises(UserError, match=message):
+        read(tmp_path, content)
+
+
+def test_a_file_that_is_not_there(tmp_path):
+    with pytest.raises(UserError, match="cannot be read"):
+        files.read(str(tmp_path / "nothing.txt"), "nothing")
+
+
+@pytest.mark.parametrize(
+    ("name", "file", "count"),
+    [
+        ("wordsim353", "wordsim353.tsv", 353),
+        ("simlex999", "simlex999.txt", 999),
+        ("google_analogies", "questions-words.txt", 19544),
+    ],
+)
+def test_the_built_in_files_are_read_whole(name, file, count):
+    read = files.read(f"builtin://{name}", name)
+    assert len(read) == count
+    assert read == files.read(gensim.test.utils.datapath(file), name)
