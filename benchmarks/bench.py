@@ -157,7 +157,7 @@ def _extras(screen: rich.console.Console, options: argparse.Namespace, config: d
         "equal_time": {
             loss: measure(
                 "equal_time", loss=loss, run=str(RUN), config=config, seconds=options.seconds,
-                probe_steps=2000 if loss != "full_softmax" else 10, steps_per_call=200 if loss != "full_softmax" else 2,
+                steps_per_call=200 if loss != "full_softmax" else 2,
             )
             for loss in LOSSES
         },

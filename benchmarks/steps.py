@@ -209,30 +209,34 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
             block_length=LENGTH, blocks_per_step=16, seed=1, epoch=epoch,
         )  # fmt: skip
 
-    def train(steps: int) -> tuple[model.SkipGram, float]:
-        made = new_model(words.counts, 128, 16, options["loss"])
-        epoch_steps = tf.Variable(steps, dtype=tf.int64)
-        made.compile(optimizer=optimizers.make("sgd", optimizers.LinearDecay(LEARNING_RATE, 1e-4, epoch_steps)))
-        made.optimizer.build([table.embeddings for table in made.tables])
-        endless = batches(0)
-        for epoch in range(1, 20):
-            endless = endless.concatenate(batches(epoch))
-        with tempfile.TemporaryDirectory() as folder:
-            run = training.Training(
-                made, tf.distribute.get_strategy(), training.Schedule(1, options["steps_per_call"], 1e9, False),
-                epoch_steps=epoch_steps, words_per_position=1.0, checkpoints=Checkpoints(folder, writes=False),
-                logs=None,
-            )  # fmt: skip
-            started = time.perf_counter()
-            run.run(lambda epoch: endless.take(steps))
-        return made, time.perf_counter() - started
+    made = new_model(words.counts, 128, 16, options["loss"])
+    epoch_steps = tf.Variable(10**9, dtype=tf.int64)
+    made.compile(optimizer=optimizers.make("sgd", optimizers.LinearDecay(LEARNING_RATE, 1e-4, epoch_steps)))
+    made.optimizer.build([table.embeddings for table in made.tables])
 
-    few = options["probe_steps"]
-    seconds = train(2 * few)[1] - train(few)[1]
-    made, seconds = train(max(int(options["seconds"] * few / seconds), few))
+    class Clock(logging.Handler):
+        """Tells the learning rate, as it goes, how many steps there is time for."""
+
+        started, seconds = 0.0, 0.0
+
+        def emit(self, record: logging.LogRecord) -> None:
+            self.started = self.started or time.perf_counter()
+            self.seconds = time.perf_counter() - self.started
+            if self.seconds > options["seconds"]:
+                raise KeyboardInterrupt
+            share = max(self.seconds / options["seconds"], 1e-3)
+            epoch_steps.assign(max(int(record.progress.step / share), 1))
+
+    clock = Clock()
+    progress.add_handler(clock)
+    with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
+        training.Training(
+            made, tf.distribute.get_strategy(), training.Schedule(10**6, options["steps_per_call"], 1e9, False),
+            epoch_steps=epoch_steps, words_per_position=1.0, checkpoints=Checkpoints(folder, writes=False), logs=None,
+        ).run(batches)  # fmt: skip
     keyed = KeyedVectors(128)
     keyed.add_vectors(words.words, made.target.embeddings.numpy())
-    return {"seconds": round(seconds, 1), "vocabulary": len(words), **systems._figures(0, 0, keyed)}
+    return {"seconds": round(clock.seconds, 1), "vocabulary": len(words), **systems._figures(0, 0, keyed)}
 
 
 MEASUREMENTS = {"speed": speed, "fit": fit, "profile": profile, "equal_time": equal_time}

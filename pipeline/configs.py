@@ -152,7 +152,7 @@ class TrainerConfig(_Section):
     deterministic: bool = Field(
         False,
         description="one exact stream of steps on a CPU, instead of one a core on shared tables: "
-        "the same result to the bit, at some three fifths of the speed on two cores",
+        "the same result to the bit, at some two thirds of the speed on two cores",
     )
     checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
         30, description="time between two checkpoints, from which an interrupted training goes on"
