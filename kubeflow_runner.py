@@ -47,6 +47,12 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
         raise UserError(f"name = {config.name!r}: Kubeflow takes small letters, digits and - only")
     if not config.pusher.destination:
         raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
+    changes = [name for name, threshold in config.evaluator.thresholds.items() if threshold.absolute is not None]
+    if changes:
+        raise UserError(
+            f"evaluator.thresholds.{changes[0]}.absolute: Kubeflow Pipelines has no resolvers, which would find the "
+            "last blessed model. Give a lower_bound alone"
+        )
     if config.trainer.warm_start:
         raise UserError("trainer.warm_start: Kubeflow Pipelines has no resolvers, which would find the last model")
     if output.suffix not in (".yaml", ".yml"):
@@ -63,6 +69,7 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
         checkpoints="/tmp/checkpoints",
         beam_pipeline_args=[],
         transform_beam_pipeline_args=[],
+        has_resolvers=False,
     )
     # The fingerprints that the cache needs stand for files that only the cluster may see.
     dag.enable_cache = False

@@ -33,6 +33,8 @@ def main(argv: Sequence[str] | None = None) -> int:
     except UserError as error:
         return _fail(rich.console.Console(stderr=True), str(error))
     log = os.path.join(config.run_folder, "run.log")
+    if options.history or options.explain:
+        return _look_back(config, options.explain)
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         try:
             if config.trainer.strategy == "multi_worker" and not _is_chief():
@@ -54,8 +56,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
     screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
-        from components import threads
-        from components.corpus import files
+        from components import files, threads
         from pipeline import local, summary
         from pipeline.pipeline import create_pipeline
 
@@ -81,10 +82,28 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         runner = local.LocalRunner(view)
         runner.run(dag)
     with console.waiting(screen, "Reading what was made …"):
-        made = summary.read(config, runner.runs)
+        made = summary.read(runner.runs)
         _link_vectors(config, made.vectors)
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
+
+
+def _look_back(config: Config, version: str | None) -> int:
+    """Prints the runs that were made, or where a version comes from; returns the exit code."""
+    screen = rich.console.Console(highlight=False)
+    try:
+        with console.waiting(screen, "Reading the metadata …"), console.quiet():
+            from pipeline.lineage import Lineage
+
+            lineage = Lineage(config.run_folder)
+            found = lineage.explain(version) if version else lineage.history()
+    except UserError as error:
+        return _fail(rich.console.Console(stderr=True), str(error))
+    if version:
+        console.show_origin(screen, version, found)
+    else:
+        console.show_history(screen, found)
+    return 0
 
 
 def _is_chief() -> bool:
@@ -155,6 +174,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = arguments.parser(__doc__)
     arguments.add_settings(parser, default="sample")
     parser.add_argument("--no-cache", action="store_true", help="do everything anew, even what has not changed")
+    parser.add_argument("--history", action="store_true", help="list the runs that were made, and their verdicts")
+    parser.add_argument("--explain", metavar="VERSION", help="say where a pushed version comes from")
     parser.add_argument(
         "--verbose", action="store_true", help="show TensorFlow's, TFX's and Beam's logs on the screen too"
     )

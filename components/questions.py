@@ -12,6 +12,9 @@ import tensorflow as tf
 BENCHMARK, SECTION, KIND, WORDS, SCORE = "benchmark", "section", "kind", "words", "score"
 ANALOGY, SIMILARITY = "analogy", "similarity"
 
+# What the served model answers to a question, in this order.
+ANSWERS = COSINE, RANK_3COSADD, RANK_3COSMUL = "cosine", "rank_3cosadd", "rank_3cosmul"
+
 # Of a question as a tf.Example. A pair leaves the last two of its four words empty; an analogy's score is 1.
 FEATURES = {
     BENCHMARK: tf.io.FixedLenFeature([], tf.string),

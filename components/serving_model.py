@@ -11,8 +11,12 @@ import tensorflow as tf
 from components import text, vocabulary
 from components.questions import FEATURES, SCORE, WORDS
 
-# Queries whose scores with the whole vocabulary are held at a time: 64 x 1 M words x 4 bytes are 256 MB.
-QUERIES_AT_A_TIME = 64
+# Queries and words of the vocabulary whose scores are held at a time: 256 x 8192 x 4 bytes are 8 MB.
+QUERIES_AT_A_TIME = 256
+ROWS_AT_A_TIME = 8192
+
+# How far down the list the right answer to an analogy is looked for.
+TOP = 5
 
 
 class ServingModel(tf.Module):
@@ -72,13 +76,13 @@ class ServingModel(tf.Module):
         k = tf.clip_by_value(k, 0, tf.shape(self.vectors)[0] - 1)
 
         def nearest(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            scores = self._cosines(self.unit(ids), ids[:, tf.newaxis])
-            return tuple(tf.math.top_k(scores, k))
+            ((scores, neighbours),) = self._nearest(ids, lambda cosines: (cosines,), ids[:, tf.newaxis], k)
+            return scores, neighbours
 
-        scores, neighbours = in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int32))
+        scores, neighbours = in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int64))
         known_rows = known[:, tf.newaxis]
         return {
-            "neighbours": tf.where(known_rows, self.words.lookup(tf.cast(neighbours, tf.int64)), ""),
+            "neighbours": tf.where(known_rows, self.words.lookup(neighbours), ""),
             "scores": tf.where(known_rows, scores, 0.0),
             "known": known,
         }
@@ -88,9 +92,11 @@ class ServingModel(tf.Module):
         """Answers the Evaluator's questions, serialized as `components.questions` has them.
 
         Returns:
-            `score` float [n]: for a pair of words their cosine; for an analogy a : b :: c : d 1 if d is, of all words
-            but a, b and c, the one nearest to b - a + c (3CosAdd, Levy and Goldberg 2014, equation 3), else 0; NaN
-            where one of the words is not in the vocabulary.
+            `answers` float [n, 3], as `components.questions.ANSWERS` names them. For a pair of words their cosine, and
+            NaN twice. For an analogy a : b :: c : d NaN, and the rank of d among all words but a, b and c, from 1 to
+            TOP, infinity beyond: first by 3CosAdd, cos(d, b - a + c), then by 3CosMul,
+            cos(d, b) cos(d, c) / (cos(d, a) + 1e-6) with cosines moved to [0, 1] (Levy and Goldberg 2014, equations 3
+            and 4). All NaN where one of the words is not in the vocabulary.
         """
         questions = tf.io.parse_example(examples, {key: FEATURES[key] for key in (WORDS, SCORE)})[WORDS]
         ids = tf.reshape(self.lookup(tf.reshape(questions, [-1])), [-1, 4])
@@ -98,19 +104,28 @@ class ServingModel(tf.Module):
         covered = tf.reduce_all((ids >= 0) | ((questions == "") & ~is_analogy[:, tf.newaxis]), axis=1)
         known = tf.maximum(ids, 0)
         cosine = tf.reduce_sum(self.unit(known[:, 0]) * self.unit(known[:, 1]), -1)
-        asked = tf.where(is_analogy & covered)[:, 0]
-        answers = tf.cast(self._answers(tf.gather(known, asked)), tf.float32)
-        right = tf.scatter_nd(asked[:, tf.newaxis], answers, tf.shape(cosine, tf.int64))
-        return {"score": tf.where(covered, tf.where(is_analogy, right, cosine), float("nan"))}
+        asked = tf.where(is_analogy & covered)
+        ranks = tf.stack(in_chunks(self._ranks, tf.gather_nd(known, asked), (tf.float32, tf.float32)), -1)
+        nothing = tf.fill([tf.shape(ids)[0], 2], float("nan"))
+        cosine = tf.where(covered & ~is_analogy, cosine, float("nan"))
+        return {"answers": tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)}
 
-    def _answers(self, ids: tf.Tensor) -> tf.Tensor:
-        """Whether 3CosAdd gives d: bool [n], from a, b, c, d: int64 [n, 4]."""
+    def _ranks(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The rank of d by 3CosAdd and by 3CosMul: float [n] each, from a, b, c, d: int64 [n, 4]."""
+        # The questions of a section share their words: each word's cosines are computed once.
+        words, places = tf.unique(tf.reshape(ids[:, :3], [-1]))
+        places = tf.reshape(places, [-1, 3])
 
-        def predict(ids: tf.Tensor) -> tuple[tf.Tensor]:
-            queries = self.unit(ids[:, 1]) - self.unit(ids[:, 0]) + self.unit(ids[:, 2])
-            return (tf.argmax(self._cosines(queries, ids[:, :3]), -1) == ids[:, 3],)
+        def score(cosines: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            a, b, c = (tf.gather(cosines, places[:, column]) for column in range(3))
+            return b - a + c, (1 + b) * (1 + c) / (1 + a + 2e-6)
 
-        return in_chunks(predict, ids, (tf.bool,))[0]
+        found = self._nearest(words, score, ids[:, :3], TOP)
+        ranks = tf.range(1, TOP + 1, dtype=tf.float32)
+        return tuple(
+            tf.reduce_min(tf.where(nearest == ids[:, 3:], ranks[: tf.shape(nearest)[1]], float("inf")), -1)
+            for _, nearest in found
+        )
 
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""
@@ -120,15 +135,68 @@ class ServingModel(tf.Module):
         """The vectors of ids at length 1: float [n, D]."""
         return tf.gather(self.vectors, ids) / tf.gather(self.norms, ids)[:, tf.newaxis]
 
-    def _cosines(self, queries: tf.Tensor, excluded: tf.Tensor) -> tf.Tensor:
-        """The products of queries (float [n, D]) with all unit vectors: float [n, V].
+    def _nearest(
+        self,
+        ids: tf.Tensor,
+        score: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
+        excluded: tf.Tensor,
+        k: tf.Tensor | int,
+    ) -> list[tuple[tf.Tensor, tf.Tensor]]:
+        """The words with the highest scores, the highest first, from one block of the vocabulary to the next.
 
-        They are -inf for the ids excluded (int64 [n, e]).
+        Args:
+            ids: int64 [w], the words whose cosines with all others the scores are made of.
+            score: from these cosines with a block (float [w, b]) to one or more scores (float [n, b]).
+            excluded: int64 [n, e], words that are never among the highest.
+            k: how many; of a vocabulary with fewer others, all.
+
+        Returns:
+            For each score (its highest values: float [n, k], their ids: int64 [n, k]).
         """
-        scores = tf.matmul(queries, self.vectors, transpose_b=True) / self.norms
-        rows = tf.repeat(tf.range(tf.shape(excluded, tf.int64)[0]), tf.shape(excluded)[1])
-        places = tf.stack([rows, tf.reshape(excluded, [-1])], -1)
-        return tf.tensor_scatter_nd_update(scores, places, tf.fill([tf.shape(places)[0]], -float("inf")))
+        queries, size = self.unit(ids), tf.shape(self.vectors)[0]
+        wanted = k + tf.shape(excluded)[1]
+
+        def merge_block(start: tf.Tensor, best: Any) -> tuple[tf.Tensor, Any]:
+            stop = tf.minimum(start + ROWS_AT_A_TIME, size)
+            cosines = tf.matmul(queries, self.vectors[start:stop], transpose_b=True) / self.norms[start:stop]
+            return stop, [
+                _highest(scores, ids, *_in_block(scores_of_block, start, wanted), wanted)
+                for (scores, ids), scores_of_block in zip(best, score(cosines), strict=True)
+            ]
+
+        nothing = (tf.zeros([tf.shape(excluded)[0], 0]), tf.zeros([tf.shape(excluded)[0], 0], tf.int64))
+        outputs = len(score(tf.zeros([tf.shape(ids)[0], 0])))
+        shapes = [(tf.TensorShape([None, None]), tf.TensorShape([None, None]))] * outputs
+        _, best = tf.while_loop(
+            lambda start, _: start < size,
+            merge_block,
+            (tf.constant(0), [nothing] * outputs),
+            shape_invariants=(tf.TensorShape([]), shapes),
+            parallel_iterations=1,
+        )
+        return [_without(scores, found, excluded, k) for scores, found in best]
+
+
+def _in_block(scores: tf.Tensor, start: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+    highest, places = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
+    return highest, tf.cast(places + start, tf.int64)
+
+
+def _highest(
+    scores: tf.Tensor, ids: tf.Tensor, more_scores: tf.Tensor, more_ids: tf.Tensor, k: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The k highest of both: the scores, and their ids."""
+    scores, ids = tf.concat([scores, more_scores], 1), tf.concat([ids, more_ids], 1)
+    highest, places = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
+    return highest, tf.gather(ids, places, batch_dims=1)
+
+
+def _without(scores: tf.Tensor, ids: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
+    """Without some ids in each row, the first k of the others, or as many as every row has."""
+    is_excluded = tf.reduce_any(ids[:, :, tf.newaxis] == excluded[:, tf.newaxis], -1)
+    left = tf.maximum(tf.shape(ids)[1] - tf.shape(excluded)[1], 0)
+    highest, places = tf.math.top_k(tf.where(is_excluded, -float("inf"), scores), tf.minimum(k, left))
+    return highest, tf.gather(ids, places, batch_dims=1)
 
 
 def in_chunks(

@@ -9,7 +9,6 @@ from __future__ import annotations
 import difflib
 import os
 import pathlib
-import re
 import types
 import typing
 from collections.abc import Iterator, Mapping, Sequence
@@ -22,6 +21,13 @@ from pydantic import Field
 from components.errors import UserError
 
 PRESETS = pathlib.Path(__file__).parent / "presets"
+
+_TYPE_NAMES = {
+    "str": "text",
+    "int": "whole number",
+    "float": "number",
+    "Threshold": "number or {lower_bound, absolute}",
+}
 
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
@@ -181,9 +187,22 @@ class TrainerConfig(_Section):
         return self
 
 
-def benchmark_name(path: str) -> str:
-    """The name of a benchmark: its file's name without folders and endings."""
-    return re.split(r"[/\\]", path)[-1].split(".")[0]
+class Threshold(_Section):
+    """What one benchmark, or one of its sections, must reach."""
+
+    lower_bound: Annotated[float, Field(ge=-1, le=1)] | None = None
+    absolute: Annotated[float, Field(ge=-1, le=1)] | None = None
+
+    @pydantic.model_validator(mode="before")
+    @classmethod
+    def _from_number(cls, value: Any) -> Any:
+        return {"lower_bound": value} if isinstance(value, (int, float)) and not isinstance(value, bool) else value
+
+    @pydantic.model_validator(mode="after")
+    def _says_something(self) -> Threshold:
+        if self.lower_bound is None and self.absolute is None:
+            raise ValueError("expected a number, lower_bound or absolute")
+        return self
 
 
 class EvaluatorConfig(_Section):
@@ -191,23 +210,24 @@ class EvaluatorConfig(_Section):
 
     benchmarks: Annotated[list[str], Field(min_length=1)] = Field(
         ["builtin://wordsim353", "builtin://simlex999", "builtin://google_analogies"],
-        description="files of analogy questions or similarity pairs, known by their file names",
+        description="files, folders or globs of analogy questions or similarity pairs, known by their file names",
     )
-    thresholds: dict[str, Annotated[float, Field(ge=-1, le=1)]] = Field(
+    thresholds: dict[str, Threshold] = Field(
         {},
-        description="benchmark: the least score (Spearman's correlation or analogy accuracy) "
-        "at which a model is blessed",
+        description="by benchmark or benchmark/section: the least score (Spearman's correlation or analogy accuracy) "
+        "at which a model is blessed; or lower_bound, which is the same, and absolute, the least change of the score "
+        "from the last blessed model (-0.01: it may fall by so much; a fall within the noise never blocks)",
     )
-
-    @pydantic.model_validator(mode="after")
-    def _thresholds_have_benchmarks(self) -> EvaluatorConfig:
-        names = [benchmark_name(path) for path in self.benchmarks]
-        if len(set(names)) < len(names):
-            raise ValueError(f"two benchmarks have the same name: {', '.join(sorted(names))}")
-        for name in self.thresholds:
-            if name not in names:
-                raise ValueError(f"thresholds.{name} is for no benchmark; there are {', '.join(names)}")
-        return self
+    min_coverage: Share = Field(
+        0.1, description="a benchmark of which fewer questions have all their words in the vocabulary can't be judged"
+    )
+    when_uncovered: Literal["block", "pass"] = Field(
+        "block", description="what thresholds do to a model on a benchmark that can't be judged"
+    )
+    bootstrap_samples: Annotated[int, Field(ge=100)] = Field(
+        1000, description="samples of the questions from which the 95 % intervals are computed"
+    )
+    seed: int = Field(1, description="decides these samples")
 
 
 class PusherConfig(_Section):
@@ -316,7 +336,7 @@ def _type_name(annotation: Any) -> str:
         return "null"
     if arguments := typing.get_args(annotation):
         return f"{annotation.__origin__.__name__} of {' to '.join(_type_name(part) for part in arguments)}"
-    return {"str": "text", "int": "whole number", "float": "number"}.get(annotation.__name__, annotation.__name__)
+    return _TYPE_NAMES.get(annotation.__name__, annotation.__name__)
 
 
 def _read(source: str | None) -> tuple[dict[str, Any], str]:

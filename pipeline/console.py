@@ -13,7 +13,9 @@ from typing import TYPE_CHECKING
 
 import rich.console
 import rich.live
+import rich.markdown
 import rich.markup
+import rich.measure
 import rich.progress
 import rich.spinner
 import rich.table
@@ -22,8 +24,10 @@ from components import progress
 from components.progress import TrainingProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
+    from components.evaluator.results import Result
+    from pipeline.lineage import Origin, Run
     from pipeline.local import ComponentRun
-    from pipeline.summary import BenchmarkResult, Summary
+    from pipeline.summary import Summary
 
 
 @contextlib.contextmanager
@@ -52,6 +56,21 @@ def logs_to(path: str, *, verbose: bool) -> Iterator[tuple[rich.console.Console,
         sys.stderr.flush()
         os.dup2(before[0], 1)
         os.dup2(before[1], 2)
+
+
+@contextlib.contextmanager
+def quiet() -> Iterator[None]:
+    """Lets TensorFlow's and Beam's messages, which come from C++, go nowhere."""
+    sys.stderr.flush()
+    before, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        sys.stderr.flush()
+        os.dup2(before, 2)
+        os.close(before)
+        os.close(nowhere)
 
 
 def _tee(*targets: int) -> int:
@@ -177,12 +196,12 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
         )
         for line in corpus.skipped_lines():
             console.print(f"          {rich.markup.escape(line)}", soft_wrap=True)
-    console.print(_benchmark_table(summary.benchmarks))
+    _print_whole(console, _benchmark_table(summary.evaluation.results))
     if summary.blessed:
         console.print("[bold]Verdict[/bold]     [green]blessed[/green]: every threshold is reached")
     else:
         console.print("[bold]Verdict[/bold]     [red]not blessed, not pushed[/red]")
-        for reason in summary.reasons:
+        for reason in summary.evaluation.reasons:
             console.print(f"            {reason}", soft_wrap=True)
     console.print("[bold]Neighbours[/bold]")
     for word, neighbours in summary.neighbours.items():
@@ -199,24 +218,81 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
             console.print(f"[bold]{name:<12}[/bold]{place}", soft_wrap=True)
 
 
-def _benchmark_table(benchmarks: list[BenchmarkResult]) -> rich.table.Table:
+def show_history(console: rich.console.Console, runs: list[Run]) -> None:
+    """Prints a line a run, and why a model was blocked."""
+    names = sorted({name for run in runs for name in run.scores})
+    table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
+    for column in ("Started", "Verdict", "Version", "Model"):
+        table.add_column(column, no_wrap=True)
+    for name in names:
+        table.add_column(name, justify="right", no_wrap=True)
+    for run in runs:
+        color = {"blessed": "green", "blocked": "red"}.get(run.ended, "yellow")
+        table.add_row(
+            f"{run.started:%Y-%m-%d %H:%M:%S}",
+            f"[{color}]{run.ended}[/{color}]",
+            run.version or "-",
+            "trained" if run.trained else "cached",
+            *(_number(run.scores.get(name, math.nan)) for name in names),
+        )
+    _print_whole(console, table)
+    for run in runs:
+        for reason in run.reasons:
+            console.print(f"[dim]{run.started:%Y-%m-%d %H:%M:%S}[/dim]  {rich.markup.escape(reason)}", soft_wrap=True)
+
+
+def _print_whole(console: rich.console.Console, table: rich.table.Table) -> None:
+    """Prints a table with all of its text, also on a screen that is too narrow for it."""
+    wide = console.options.update(max_width=1000)
+    console.print(table, width=rich.measure.Measurement.get(console, wide, table).maximum, crop=False)
+
+
+def show_origin(console: rich.console.Console, version: str, origin: Origin) -> None:
+    """Prints a model's card, and the executions that it depends on."""
+    console.print(rich.markdown.Markdown(origin.card.markdown()))
+    if origin.card.baseline:
+        console.print(f"\nThe model that it was compared with is version {origin.baseline or 'never pushed'}.")
+    console.print(f"\n[bold]How version {version} was made[/bold]")
+    for step in origin.steps:
+        console.print(f"  {step.ended:%Y-%m-%d %H:%M:%S}  {step.component:<20} [dim]execution {step.execution}[/dim]")
+        for uri in step.artifacts:
+            console.print(f"      {rich.markup.escape(uri)}", soft_wrap=True)
+
+
+def _benchmark_table(results: list[Result]) -> rich.table.Table:
+    """The benchmarks, and those sections that have a threshold."""
+    shown = [result for result in results if not result.section or result.has_threshold]
+    has_baseline = any(result.changes for result in shown)
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
-    for column, justify in (
-        ("Benchmarks", "left"),
-        ("", "left"),
-        ("score", "right"),
-        ("threshold", "right"),
-        ("coverage", "right"),
-        ("", "left"),
-    ):
-        table.add_column(column, justify=justify, no_wrap=True)
-    for result in benchmarks:
+    columns = ["Benchmarks", "", "score", "95 % interval", *(["last blessed"] if has_baseline else []), "coverage", ""]
+    for place, column in enumerate(columns):
+        table.add_column(column, justify="right" if 1 < place < len(columns) - 1 else "left", no_wrap=True)
+    for result in shown:
+        before = ["" if result.baseline_score is None else _number(result.baseline_score)] if has_baseline else []
         table.add_row(
             result.name,
-            result.metric,
-            "-" if math.isnan(result.score) else f"{result.score:.3f}",
-            "" if result.threshold is None else f"{result.threshold:.3f}",
+            result.measure,
+            _number(result.score),
+            "" if math.isnan(result.score) else "{:.3f} to {:.3f}".format(*result.interval),
+            *before,
             f"{result.coverage:.0%}",
-            {True: "[green]✔[/green]", False: "[red]below[/red]", None: ""}[result.passed],
+            _limits(result),
         )
     return table
+
+
+def _number(value: float) -> str:
+    return "-" if math.isnan(value) else f"{value:.3f}"
+
+
+def _limits(result: Result) -> str:
+    """The thresholds of a benchmark, and whether they are reached."""
+    limits = {
+        "lower_bound": None if result.lower_bound is None else f"≥ {result.lower_bound:g}",
+        "absolute": None if result.absolute is None else f"change ≥ {result.absolute:+g}",
+    }
+    return "  ".join(
+        f"[red]✘ {limit}[/red]" if name in result.failed else f"[green]✔[/green] {limit}"
+        for name, limit in limits.items()
+        if limit
+    )

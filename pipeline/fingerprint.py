@@ -6,6 +6,7 @@ import functools
 import hashlib
 import importlib.metadata
 import pathlib
+from typing import Any
 
 _COMPONENTS = pathlib.Path(__file__).parent.parent / "components"
 _LIBRARIES = (
@@ -27,6 +28,24 @@ def of_code(*components: str) -> str:
         for path in sorted(folder.rglob("*") if folder != _COMPONENTS else folder.glob("*.py")):
             if path.suffix in (".py", ".pbtxt"):
                 digest.update(f"{path.relative_to(_COMPONENTS)}\n".encode() + path.read_bytes())
-    for library in _LIBRARIES:
-        digest.update(f"{library}=={importlib.metadata.version(library)}\n".encode())
+    for library, version in _versions().items():
+        digest.update(f"{library}=={version}\n".encode())
     return digest.hexdigest()[:16]
+
+
+def facts() -> dict[str, Any]:
+    """What a model card says of the code: the package's `version`, the components' `fingerprint`, the `libraries`."""
+    folders = sorted(folder.name for folder in _COMPONENTS.iterdir() if (folder / "__init__.py").is_file())
+    return {"version": _own_version(), "fingerprint": of_code(*folders), "libraries": _versions()}
+
+
+def _versions() -> dict[str, str]:
+    return {library: importlib.metadata.version(library) for library in _LIBRARIES}
+
+
+def _own_version() -> str:
+    """Of the installed package; `unknown` if the code runs without having been installed."""
+    try:
+        return importlib.metadata.version("tfx-word2vec")
+    except importlib.metadata.PackageNotFoundError:
+        return "unknown"

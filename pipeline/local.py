@@ -64,19 +64,22 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         )
         for node in pipeline.nodes:
             name = node.pipeline_node.node_info.id
-            self._observer.started(name)
+            executor = runner_utils.extract_executor_spec(deployment, name)
+            if executor is not None:  # a resolver has none, and nothing to tell
+                self._observer.started(name)
             started = time.perf_counter()
             execution = launcher.Launcher(
                 pipeline_node=node.pipeline_node,
                 mlmd_connection=metadata.Metadata(connection),
                 pipeline_info=pipeline.pipeline_info,
                 pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=runner_utils.extract_executor_spec(deployment, name),
+                executor_spec=executor,
                 custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
             ).launch()
             cached, outputs = _published(connection, execution.execution_id)
             self.runs[name] = ComponentRun(name, time.perf_counter() - started, cached, outputs)
-            self._observer.ended(self.runs[name])
+            if executor is not None:
+                self._observer.ended(self.runs[name])
 
 
 def _published(connection: Any, execution_id: int) -> tuple[bool, dict[str, list[types.Artifact]]]:

@@ -7,13 +7,14 @@ import os
 
 from tfx import v1 as tfx
 
-from components.benchmarks import files as benchmark_files
 from components.benchmarks.component import BenchmarkExampleGen
+from components.card.component import ModelCard
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
-from components.evaluator import eval_config
+from components.evaluator import baseline, eval_config
+from components.pusher.component import Pusher
 from components.skipgram.component import SkipGramTransform
 from pipeline import fingerprint
-from pipeline.configs import Config, benchmark_name
+from pipeline.configs import Config
 
 
 def create_pipeline(
@@ -25,6 +26,7 @@ def create_pipeline(
     checkpoints: str,
     beam_pipeline_args: list[str],
     transform_beam_pipeline_args: list[str],
+    has_resolvers: bool = True,
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
 
@@ -36,16 +38,14 @@ def create_pipeline(
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam_pipeline_args: how Beam runs.
         transform_beam_pipeline_args: how it runs Transform, which has the most to compute.
-
-    Raises:
-        UserError: a benchmark that can't be read.
+        has_resolvers: whether the orchestrator can look for earlier models.
     """
-    benchmarks = {benchmark_name(path): path for path in config.evaluator.benchmarks}
     corpus_settings = config.corpus.model_dump(exclude={"schema_file"})
     skipgram_settings = config.skipgram.model_dump()
 
     benchmark_gen = BenchmarkExampleGen(
-        benchmarks=json.dumps(benchmarks),
+        benchmarks=json.dumps(config.evaluator.benchmarks),
+        thresholds=json.dumps(sorted(config.evaluator.thresholds)),
         fingerprint=benchmarks_fingerprint + fingerprint.of_code("benchmarks", "evaluator"),
     ).with_id("BenchmarkExampleGen")
 
@@ -99,16 +99,42 @@ def create_pipeline(
         },
     )
 
-    kinds = {name: benchmark_files.read(path, name)[0].kind for name, path in benchmarks.items()}
+    last_other = tfx.dsl.Resolver(
+        strategy_class=baseline.LastBlessedOther,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        candidate=trainer.outputs["model"],
+    ).with_id("Baseline")
+
     evaluator = tfx.components.Evaluator(
         examples=benchmark_gen.outputs["examples"],
         model=trainer.outputs["model"],
-        eval_config=eval_config.make(kinds, config.evaluator.thresholds),
+        baseline_model=last_other.outputs["model"] if has_resolvers else None,
+        eval_config=eval_config.make(
+            {name: threshold.model_dump() for name, threshold in config.evaluator.thresholds.items()},
+            min_coverage=config.evaluator.min_coverage,
+            when_uncovered=config.evaluator.when_uncovered,
+            samples=config.evaluator.bootstrap_samples,
+            seed=config.evaluator.seed,
+        ),
     )
 
-    pusher = tfx.components.Pusher(
+    card = ModelCard(
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        model=trainer.outputs["model"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_blessing=evaluator.outputs["blessing"],
+        name=config.name,
+        settings=json.dumps(config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})),
+        corpus_fingerprint=corpus_fingerprint,
+        code=json.dumps(fingerprint.facts()),
+    )
+
+    pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        model_card=card.outputs["model_card"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(
                 base_directory=config.pusher.destination or os.path.join(root, "serving_model")
@@ -128,7 +154,9 @@ def create_pipeline(
             transform,
             *([last_blessed] if config.trainer.warm_start else []),
             trainer,
+            *([last_other] if has_resolvers else []),
             evaluator,
+            card,
             pusher,
         ],
         enable_cache=True,

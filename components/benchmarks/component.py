@@ -25,12 +25,12 @@ class Executor(base_executor.BaseExecutor):
         """See `tfx.dsl.components.base.base_executor.BaseExecutor.Do`.
 
         Raises:
-            UserError: a file or a line that can't be read.
+            UserError: a file or a line that can't be read, or a threshold for which there is no question.
         """
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         examples.split_names = artifact_utils.encode_split_names([SPLIT])
-        benchmarks: dict[str, str] = json.loads(exec_properties["benchmarks"])
-        read = [question for name, path in benchmarks.items() for question in files.read(path, name)]
+        read = files.read_all(json.loads(exec_properties["benchmarks"]))
+        files.check_thresholds(json.loads(exec_properties["thresholds"]), read)
         folder = artifact_utils.get_split_uri([examples], SPLIT)
         tf.io.gfile.makedirs(folder)
         with tf.io.TFRecordWriter(os.path.join(folder, "questions-00000-of-00001.gz"), "GZIP") as writer:
@@ -45,6 +45,7 @@ class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
 
     PARAMETERS = {
         "benchmarks": component_spec.ExecutionParameter(type=str),
+        "thresholds": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
@@ -55,15 +56,18 @@ class BenchmarkExampleGen(base_component.BaseComponent):
     """Reads analogy and similarity questions into tf.Examples (`components.questions.FEATURES`), in the split `eval`.
 
     Args:
-        benchmarks: a JSON object from each benchmark's name to its file.
+        benchmarks: a JSON list of files, folders or globs.
+        thresholds: a JSON list of the benchmarks and benchmark/sections that must be among them.
         fingerprint: stands for the files' content and for the code of reader and Evaluator.
     """
 
     SPEC_CLASS = BenchmarkExampleGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
 
-    def __init__(self, benchmarks: str, fingerprint: str):
+    def __init__(self, benchmarks: str, thresholds: str, fingerprint: str):
         examples = types.Channel(type=standard_artifacts.Examples)
         super().__init__(
-            spec=BenchmarkExampleGenSpec(benchmarks=benchmarks, fingerprint=fingerprint, examples=examples)
+            spec=BenchmarkExampleGenSpec(
+                benchmarks=benchmarks, thresholds=thresholds, fingerprint=fingerprint, examples=examples
+            )
         )

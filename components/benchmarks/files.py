@@ -5,14 +5,55 @@ from __future__ import annotations
 import io
 import math
 import re
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator, Sequence
 
 from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
-from components import builtin
+from components import builtin, files
 from components.errors import UserError
 from components.questions import Question
+
+
+def read_all(paths: Sequence[str]) -> list[Question]:
+    """All questions of some benchmarks, each known by its file's name.
+
+    Args:
+        paths: files, folders or globs.
+
+    Raises:
+        UserError: as `read`; a path without a file, or two files of one name.
+    """
+    by_name: dict[str, str] = {}
+    for path in paths:
+        for file in files.find([path], form="questions", what="benchmark"):
+            own = path if path.startswith(builtin.SCHEME) else file.path
+            name = re.split(r"[/\\]", own)[-1].split(".")[0]
+            if by_name.setdefault(name, own) != own:
+                raise UserError(f"evaluator.benchmarks: {by_name[name]} and {own} would both be {name}. Rename one")
+    return [question for name, path in by_name.items() for question in read(path, name)]
+
+
+def check_thresholds(thresholds: Iterable[str], questions: Iterable[Question]) -> None:
+    """Makes sure that every threshold, by benchmark or `benchmark/section`, has questions.
+
+    Raises:
+        UserError: one has none.
+    """
+    asked: dict[str, set[str]] = {}
+    for question in questions:
+        asked.setdefault(question.benchmark, set()).add(question.section)
+    for threshold in thresholds:
+        benchmark, _, section = threshold.partition("/")
+        if benchmark not in asked:
+            raise UserError(
+                f"evaluator.thresholds.{threshold} is for no benchmark. There are {', '.join(sorted(asked))}"
+            )
+        if section and section not in asked[benchmark]:
+            raise UserError(
+                f"evaluator.thresholds.{threshold} is for no section. {benchmark} has "
+                f"{', '.join(sorted(asked[benchmark]))}"
+            )
 
 
 def read(path: str, benchmark: str) -> list[Question]:

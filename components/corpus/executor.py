@@ -15,8 +15,8 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
-from components import records
-from components.corpus import files, readers
+from components import files, records
+from components.corpus import readers
 from components.corpus.report import CorpusReport
 from components.errors import UserError
 

@@ -21,7 +21,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
-from components.corpus.files import CorpusFile
+from components.files import CorpusFile
 
 
 @dataclasses.dataclass(frozen=True)

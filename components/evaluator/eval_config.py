@@ -2,48 +2,87 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Mapping
+from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2 as tfma
 
 from components import questions
+from components.evaluator import metrics
 
-METRICS = {questions.ANALOGY: "analogy_accuracy", questions.SIMILARITY: "spearman_correlation"}
-CLASSES = {"analogy_accuracy": "AnalogyAccuracy", "spearman_correlation": "SpearmanCorrelation", "coverage": "Coverage"}
+CANDIDATE, BASELINE = "candidate", "baseline"
+_SIGNIFICANT_CHANGE = f"significant_{metrics.CHANGE}"
 
 
-def make(kinds: Mapping[str, str], thresholds: Mapping[str, float]) -> tfma.EvalConfig:
+def make(thresholds: Mapping[str, Mapping[str, float | None]], **options: Any) -> tfma.EvalConfig:
     """The configuration for benchmarks.
 
     Args:
-        kinds: what each benchmark asks, `analogy` or `similarity`; the first is measured by its accuracy, the second by
-            Spearman's correlation.
-        thresholds: the least score of a benchmark at which the model is blessed.
+        thresholds: by benchmark or `benchmark/section`. `lower_bound`: the least score at which the model is blessed;
+            `absolute`: the least change of the score from the baseline (-0.01: it may fall by so much).
+        **options: of `metrics.Benchmark`.
     """
-    metrics = []
-    for name, class_name in CLASSES.items():
-        limits = [
-            _threshold(benchmark, bound) for benchmark, bound in thresholds.items() if METRICS[kinds[benchmark]] == name
-        ]
-        metrics.append(
-            tfma.MetricConfig(class_name=class_name, module="components.evaluator.metrics", per_slice_thresholds=limits)
-        )
-    return tfma.EvalConfig(
-        model_specs=[
-            tfma.ModelSpec(
-                signature_name="evaluate", prediction_key="score", label_key=questions.SCORE, model_type="tf_generic"
+    metric = tfma.MetricConfig(
+        class_name=metrics.Benchmark.__name__, module=metrics.__name__, config=json.dumps(options)
+    )
+    spec = tfma.MetricsSpec(metrics=[metric])
+    for name, threshold in thresholds.items():
+        where = _slice(name)
+        if (bound := threshold.get("lower_bound")) is not None:
+            limit = tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": bound}))
+            _add(spec, metrics.SCORE, where, limit)
+        if (change := threshold.get("absolute")) is not None:
+            limit = tfma.MetricThreshold(
+                change_threshold=tfma.GenericChangeThreshold(
+                    direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": change}
+                )
             )
-        ],
+            _add(spec, _SIGNIFICANT_CHANGE, where, limit)
+    return tfma.EvalConfig(
+        model_specs=[_model(CANDIDATE), _model(BASELINE)],
         slicing_specs=[
             tfma.SlicingSpec(feature_keys=[questions.BENCHMARK]),
             tfma.SlicingSpec(feature_keys=[questions.BENCHMARK, questions.SECTION]),
         ],
-        metrics_specs=[tfma.MetricsSpec(metrics=metrics)],
+        metrics_specs=[spec],
     )
 
 
-def _threshold(benchmark: str, bound: float) -> tfma.PerSliceMetricThreshold:
-    return tfma.PerSliceMetricThreshold(
-        slicing_specs=[tfma.SlicingSpec(feature_values={questions.BENCHMARK: benchmark})],
-        threshold=tfma.MetricThreshold(value_threshold=tfma.GenericValueThreshold(lower_bound={"value": bound})),
+def limits_of(config: tfma.EvalConfig) -> dict[str, dict[str, float]]:
+    """The thresholds of a configuration, as `make` takes them."""
+    limits: dict[str, dict[str, float]] = {}
+    for spec in config.metrics_specs:
+        for per_slice in spec.per_slice_thresholds.values():
+            for limit in per_slice.thresholds:
+                features = limit.slicing_specs[0].feature_values
+                name = "/".join(features[key] for key in (questions.BENCHMARK, questions.SECTION) if key in features)
+                threshold = limit.threshold  # TFMA empties those of changes when there is no baseline
+                if threshold.HasField("value_threshold"):
+                    limits.setdefault(name, {})["lower_bound"] = threshold.value_threshold.lower_bound.value
+                if threshold.HasField("change_threshold"):
+                    limits.setdefault(name, {})["absolute"] = threshold.change_threshold.absolute.value
+    return limits
+
+
+def _model(name: str) -> tfma.ModelSpec:
+    return tfma.ModelSpec(
+        name=name,
+        is_baseline=name == BASELINE,
+        signature_name="evaluate",
+        prediction_key="answers",
+        label_key=questions.SCORE,
+        model_type="tf_generic",
+    )
+
+
+def _slice(name: str) -> tfma.SlicingSpec:
+    benchmark, _, section = name.partition("/")
+    features = {questions.BENCHMARK: benchmark} | ({questions.SECTION: section} if section else {})
+    return tfma.SlicingSpec(feature_values=features)
+
+
+def _add(spec: tfma.MetricsSpec, metric: str, where: tfma.SlicingSpec, limit: tfma.MetricThreshold) -> None:
+    spec.per_slice_thresholds[metric].thresholds.append(
+        tfma.PerSliceMetricThreshold(slicing_specs=[where], threshold=limit)
     )

@@ -1,116 +1,201 @@
-"""TFMA metrics over the answers that the served model gives to `components.questions`.
+"""The TFMA metric over the answers that the served models give to `components.questions`.
 
-A prediction is NaN where a word is out of vocabulary: such a question counts against the coverage, and never as wrong.
+An answer is NaN where a word is out of vocabulary: such a question counts against the coverage, and never as wrong.
 """
 
 from __future__ import annotations
 
-import functools
 from collections.abc import Iterable
 from typing import Any
 
 import apache_beam as beam
 import numpy as np
-import scipy.stats
 import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.utils import model_util
 
 from components import questions
+from components.evaluator import statistics
+from components.evaluator.statistics import Answers
+
+# What is measured of a benchmark of each kind: `_lower` and `_upper` are the bounds of its 95 % bootstrap interval.
+MEASURES = {
+    questions.ANALOGY: ("analogy_accuracy", "analogy_accuracy_top5", "cosmul_accuracy", "cosmul_accuracy_top5"),
+    questions.SIMILARITY: ("spearman_correlation", "pearson_correlation"),
+}
+# The first of each kind is the benchmark's score, which the thresholds are about.
+MAIN = {kind: names[0] for kind, names in MEASURES.items()}
+COVERAGE, QUESTIONS, SCORE, CHANGE = "coverage", "questions", "score", "change"
 
 
-class _QuestionMetric(tfma.metrics.Metric):
-    """A metric computed from counts or lists that a Beam CombineFn gathers."""
+class Benchmark(tfma.metrics.Metric):
+    """All that is measured of the questions of a slice, for each model, and the change from the baseline to the model.
 
-    def __init__(self, combiner: type[beam.CombineFn], name: str):
-        super().__init__(functools.partial(_computations, combiner), name=name)
+    For every model: each of `MEASURES` with its interval (NaN where nothing could be asked), `coverage` (the share of
+    questions whose words are all in the vocabulary), `questions` (how many), and `score`, which is for value
+    thresholds: the main measure, if enough was covered; else NaN, which no threshold lets pass, or 1, which all do.
+
+    As TFMA's differences between models: `change` of the main measure on the questions that both models cover, with
+    `change_lower` and `change_upper`, its 95 % interval by a paired bootstrap; and `significant_change`, which is for
+    change thresholds: 0 where the interval contains 0, for then the change is noise; like `score` where too little was
+    covered.
+
+    Args:
+        min_coverage: the least share of covered questions at which a model can be judged.
+        when_uncovered: `block` or `pass` the thresholds of benchmarks that are covered less.
+        samples: of the bootstrap.
+        seed: of its random draws.
+        name: TFMA's own.
+    """
+
+    def __init__(
+        self,
+        min_coverage: float = 0.0,
+        when_uncovered: str = "block",
+        samples: int = 1000,
+        seed: int = 1,
+        name: str = "benchmark",
+    ):
+        super().__init__(
+            _computations,
+            name=name,
+            min_coverage=min_coverage,
+            when_uncovered=when_uncovered,
+            samples=samples,
+            seed=seed,
+        )
 
 
 def _computations(
-    combiner: type[beam.CombineFn], name: str = "", model_name: str = "", output_name: str = "", **_: Any
+    min_coverage: float,
+    when_uncovered: str,
+    samples: int,
+    seed: int,
+    name: str = "",
+    eval_config: Any = None,
+    model_names: list[str] | None = None,
 ) -> list[Any]:
-    key = tfma.metrics.MetricKey(name=name, model_name=model_name, output_name=output_name)
-    features = tfma.metrics.FeaturePreprocessor(feature_keys=[questions.KIND])
-    return [tfma.metrics.MetricComputation(keys=[key], preprocessors=[features], combiner=combiner(key))]
+    del name
+    baseline = model_util.get_baseline_model_spec(eval_config)
+    bootstrap = statistics.Bootstrap(samples, seed)
+    gate = _Gate(min_coverage, when_uncovered == "block")
+    features = [tfma.metrics.FeaturePreprocessor(feature_keys=[questions.KIND])]
+    computations = []
+    for model in model_names or [""]:
+        combiners: list[_Gather] = [_Measures(model, bootstrap, gate)]
+        if baseline is not None and model != baseline.name:
+            combiners.append(_Change(model, baseline.name, bootstrap, gate))
+        computations += [
+            tfma.metrics.MetricComputation(keys=combiner.keys, preprocessors=features, combiner=combiner)
+            for combiner in combiners
+        ]
+    return computations
 
 
-class AnalogyAccuracy(_QuestionMetric):
-    """The share of right answers among the analogies whose words are all known; NaN if there is none."""
-
-    def __init__(self, name: str = "analogy_accuracy"):
-        super().__init__(_AnalogyAccuracy, name)
+def _key(name: str, model: str, *, is_diff: bool = False) -> tfma.metrics.MetricKey:
+    # Neither weighted nor not: so are the keys under which TFMA looks for what a specification's thresholds name.
+    return tfma.metrics.MetricKey(name=name, model_name=model, example_weighted=None, is_diff=is_diff)
 
 
-class SpearmanCorrelation(_QuestionMetric):
-    """Spearman's rank correlation of cosines and people's scores, over the known pairs; NaN for fewer than three."""
+class _Gate:
+    """What thresholds see of a benchmark that is too little covered to be judged."""
 
-    def __init__(self, name: str = "spearman_correlation"):
-        super().__init__(_SpearmanCorrelation, name)
+    def __init__(self, min_coverage: float, blocks: bool):
+        self._min_coverage, self._blocks = min_coverage, blocks
 
+    def score(self, score: float, coverage: float) -> float:
+        if coverage >= self._min_coverage and not np.isnan(score):
+            return score
+        return float("nan") if self._blocks else 1.0
 
-class Coverage(_QuestionMetric):
-    """The share of questions whose words are all in the vocabulary."""
-
-    def __init__(self, name: str = "coverage"):
-        super().__init__(_Coverage, name)
-
-
-def _answer(inputs: Any) -> tuple[str, float, float]:
-    """(kind, label, prediction) of a question; the prediction is NaN if it was not covered."""
-    kind = np.asarray(inputs.features[questions.KIND]).reshape(-1)[0]
-    return (
-        (kind.decode() if isinstance(kind, bytes) else str(kind)),
-        float(np.ravel(inputs.label)[0]),
-        float(np.ravel(inputs.prediction)[0]),
-    )
+    def change(self, change: float, interval: tuple[float, float], coverage: float) -> float:
+        if not coverage >= self._min_coverage and self._blocks:
+            return float("nan")
+        # Also without a change to speak of: the baseline covers too little.
+        return change if interval[0] > 0 or interval[1] < 0 else 0.0
 
 
-class _MeanFn(beam.CombineFn):
-    """A mean over some questions, from (sum, count)."""
+class _Gather(beam.CombineFn):
+    """Gathers the answers of some models; benchmarks have thousands of questions, not millions."""
 
-    def __init__(self, key: tfma.metrics.MetricKey):
-        self._key = key
+    def __init__(self, models: tuple[str, ...]):
+        self._models = models
 
-    def create_accumulator(self) -> tuple[float, int]:
-        return 0.0, 0
-
-    def merge_accumulators(self, accumulators: Iterable[tuple[float, int]]) -> tuple[float, int]:
-        totals = np.sum([(0.0, 0), *accumulators], axis=0)
-        return float(totals[0]), int(totals[1])
-
-    def extract_output(self, accumulator: tuple[float, int]) -> dict[tfma.metrics.MetricKey, float]:
-        total, count = accumulator
-        return {self._key: total / count if count else float("nan")}
-
-
-class _AnalogyAccuracy(_MeanFn):
-    def add_input(self, accumulator: tuple[float, int], inputs: Any) -> tuple[float, int]:
-        kind, _, prediction = _answer(inputs)
-        counts = kind == questions.ANALOGY and not np.isnan(prediction)
-        return (accumulator[0] + prediction, accumulator[1] + 1) if counts else accumulator
-
-
-class _Coverage(_MeanFn):
-    def add_input(self, accumulator: tuple[float, int], inputs: Any) -> tuple[float, int]:
-        return accumulator[0] + (not np.isnan(_answer(inputs)[2])), accumulator[1] + 1
-
-
-class _SpearmanCorrelation(beam.CombineFn):
-    """Gathers (label, prediction); benchmarks have thousands of pairs, not millions."""
-
-    def __init__(self, key: tfma.metrics.MetricKey):
-        self._key = key
-
-    def create_accumulator(self) -> list[tuple[float, float]]:
+    def create_accumulator(self) -> list[tuple[float, ...]]:
         return []
 
-    def add_input(self, accumulator: list[tuple[float, float]], inputs: Any) -> list[tuple[float, float]]:
-        kind, label, prediction = _answer(inputs)
-        if kind == questions.SIMILARITY and not np.isnan(prediction):
-            accumulator.append((label, prediction))
+    def add_input(self, accumulator: list[tuple[float, ...]], inputs: Any) -> list[tuple[float, ...]]:
+        kind = np.ravel(inputs.features[questions.KIND])[0]
+        predictions = inputs.predictions
+        answers = [predictions[model] if isinstance(predictions, dict) else predictions for model in self._models]
+        label = inputs.labels
+        while isinstance(label, dict):  # by model: the same for all
+            label = next(iter(label.values()))
+        accumulator.append(
+            (
+                kind in (questions.ANALOGY, questions.ANALOGY.encode()),
+                float(np.ravel(label)[0]),
+                *(float(value) for answer in answers for value in np.ravel(answer)),
+            )
+        )
         return accumulator
 
-    def merge_accumulators(self, accumulators: Iterable[list[tuple[float, float]]]) -> list[tuple[float, float]]:
-        return [pair for accumulator in accumulators for pair in accumulator]
+    def merge_accumulators(self, accumulators: Iterable[list[tuple[float, ...]]]) -> list[tuple[float, ...]]:
+        return [row for accumulator in accumulators for row in accumulator]
 
-    def extract_output(self, accumulator: list[tuple[float, float]]) -> dict[tfma.metrics.MetricKey, float]:
-        labels, predictions = zip(*accumulator, strict=True) if len(accumulator) > 2 else ((), ())
-        return {self._key: float(scipy.stats.spearmanr(labels, predictions).statistic) if labels else float("nan")}
+    def answers(self, accumulator: list[tuple[float, ...]]) -> list[Answers]:
+        """Of each model, always in the same order, which the bootstrap's draws then are of."""
+        width = len(questions.ANSWERS)
+        rows = np.array(sorted(accumulator, key=repr)).reshape(-1, 2 + width * len(self._models))
+        return [
+            Answers(rows[:, 0] == 1, rows[:, 1], rows[:, start : start + width])
+            for start in range(2, rows.shape[1], width)
+        ]
+
+
+class _Measures(_Gather):
+    """Each of the metric's values of one model."""
+
+    def __init__(self, model: str, bootstrap: statistics.Bootstrap, gate: _Gate):
+        super().__init__((model,))
+        self._bootstrap, self._gate = bootstrap, gate
+        measures = [measure for names in MEASURES.values() for measure in names]
+        names = [f"{measure}{suffix}" for measure in measures for suffix in ("", "_lower", "_upper")]
+        names += [COVERAGE, QUESTIONS, SCORE]
+        self._keys = {name: _key(name, model) for name in names}
+        self.keys = list(self._keys.values())
+
+    def extract_output(self, accumulator: list[tuple[float, ...]]) -> dict[tfma.metrics.MetricKey, float]:
+        (answers,) = self.answers(accumulator)
+        coverage = answers.coverage
+        values = {COVERAGE: coverage, QUESTIONS: float(len(answers.labels))}
+        for kind, names in MEASURES.items():
+            of_kind = answers.of_kind(kind == questions.ANALOGY)
+            for name in names:
+                values[name] = statistics.MEASURES[name](of_kind)
+                values[f"{name}_lower"], values[f"{name}_upper"] = self._bootstrap.interval(
+                    statistics.MEASURES[name], of_kind
+                )
+        values[SCORE] = self._gate.score(values[MAIN[answers.kind]], coverage)
+        return {key: values[name] for name, key in self._keys.items()}
+
+
+class _Change(_Gather):
+    """The change of the main measure from the baseline to a model."""
+
+    def __init__(self, model: str, baseline: str, bootstrap: statistics.Bootstrap, gate: _Gate):
+        super().__init__((model, baseline))
+        self._bootstrap, self._gate = bootstrap, gate
+        self.keys = [
+            _key(name, model, is_diff=True)
+            for name in (CHANGE, f"{CHANGE}_lower", f"{CHANGE}_upper", f"significant_{CHANGE}")
+        ]
+
+    def extract_output(self, accumulator: list[tuple[float, ...]]) -> dict[tfma.metrics.MetricKey, float]:
+        model, baseline = self.answers(accumulator)
+        both = model.covered & baseline.covered
+        measure = statistics.MEASURES[MAIN[model.kind]]
+        pair = model.take(both), baseline.take(both)
+        change = measure(pair[0]) - measure(pair[1])
+        interval = self._bootstrap.interval_of_change(measure, *pair)
+        significant = self._gate.change(change, interval, model.coverage)
+        return dict(zip(self.keys, (change, *interval, significant), strict=True))

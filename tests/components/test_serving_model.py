@@ -18,7 +18,9 @@ def signatures(request, tmp_path_factory):
     folder = tmp_path_factory.mktemp("serving")
     (folder / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(serving_model, "QUERIES_AT_A_TIME", 2 if request.param == "small chunks" else 64)
+        if request.param == "small chunks":
+            patch.setattr(serving_model, "QUERIES_AT_A_TIME", 2)
+            patch.setattr(serving_model, "ROWS_AT_A_TIME", 4)
         serving_model.ServingModel(VECTORS, str(folder / "vocabulary")).save(str(folder / "model"))
     (folder / "vocabulary").unlink()  # the model carries its own
     return tf.saved_model.load(str(folder / "model")).signatures
@@ -57,7 +59,7 @@ def test_an_empty_batch(signatures):
     answer = signatures["most_similar"](words=tf.constant([], tf.string), k=tf.constant(3))
     assert answer["neighbours"].shape == (0, 3)
     assert signatures["serving_default"](words=tf.constant([], tf.string))["embeddings"].shape == (0, 3)
-    assert signatures["evaluate"](examples=tf.constant([], tf.string))["score"].shape == (0,)
+    assert signatures["evaluate"](examples=tf.constant([], tf.string))["answers"].shape == (0, 3)
 
 
 def test_evaluate_answers_analogies_and_pairs(signatures):
@@ -70,9 +72,36 @@ def test_evaluate_answers_analogies_and_pairs(signatures):
         ("king", "king"),
     ]
     examples = tf.constant([Question("b", "s", words, 1.0).serialize() for words in asked])
-    scores = signatures["evaluate"](examples=examples)["score"].numpy()
+    answers = signatures["evaluate"](examples=examples)["answers"].numpy()
     unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
-    nearest = max((0, 2, 5), key=lambda place: unit[place] @ (unit[1] - unit[3] + unit[4]))
-    expected = [float(nearest == 2), float(nearest == 5), cosine(5, 0), math.nan, math.nan, 1.0]
-    np.testing.assert_allclose(scores, expected, rtol=1e-5)
-    assert expected[:2] == [1.0, 0.0]
+    cosines = unit @ unit.T
+    add = cosines[1] - cosines[3] + cosines[4]
+    mul = (1 + cosines[1]) * (1 + cosines[4]) / (1 + cosines[3] + 2e-6)
+    others = [0, 2, 5]
+    rank = {
+        (name, word): 1 + sum(scores[other] > scores[word] for other in others)
+        for name, scores in (("add", add), ("mul", mul))
+        for word in (2, 5)
+    }
+    nan = math.nan
+    expected = [
+        [nan, rank["add", 2], rank["mul", 2]],
+        [nan, rank["add", 5], rank["mul", 5]],
+        [cosine(5, 0), nan, nan],
+        [nan] * 3,
+        [nan] * 3,
+        [1, nan, nan],
+    ]
+    np.testing.assert_allclose(answers, expected, rtol=1e-5)
+    assert rank["add", 2] == 1 < rank["add", 5]
+
+
+def test_an_answer_beyond_the_first_five_has_no_rank(tmp_path):
+    words = [f"w{number}" for number in range(20)]
+    (tmp_path / "vocabulary").write_text("".join(f"1 {word}\n" for word in words))
+    vectors = np.eye(20, dtype=np.float32)
+    vectors[3:, 0] = np.linspace(0.9, 0.1, 17)  # the later, the farther from the answer, which is w0's direction
+    model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
+    examples = tf.constant([Question("b", "s", ("w1", "w0", "w1", word), 1.0).serialize() for word in words[2:]])
+    ranks = model.evaluate(examples)["answers"].numpy()[:, 1]
+    assert ranks[1:].tolist() == [1, 2, 3, 4, 5] + [math.inf] * 12

@@ -79,7 +79,7 @@ skipgram: {{min_count: 2, subsampling: 0.01, window: 3}}
 trainer: {{dimensions: 16, epochs: 6, steps_per_call: 20, block_length: 16, blocks_per_step: 2, deterministic: true}}
 evaluator:
   benchmarks: [{folder}/topics.tsv, {folder}/quads.txt]
-  thresholds: {{topics: 0.5}}
+  thresholds: {{topics: {{lower_bound: 0.5, absolute: -0.1}}}}
 """)
     return Project(folder)
 

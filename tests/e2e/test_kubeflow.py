@@ -37,9 +37,9 @@ def test_it_is_the_local_pipeline(spec):
     tasks = spec.root.dag.tasks
     assert set(tasks) == {
         *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
-        *("Transform", "Trainer", "Evaluator", "Pusher"),
+        *("Transform", "Trainer", "Evaluator", "ModelCard", "Pusher"),
     }
-    assert set(tasks["Pusher"].dependent_tasks) == {"Trainer", "Evaluator"}
+    assert set(tasks["Pusher"].dependent_tasks) == {"Trainer", "Evaluator", "ModelCard"}
     assert "ExampleValidator" in tasks["Transform"].dependent_tasks
     assert '"epochs": 7' in tasks["Trainer"].inputs.parameters["custom_config"].runtime_value.constant.string_value
 
@@ -61,6 +61,7 @@ def test_nothing_of_this_machine_is_in_it(spec):
     [
         (["name=Capitals"], "p.yaml", "name = 'Capitals'"),
         (["pusher.destination=null"], "p.yaml", r"pusher\.destination: is needed"),
+        (["evaluator.thresholds={wordsim353: {absolute: 0}}"], "p.yaml", r"wordsim353\.absolute: Kubeflow"),
         ([], "p.json", r"ends in \.yaml"),
     ],
 )
@@ -68,3 +69,11 @@ def test_settings_that_a_cluster_can_not_use(tmp_path, settings, output, message
     with pytest.raises(UserError, match=message):
         compile_pipeline(configs.load("kubeflow", settings), tmp_path / output)
     assert not list(tmp_path.iterdir())
+
+
+def test_our_own_artifact_type_is_found_by_its_name():
+    from tfx.utils import import_utils
+
+    from components.card.component import ModelCardArtifact
+
+    assert import_utils.import_class_by_path(ModelCardArtifact.TYPE_NAME) is ModelCardArtifact

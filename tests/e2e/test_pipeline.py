@@ -18,12 +18,13 @@ import tensorflow_transform as tft
 from gensim.models import KeyedVectors
 
 from components import pairs, vocabulary
+from components.card.card import ModelCard
 from tests.conftest import COMMON, TOPICS
 from tests.e2e.conftest import ROOT, make_project
 
 COMPONENTS = [
     *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
-    *("Transform", "Trainer", "Evaluator", "Pusher"),
+    *("Transform", "Trainer", "Evaluator", "ModelCard", "Pusher"),
 ]
 
 
@@ -47,8 +48,8 @@ def test_the_console_tells_the_counts_and_the_scores(first_run):
     assert re.search(r"400 documents, 0.1 MB of text, from 2 files; vocabulary 32 words", first_run)
     assert re.search(r"skipped 1 documents; 1 had no text", first_run)
     assert re.search(r"no text field: 1\n +.*b.jsonl, line 201: no text field: 'text': its fields are id", first_run)
-    assert re.search(r"topics +spearman correlation +0\.\d+ +0\.500 +\d+% +✔", first_run)
-    assert re.search(r"quads +analogy accuracy +\d\.\d+ +67%", first_run)
+    assert re.search(r"topics +spearman correlation +0\.\d+ +0\.\d+ to 0\.\d+ +98% +✔ ≥ 0.5", first_run)
+    assert re.search(r"quads +analogy accuracy +\d\.\d+ +\d\.\d+ to \d\.\d+ +67%", first_run)
     assert re.search(r"epoch 6 of 6, step \d+, .* words/s, loss \d", first_run)
 
 
@@ -154,10 +155,45 @@ def test_a_second_run_is_cached_and_other_trainer_settings_do_not_redo_transform
 
     blocked = project.run("--set", "trainer.epochs=1", "--set", "trainer.learning_rate=0.0001").stdout
     cached = set(re.findall(r"✔ (\w+) +cached", blocked))
-    assert cached == set(COMPONENTS) - {"Trainer", "Evaluator", "Pusher"}
+    assert cached == set(COMPONENTS) - {"Trainer", "Evaluator", "ModelCard", "Pusher"}
     assert "not blessed, not pushed" in blocked
     assert re.search(r"topics: spearman correlation -?0\.\d+ is \d\.\d+ below its threshold 0.5", blocked)
+    assert re.search(r"topics: spearman correlation changed by -\d\.\d+ .* its threshold is -0.1", blocked)
     assert len(project.pushed()) == 1
+
+
+def test_the_pushed_model_carries_its_card(project, first_run):
+    extra = project.pushed()[0] / "assets.extra"
+    card = ModelCard.model_validate_json((extra / "model_card.json").read_text())
+    assert (card.name, card.words, card.dimensions, card.blessed, card.baseline) == ("tiny", 32, 16, True, None)
+    assert (card.corpus.documents, card.corpus.files, card.corpus.skipped) == (400, 2, 1)
+    assert card.settings["trainer"]["epochs"] == 6
+    (topics,) = (benchmark for benchmark in card.benchmarks if benchmark.name == "topics")
+    assert topics.interval[0] < topics.score < topics.interval[1]
+    assert (topics.lower_bound, topics.passed) == (0.5, True)
+    assert set(card.code.libraries) >= {"tensorflow", "tfx"}
+    text = (extra / "model_card.md").read_text()
+    assert "| topics | spearman correlation | 0." in text
+    assert card.corpus.fingerprint in text
+
+
+def test_the_history_has_every_run_and_a_version_has_an_origin(project, first_run):
+    """After the runs of the tests before: one cached, one blocked."""
+    version = project.pushed()[0].name
+    history = project.run("--history").stdout
+    verdicts = re.findall(r"^\d{4}-\d\d-\d\d \d\d:\d\d:\d\d +(blessed|blocked|stopped).*", history, re.MULTILINE)
+    assert verdicts[:1] == ["blessed"]
+    assert re.search(rf"blessed +{version} +trained +0\.\d+ +0\.\d+", history.replace("1.000", "0.999"))
+    origin = project.run("--explain", version).stdout
+    for part in ("Word vectors: tiny", "trainer.epochs", f"How version {version} was made", "Transform"):
+        assert part in origin
+    assert origin.count("Trainer   ") == 1
+    wrong = project.run("--explain", "17", check=False)
+    assert wrong.returncode == 1
+    assert f"--explain 17: no such version was pushed. There are: {version}" in wrong.stderr
+    nothing = project.run("--name", "never", "--history", check=False)
+    assert "never: no run has been made here" in nothing.stderr
+    assert not (project.folder / "runs" / "never").exists()
 
 
 def test_without_thresholds_nothing_is_pushed(project, first_run):
@@ -202,7 +238,7 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
     kept = int(tf.train.latest_checkpoint(str(folder)).rpartition("-")[2])
 
     out = project.run(*arguments).stdout
-    assert set(re.findall(r"✔ (\w+) +cached", out)) == set(COMPONENTS) - {"Trainer", "Evaluator", "Pusher"}
+    assert set(re.findall(r"✔ (\w+) +cached", out)) == set(COMPONENTS) - {"Trainer", "Evaluator", "ModelCard", "Pusher"}
     log = (project.folder / "runs" / "tiny" / "run.log").read_text(errors="replace")
     steps = [
         int(step)

@@ -32,7 +32,9 @@ def test_overrides_are_typed_and_later_ones_win():
         ("trainer.epochs=many", ["trainer.epochs = 'many'", "integer", "passes over all pairs"]),
         ("trainer.learning_rate=.nan", ["trainer.learning_rate"]),
         ("trainer.min_learning_rate=1", ["min_learning_rate (1.0) is above learning_rate"]),
-        ("evaluator.thresholds={nothing: 0.1}", ["thresholds.nothing is for no benchmark", "wordsim353"]),
+        ("evaluator.thresholds={wordsim353: 2}", ["evaluator.thresholds.wordsim353.lower_bound = 2", "less than"]),
+        ("evaluator.thresholds={wordsim353: {}}", ["evaluator.thresholds.wordsim353", "lower_bound or absolute"]),
+        ("evaluator.thresholds={wordsim353: {above: 1}}", ["evaluator.thresholds.wordsim353.above", "no such setting"]),
         ("trainer", ["--set trainer", "key=value"]),
         ("trainer.epochs.more=3", ["trainer.epochs.more"]),
         ("name=../up", ["name = '../up'"]),
@@ -75,3 +77,9 @@ def test_settings_lists_every_leaf_with_its_meaning():
     for key, (_, default, _) in rows.items():  # each default can be given back as it is shown
         if default != "(needed)":
             configs.load("sample", [f"{key}={default}"] if not key.startswith("evaluator.benchmarks") else [])
+
+
+def test_a_threshold_is_a_number_or_more():
+    config = configs.load("sample", ["evaluator.thresholds={a: 0.25, b/c d: {absolute: -0.01}}"])
+    assert config.evaluator.thresholds["a"].model_dump() == {"lower_bound": 0.25, "absolute": None}
+    assert config.evaluator.thresholds["b/c d"].model_dump() == {"lower_bound": None, "absolute": -0.01}

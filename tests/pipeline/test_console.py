@@ -12,6 +12,7 @@ import sys
 import pytest
 
 from components.corpus.report import CorpusReport
+from components.evaluator.results import Evaluation, Result
 from pipeline import console, summary
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -91,18 +92,29 @@ def show(capsys):
     return show
 
 
-def make_summary(**changes):
+def make_result(name, measure, score, coverage, lower_bound=None, **more):
+    values = dict.fromkeys(("analogy_accuracy", "spearman_correlation"), float("nan"))
+    values |= {measure: score, f"{measure}_lower": score - 0.05, f"{measure}_upper": score + 0.05}
+    values |= {"coverage": coverage, "questions": 50.0, "score": score}
+    facts = {"section": None, "baseline": {}, "changes": {}, "absolute": None, "failed": (), **more}
+    return Result(name, values=values, lower_bound=lower_bound, **facts)
+
+
+def make_summary(evaluation=None, **changes):
     facts = {
         "corpus": CorpusReport(
             2, 1, 90, 2_500_000, 3, {"not UTF-8": 2}, {"not UTF-8": ["a.txt, line 7: not UTF-8: [b]"]}, []
         ),
         "vocabulary_size": 1234,
-        "benchmarks": [
-            summary.BenchmarkResult("wordsim353", "spearman correlation", 0.421, 0.95, 0.4),
-            summary.BenchmarkResult("mine", "analogy accuracy", float("nan"), 0.0, None),
-        ],
+        "evaluation": evaluation
+        or Evaluation(
+            [
+                make_result("wordsim353", "spearman_correlation", 0.421, 0.95, 0.4),
+                make_result("mine", "analogy_accuracy", float("nan"), 0.0),
+            ],
+            True,
+        ),
         "blessed": True,
-        "reasons": [],
         "neighbours": {"tea": ["coffee", "milk"]},
         "model": "runs/x/serving_model/1",
         "vectors": "runs/x/artifacts/vectors",
@@ -116,18 +128,24 @@ def test_a_summary_of_a_blessed_model(show):
     assert "90 documents, 2.5 MB of text, from 2 files; vocabulary 1,234 words" in out
     assert "skipped 2 documents; 3 had no text; 1 empty files" in out
     assert "a.txt, line 7: not UTF-8: [b]" in out
-    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.400 +95% +✔", out)
-    assert re.search(r"mine +analogy accuracy +- +0%", out)
+    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.371 to 0.471 +95% +✔ ≥ 0.4", out)
+    assert re.search(r"mine +- +- +0%", out)
     assert re.search(r"tea +coffee, milk", out)
     assert "runs/x/serving_model/1" in out
 
 
 def test_a_summary_of_a_blocked_model(show):
-    below = summary.BenchmarkResult("wordsim353", "spearman correlation", 0.421, 0.95, 0.5)
-    blind = summary.BenchmarkResult("mine", "analogy accuracy", float("nan"), 0.0, 0.1)
-    scores = [below, blind]
-    out = show(make_summary(benchmarks=scores, blessed=False, model=None, reasons=summary._reasons(scores)))
+    changes = {"change": -0.1, "change_lower": -0.12, "change_upper": -0.08, "significant_change": -0.1}
+    before = {"spearman_correlation": 0.521, "analogy_accuracy": float("nan")}
+    below = make_result(
+        "wordsim353", "spearman_correlation", 0.421, 0.95, 0.5,
+        baseline=before, changes=changes, absolute=-0.01, failed=("lower_bound", "absolute"),
+    )  # fmt: skip
+    blind = make_result("mine", "analogy_accuracy", float("nan"), 0.0, 0.1, failed=("lower_bound",))
+    out = show(make_summary(Evaluation([below, blind], True), blessed=False, model=None))
     assert "not blessed, not pushed" in out
+    assert re.search(r"wordsim353 .* 0.421 +0.371 to 0.471 +0.521 +95% +✘ ≥ 0.5 +✘ change ≥ -0.01", out)
     assert "wordsim353: spearman correlation 0.421 is 0.079 below its threshold 0.5" in out
-    assert "mine: none of its questions could be asked" in out
+    assert "wordsim353: spearman correlation changed by -0.100 (95 % interval -0.120 to -0.080)" in out
+    assert "mine: cannot judge, for only 0% of its 50 questions" in out
     assert "serving_model" not in out

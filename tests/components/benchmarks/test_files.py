@@ -63,3 +63,26 @@ def test_the_built_in_files_are_read_whole(name, file, count):
     read = files.read(f"builtin://{name}", name)
     assert len(read) == count
     assert read == files.read(gensim.test.utils.datapath(file), name)
+
+
+def test_folders_hold_any_number_of_benchmarks(tmp_path):
+    (tmp_path / "own" / "deeper").mkdir(parents=True)
+    (tmp_path / "own" / "pairs.csv").write_text("tea,coffee,7\n")
+    (tmp_path / "own" / "deeper" / "quads.txt").write_text(": one\na b c d\n")
+    read = files.read_all([str(tmp_path / "own"), "builtin://wordsim353"])
+    assert {question.benchmark for question in read} == {"pairs", "quads", "wordsim353"}
+    (tmp_path / "own" / "deeper" / "pairs.txt").write_text("a b 1\n")
+    with pytest.raises(UserError, match=r"evaluator.benchmarks: .*pairs.* and .*pairs.* would both be pairs"):
+        files.read_all([str(tmp_path / "own")])
+    with pytest.raises(UserError, match=r"benchmark .*nothing: no file matches"):
+        files.read_all([str(tmp_path / "nothing")])
+
+
+def test_thresholds_need_questions(tmp_path):
+    (tmp_path / "quads.txt").write_text(": one\na b c d\n")
+    read = files.read_all([str(tmp_path / "quads.txt")])
+    files.check_thresholds(["quads", "quads/one"], read)
+    with pytest.raises(UserError, match=r"evaluator.thresholds.other is for no benchmark. There are quads"):
+        files.check_thresholds(["other"], read)
+    with pytest.raises(UserError, match=r"evaluator.thresholds.quads/two is for no section. quads has one"):
+        files.check_thresholds(["quads/two"], read)

@@ -11,7 +11,8 @@ import zstandard
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components.corpus import files, readers
+from components import files
+from components.corpus import readers
 from components.errors import UserError
 
 OPTIONS = readers.ReadOptions(text_field="text", max_document_bytes=1000)

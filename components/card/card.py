@@ -1,0 +1,148 @@
+"""The model card: what a model was made of, how, and how good it is; as JSON for programs and Markdown for people."""
+
+from __future__ import annotations
+
+import math
+from typing import Any
+
+import pydantic
+
+from components.evaluator.results import Evaluation
+
+JSON, MARKDOWN = "model_card.json", "model_card.md"
+
+
+class Corpus(pydantic.BaseModel):
+    """The text."""
+
+    paths: list[str]
+    fingerprint: str
+    documents: int
+    bytes: int
+    files: int
+    skipped: int
+
+
+class Code(pydantic.BaseModel):
+    """What made it: the package's version, a fingerprint of the components' code, the commit if it is known."""
+
+    version: str
+    fingerprint: str
+    commit: str | None
+    libraries: dict[str, str]
+
+
+class Benchmark(pydantic.BaseModel):
+    """A benchmark or a section with a threshold; None where there is no number."""
+
+    name: str
+    measure: str
+    score: float | None
+    interval: tuple[float, float] | None
+    coverage: float
+    lower_bound: float | None
+    baseline_score: float | None
+    change: float | None
+    change_interval: tuple[float, float] | None
+    least_change: float | None
+    passed: bool
+
+
+class ModelCard(pydantic.BaseModel):
+    """All of it.
+
+    Attributes:
+        created: when, in ISO 8601, UTC.
+        baseline: the folder of the model that it was compared with; None without one.
+        settings: of the corpus, the pairs, the training and the evaluation.
+    """
+
+    name: str
+    created: str
+    words: int
+    dimensions: int
+    blessed: bool
+    reasons: list[str]
+    benchmarks: list[Benchmark]
+    baseline: str | None
+    corpus: Corpus
+    settings: dict[str, Any]
+    code: Code
+
+    def markdown(self) -> str:
+        """The card for people."""
+        reasons = "\n".join(f"- {reason}" for reason in self.reasons)
+        verdict = "Blessed." if self.blessed else f"Not blessed:\n\n{reasons}"
+        compared = f"Compared with the last blessed model, `{self.baseline}`." if self.baseline else ""
+        paths = ", ".join(f"`{path}`" for path in self.corpus.paths)
+        libraries = ", ".join(f"{name} {version}" for name, version in self.code.libraries.items())
+        commit = f", commit {self.code.commit}" if self.code.commit else ""
+        parts = [
+            f"# Word vectors: {self.name}",
+            f"{self.words:,} words, {self.dimensions} dimensions; skip-gram. Made {self.created}.",
+            f"## Verdict\n\n{verdict}\n\n{compared}".rstrip(),
+            "## Benchmarks\n\n" + _table([_row(benchmark) for benchmark in self.benchmarks]),
+            f"## Text\n\n{self.corpus.documents:,} documents, {self.corpus.bytes / 1e6:,.1f} MB, "
+            f"{self.corpus.files:,} files, {self.corpus.skipped:,} documents skipped: {paths}\n\n"
+            f"Fingerprint `{self.corpus.fingerprint}`.",
+            "## Settings\n\n" + _table([["setting", "value"], *_flat(self.settings)]),
+            f"## Code\n\ntfx-word2vec {self.code.version}{commit}, fingerprint `{self.code.fingerprint}`; {libraries}.",
+            "## Use\n\nThe vectors reproduce what the text says, its prejudices included. Words of fewer occurrences "
+            "than `skipgram.min_count` are unknown; rare ones have worse vectors than frequent ones.",
+        ]
+        return "\n\n".join(parts) + "\n"
+
+
+def benchmarks_of(evaluation: Evaluation) -> list[Benchmark]:
+    """The benchmarks of an evaluation, and the sections that have a threshold."""
+    return [
+        Benchmark(
+            name=result.name,
+            measure=result.measure,
+            score=_number(result.score),
+            interval=None if math.isnan(result.score) else result.interval,
+            coverage=result.coverage,
+            lower_bound=result.lower_bound,
+            baseline_score=None if result.baseline_score is None else _number(result.baseline_score),
+            change=_number(result.changes.get("change", math.nan)),
+            change_interval=None
+            if math.isnan(result.changes.get("change_lower", math.nan))
+            else (result.changes["change_lower"], result.changes["change_upper"]),
+            least_change=result.absolute,
+            passed=not result.failed,
+        )
+        for result in evaluation.results
+        if result.section is None or result.has_threshold
+    ]
+
+
+def _number(value: float) -> float | None:
+    return None if math.isnan(value) else value
+
+
+def _row(benchmark: Benchmark) -> list[str]:
+    interval = "" if benchmark.interval is None else "{:.3f} to {:.3f}".format(*benchmark.interval)
+    limits = [] if benchmark.lower_bound is None else [f"at least {benchmark.lower_bound:g}"]
+    limits += [] if benchmark.least_change is None else [f"change at least {benchmark.least_change:+g}"]
+    numbers = (benchmark.score, benchmark.baseline_score)
+    score, before = ("-" if number is None else f"{number:.3f}" for number in numbers)
+    said = f"{'; '.join(limits)}: {'passed' if benchmark.passed else 'failed'}" if limits else ""
+    return [benchmark.name, benchmark.measure, score, interval, f"{benchmark.coverage:.0%}", before, said]
+
+
+def _table(rows: list[list[str]]) -> str:
+    if rows and len(rows[0]) > 2:
+        rows = [["benchmark", "measure", "score", "95 % interval", "coverage", "last blessed", "threshold"], *rows]
+    header, *rest = rows
+    lines = [header, ["---"] * len(header), *rest]
+    return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
+
+
+def _flat(tree: dict[str, Any], prefix: str = "") -> list[list[str]]:
+    rows = []
+    for key, value in tree.items():
+        if isinstance(value, dict) and value:
+            rows += _flat(value, f"{prefix}{key}.")
+        else:
+            rows.append([f"`{prefix}{key}`", f"`{value}`"])
+    return rows

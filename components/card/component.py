@@ -1,0 +1,143 @@
+"""Writes the card of a model when it has been evaluated, whether it was blessed or not."""
+
+from __future__ import annotations
+
+import datetime
+import json
+import os
+import pathlib
+import subprocess
+from typing import Any
+
+import tensorflow as tf
+import tensorflow_transform as tft
+from tfx import types
+from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
+
+from components import vocabulary
+from components.card import card
+from components.corpus.report import CorpusReport
+from components.evaluator import results
+
+
+class ModelCardArtifact(artifact.Artifact):
+    """A folder with the card as JSON and as Markdown."""
+
+    TYPE_NAME = "components.ModelCard"  # where KFP imports it from
+
+
+class Executor(base_executor.BaseExecutor):
+    """Gathers the card's facts from the artifacts."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See `tfx.dsl.components.base.base_executor.BaseExecutor.Do`."""
+        uris = {key: artifact_utils.get_single_uri(value) for key, value in input_dict.items()}
+        blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
+        settings, code = (json.loads(exec_properties[key]) for key in ("settings", "code"))
+        report = CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE))
+        graph = tft.TFTransformOutput(uris["transform_graph"])
+        evaluation = results.read(uris["evaluation"])
+        made = card.ModelCard(
+            name=exec_properties["name"],
+            created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
+            words=len(vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))),
+            dimensions=settings["trainer"]["dimensions"],
+            blessed=blessing.get_int_custom_property("blessed") == 1,
+            reasons=evaluation.reasons,
+            benchmarks=card.benchmarks_of(evaluation),
+            baseline=blessing.get_string_custom_property("baseline_model_uri") or None,
+            corpus=card.Corpus(
+                paths=settings["corpus"]["paths"],
+                fingerprint=exec_properties["corpus_fingerprint"],
+                documents=report.documents,
+                bytes=report.bytes,
+                files=report.files,
+                skipped=sum(report.skipped.values()),
+            ),
+            settings=settings,
+            code=card.Code(**code, commit=_commit()),
+        )
+        folder = artifact_utils.get_single_uri(output_dict["model_card"])
+        tf.io.gfile.makedirs(folder)
+        for name, text in ((card.JSON, made.model_dump_json(indent=2)), (card.MARKDOWN, made.markdown())):
+            with tf.io.gfile.GFile(os.path.join(folder, name), "w") as file:
+                file.write(text)
+
+
+def _commit() -> str | None:
+    """The commit that this code is of, if it is in a checkout and git is there; `-dirty` if it was changed since."""
+    command = ["git", "describe", "--always", "--dirty", "--abbrev=12", "--match="]
+    try:
+        done = subprocess.run(
+            command, cwd=pathlib.Path(__file__).parent, capture_output=True, text=True, timeout=10, check=True
+        )
+    except (OSError, subprocess.SubprocessError):
+        return None
+    return done.stdout.strip() or None
+
+
+class ModelCardSpec(component_spec.ComponentSpec):
+    """What ModelCard takes and gives."""
+
+    PARAMETERS = {
+        "name": component_spec.ExecutionParameter(type=str),
+        "settings": component_spec.ExecutionParameter(type=str),
+        "corpus_fingerprint": component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS = {
+        "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
+        "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
+        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+    }
+    OUTPUTS = {"model_card": component_spec.ChannelParameter(type=ModelCardArtifact)}
+
+
+class ModelCard(base_component.BaseComponent):
+    """Writes the card of a model.
+
+    Args:
+        examples: the corpus.
+        transform_graph: with the vocabulary.
+        model: what the card is of.
+        evaluation: of the model.
+        model_blessing: likewise.
+        name: of the run.
+        settings: a JSON object of the settings on which the model depends.
+        corpus_fingerprint: stands for the content of the corpus's files.
+        code: a JSON object with the code's `version` and `fingerprint`, and the `libraries`' versions.
+    """
+
+    SPEC_CLASS = ModelCardSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        examples: types.BaseChannel,
+        transform_graph: types.BaseChannel,
+        model: types.BaseChannel,
+        evaluation: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        name: str,
+        settings: str,
+        corpus_fingerprint: str,
+        code: str,
+    ):
+        super().__init__(
+            spec=ModelCardSpec(
+                examples=examples,
+                transform_graph=transform_graph,
+                model=model,
+                evaluation=evaluation,
+                model_blessing=model_blessing,
+                name=name,
+                settings=settings,
+                corpus_fingerprint=corpus_fingerprint,
+                code=code,
+                model_card=types.Channel(type=ModelCardArtifact),
+            )
+        )

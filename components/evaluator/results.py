@@ -1,0 +1,164 @@
+"""What an evaluation found: every benchmark and section with its measures, thresholds, and why it blocked."""
+
+from __future__ import annotations
+
+import dataclasses
+import math
+from typing import Any
+
+import tensorflow_model_analysis as tfma
+from tensorflow_model_analysis.writers import eval_config_writer
+
+from components import questions
+from components.evaluator import eval_config, metrics
+
+
+@dataclasses.dataclass(frozen=True)
+class Result:
+    """A benchmark, or a section of it.
+
+    Attributes:
+        benchmark: its name.
+        section: the section's; None for the whole benchmark.
+        values: what was measured of the model, by `metrics.Benchmark`'s names.
+        baseline: likewise of the baseline; empty without one.
+        changes: TFMA's differences between both; empty without a baseline.
+        lower_bound: the score at which the model is blessed, if there is such a threshold.
+        absolute: the least change at which it is.
+        failed: which of `lower_bound` and `absolute` was not reached.
+    """
+
+    benchmark: str
+    section: str | None
+    values: dict[str, float]
+    baseline: dict[str, float]
+    changes: dict[str, float]
+    lower_bound: float | None
+    absolute: float | None
+    failed: tuple[str, ...]
+
+    @property
+    def name(self) -> str:
+        """As in the thresholds: `benchmark` or `benchmark/section`."""
+        return self.benchmark if self.section is None else f"{self.benchmark}/{self.section}"
+
+    @property
+    def measure(self) -> str:
+        """The main measure's name, with blanks."""
+        kinds = [kind for kind, name in metrics.MAIN.items() if not math.isnan(self.values[name])]
+        return metrics.MAIN[kinds[0]].replace("_", " ") if kinds else "-"
+
+    @property
+    def score(self) -> float:
+        """The main measure; NaN if nothing could be asked."""
+        return self._main(self.values)
+
+    @property
+    def interval(self) -> tuple[float, float]:
+        """The score's 95 % bootstrap interval."""
+        return self._main(self.values, "_lower"), self._main(self.values, "_upper")
+
+    @property
+    def baseline_score(self) -> float | None:
+        """The baseline's score; None without one."""
+        return self._main(self.baseline) if self.baseline else None
+
+    @property
+    def has_threshold(self) -> bool:
+        """Whether the model can be blocked by it."""
+        return self.lower_bound is not None or self.absolute is not None
+
+    @property
+    def coverage(self) -> float:
+        """The share of questions whose words are all in the vocabulary."""
+        return self.values[metrics.COVERAGE]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why it blocks, a line a threshold."""
+        if self.failed and math.isnan(self.values[metrics.SCORE]):
+            return [
+                f"{self.name}: cannot judge, for only {self.coverage:.0%} of its {self.values[metrics.QUESTIONS]:.0f} "
+                "questions have all their words in the vocabulary (evaluator.min_coverage, evaluator.when_uncovered)"
+            ]
+        said = {
+            "lower_bound": lambda: (
+                f"{self.name}: {self.measure} {self.score:.3f} is "
+                f"{self.lower_bound - self.score:.3f} below its threshold {self.lower_bound:g}"
+            ),
+            "absolute": lambda: (
+                f"{self.name}: {self.measure} changed by {self.changes[metrics.CHANGE]:+.3f} (95 % "
+                f"interval {self.changes['change_lower']:+.3f} to {self.changes['change_upper']:+.3f}) from the last "
+                f"blessed model; its threshold is {self.absolute:+g}"
+            ),
+        }
+        return [said[limit]() for limit in self.failed]
+
+    def _main(self, values: dict[str, float], suffix: str = "") -> float:
+        found = [values[name + suffix] for name in metrics.MAIN.values() if not math.isnan(values[name])]
+        return found[0] if found else math.nan
+
+
+@dataclasses.dataclass(frozen=True)
+class Evaluation:
+    """What the Evaluator found.
+
+    Attributes:
+        results: the benchmarks, each followed by its sections, both in alphabetical order.
+        has_thresholds: whether any is set; without one no model is blessed.
+    """
+
+    results: list[Result]
+    has_thresholds: bool
+
+    @property
+    def benchmarks(self) -> list[Result]:
+        """The whole benchmarks."""
+        return [result for result in self.results if result.section is None]
+
+    @property
+    def reasons(self) -> list[str]:
+        """Why the model is not blessed; nothing if it is."""
+        if not self.has_thresholds:
+            return ["no threshold is set (evaluator.thresholds), and a model that nothing vouches for is not pushed"]
+        return [reason for result in self.results for reason in result.reasons]
+
+
+def read(folder: str) -> Evaluation:
+    """Reads the Evaluator's `evaluation` artifact."""
+    config = eval_config_writer.load_eval_run(folder)[0]
+    limits = eval_config.limits_of(config)
+    failures = _failures(folder) if limits else {}
+    results = []
+    for of_slice in tfma.load_metrics(folder):
+        key = _slice(of_slice.slice_key)
+        groups: dict[str, dict[str, float]] = {"values": {}, "baseline": {}, "changes": {}}
+        for pair in of_slice.metric_keys_and_values:
+            is_baseline = pair.key.model_name == eval_config.BASELINE
+            group = "changes" if pair.key.is_diff else "baseline" if is_baseline else "values"
+            groups[group][pair.key.name] = pair.value.double_value.value
+        name = "/".join(part for part in key if part is not None)
+        results.append(
+            Result(
+                *key,
+                **groups,
+                lower_bound=limits.get(name, {}).get("lower_bound"),
+                absolute=limits.get(name, {}).get("absolute") if groups["changes"] else None,
+                failed=tuple(sorted(failures.get(key, ()), reverse=True)),
+            )
+        )
+    return Evaluation(sorted(results, key=lambda result: (result.benchmark, result.section or "")), bool(limits))
+
+
+def _slice(key: Any) -> tuple[str, str | None]:
+    features = {part.column: part.bytes_value.decode() for part in key.single_slice_keys}
+    return features[questions.BENCHMARK], features.get(questions.SECTION)
+
+
+def _failures(folder: str) -> dict[tuple[str, str | None], set[str]]:
+    failures: dict[tuple[str, str | None], set[str]] = {}
+    for of_slice in tfma.load_validation_result(folder).metric_validations_per_slice:
+        for failure in of_slice.failures:
+            limit = "lower_bound" if failure.metric_threshold.HasField("value_threshold") else "absolute"
+            failures.setdefault(_slice(of_slice.slice_key), set()).add(limit)
+    return failures

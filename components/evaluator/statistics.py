@@ -1,0 +1,139 @@
+"""Accuracies and correlations of answers, and their bootstrap intervals (Efron 1979), by the percentile method."""
+
+from __future__ import annotations
+
+import dataclasses
+from collections.abc import Callable
+
+import numpy as np
+import scipy.stats
+
+from components import questions
+
+# Numbers that are resampled at a time: 8 MB of them.
+_NUMBERS_AT_A_TIME = 1_000_000
+
+
+@dataclasses.dataclass(frozen=True)
+class Answers:
+    """A model's answers to some questions, or to many samples of them.
+
+    Attributes:
+        is_analogy: bool [n].
+        labels: float64 [..., n], people's scores.
+        values: float64 [..., n, 3], as `questions.ANSWERS` names them.
+    """
+
+    is_analogy: np.ndarray
+    labels: np.ndarray
+    values: np.ndarray
+
+    @property
+    def kind(self) -> str:
+        """The questions' kind; they are all of one."""
+        return questions.ANALOGY if self.is_analogy.any() else questions.SIMILARITY
+
+    @property
+    def covered(self) -> np.ndarray:
+        """Which questions had an answer: bool [n]."""
+        return ~np.isnan(self.values).all(-1)
+
+    @property
+    def coverage(self) -> float:
+        """The share of questions that had an answer; NaN of none."""
+        return float(self.covered.mean()) if len(self.covered) else float("nan")
+
+    def column(self, name: str) -> np.ndarray:
+        """One of the answers: float64 [..., n]."""
+        return self.values[..., questions.ANSWERS.index(name)]
+
+    def of_kind(self, is_analogy: bool) -> Answers:
+        """The covered ones of a kind."""
+        return self.take((self.is_analogy == is_analogy) & self.covered)
+
+    def take(self, which: np.ndarray) -> Answers:
+        """Some of them: bool [n], or int [samples, n] for many samples."""
+        return Answers(self.is_analogy[which], self.labels[which], self.values[which])
+
+
+Measure = Callable[[Answers], "np.ndarray | float"]
+
+
+def _share_up_to(rank: int, column: str) -> Measure:
+    """The share of right answers among the first so many; NaN of none."""
+
+    def measure(answers: Answers) -> np.ndarray | float:
+        ranks = answers.column(column)
+        return (ranks <= rank).mean(-1) if ranks.shape[-1] else np.full(ranks.shape[:-1], np.nan)[()]
+
+    return measure
+
+
+def pearson(answers: Answers) -> np.ndarray | float:
+    """Pearson's correlation of cosines and people's scores; NaN for fewer than three, or where one never differs."""
+    return _correlation(answers.column(questions.COSINE), answers.labels)
+
+
+def spearman(answers: Answers) -> np.ndarray | float:
+    """Spearman's: Pearson's of the ranks, equal values sharing the mean of theirs."""
+    cosines = answers.column(questions.COSINE)
+    if cosines.shape[-1] < 3:
+        return _correlation(cosines, answers.labels)
+    return _correlation(scipy.stats.rankdata(cosines, axis=-1), scipy.stats.rankdata(answers.labels, axis=-1))
+
+
+def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
+    if a.shape[-1] < 3:
+        return np.full(a.shape[:-1], np.nan)[()]
+    a, b = (values - values.mean(-1, keepdims=True) for values in (a, b))
+    spread = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+    with np.errstate(invalid="ignore", divide="ignore"):
+        return np.where(spread > 0, (a * b).sum(-1) / spread, np.nan)[()]
+
+
+MEASURES: dict[str, Measure] = {
+    "analogy_accuracy": _share_up_to(1, questions.RANK_3COSADD),
+    "analogy_accuracy_top5": _share_up_to(5, questions.RANK_3COSADD),
+    "cosmul_accuracy": _share_up_to(1, questions.RANK_3COSMUL),
+    "cosmul_accuracy_top5": _share_up_to(5, questions.RANK_3COSMUL),
+    "spearman_correlation": spearman,
+    "pearson_correlation": pearson,
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Bootstrap:
+    """Draws samples of the questions, with replacement, and looks at how a measure varies over them.
+
+    Attributes:
+        samples: how many.
+        seed: the same draws for the same number of questions.
+    """
+
+    samples: int
+    seed: int
+
+    def interval(self, measure: Measure, answers: Answers) -> tuple[float, float]:
+        """The bounds between which 95 % of the samples' measures are; NaN if there is nothing to measure."""
+        return self._percentiles(len(answers.labels), lambda draws: measure(answers.take(draws)))
+
+    def interval_of_change(self, measure: Measure, model: Answers, baseline: Answers) -> tuple[float, float]:
+        """Likewise of the difference of two models, both asked the same sample: a paired bootstrap."""
+        return self._percentiles(
+            len(model.labels), lambda draws: measure(model.take(draws)) - measure(baseline.take(draws))
+        )
+
+    def _percentiles(self, count: int, measure: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
+        if not count:
+            return float("nan"), float("nan")
+        draw = np.random.default_rng(self.seed)
+        at_a_time = max(_NUMBERS_AT_A_TIME // count, 1)
+        values = np.concatenate(
+            [
+                measure(draw.integers(0, count, (min(at_a_time, self.samples - done), count)))
+                for done in range(0, self.samples, at_a_time)
+            ]
+        )
+        values = values[~np.isnan(values)]
+        lower, upper = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
+        return float(lower), float(upper)

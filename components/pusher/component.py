@@ -1,0 +1,79 @@
+"""TFX's Pusher, which puts the model's card into the pushed version as well."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.components.pusher import component, executor
+from tfx.dsl.components.base import base_component, executor_spec
+from tfx.proto import pusher_pb2
+from tfx.types import artifact_utils, component_spec, standard_artifacts
+
+from components.card.component import ModelCardArtifact
+
+# TF Serving leaves this folder of a SavedModel to others.
+EXTRA = "assets.extra"
+
+
+class Executor(executor.Executor):
+    """Pushes the model, then copies its card beside it."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See `tfx.components.pusher.executor.Executor.Do`."""
+        super().Do(input_dict, output_dict, exec_properties)
+        pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        if not pushed.get_int_custom_property("pushed"):
+            return
+        card = artifact_utils.get_single_uri(input_dict["model_card"])
+        for model in (pushed.get_string_custom_property("pushed_destination"), pushed.uri):
+            tf.io.gfile.makedirs(os.path.join(model, EXTRA))
+            for name in tf.io.gfile.listdir(card):
+                tf.io.gfile.copy(os.path.join(card, name), os.path.join(model, EXTRA, name), overwrite=True)
+
+
+class PusherSpec(component_spec.ComponentSpec):
+    """TFX's PusherSpec, and the card."""
+
+    PARAMETERS = component.Pusher.SPEC_CLASS.PARAMETERS
+    INPUTS = {
+        "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "model_card": component_spec.ChannelParameter(type=ModelCardArtifact),
+    }
+    OUTPUTS = component.Pusher.SPEC_CLASS.OUTPUTS
+    TYPE_ANNOTATION = component.Pusher.SPEC_CLASS.TYPE_ANNOTATION
+
+
+class Pusher(base_component.BaseComponent):
+    """Copies a blessed model to a new version folder, as TF Serving reads it, with its card in `assets.extra`.
+
+    Args:
+        model: what is pushed.
+        model_blessing: if it is blessed.
+        model_card: goes with it.
+        push_destination: the folder of the versions.
+    """
+
+    SPEC_CLASS = PusherSpec
+    EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
+
+    def __init__(
+        self,
+        *,
+        model: types.BaseChannel,
+        model_blessing: types.BaseChannel,
+        model_card: types.BaseChannel,
+        push_destination: pusher_pb2.PushDestination,
+    ):
+        super().__init__(
+            spec=PusherSpec(
+                model=model,
+                model_blessing=model_blessing,
+                model_card=model_card,
+                push_destination=push_destination,
+                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
+            )
+        )

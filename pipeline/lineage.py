@@ -1,0 +1,193 @@
+"""What ML Metadata knows of a run folder: every run with its verdict, and where a pushed model comes from."""
+
+from __future__ import annotations
+
+import dataclasses
+import datetime
+import os
+from collections.abc import Iterable
+
+import ml_metadata
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components.card import card
+from components.errors import UserError
+from components.evaluator import results
+
+DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+
+
+@dataclasses.dataclass(frozen=True)
+class Run:
+    """A run of the pipeline.
+
+    Attributes:
+        started: when, in local time.
+        ended: `blessed`, `blocked`, or `stopped at COMPONENT`.
+        version: of the model that it pushed, or found pushed already; None if there is none.
+        trained: whether it trained, or took the model from the cache.
+        scores: by benchmark.
+        reasons: why it was blocked.
+    """
+
+    started: datetime.datetime
+    ended: str
+    version: str | None
+    trained: bool
+    scores: dict[str, float]
+    reasons: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Step:
+    """A component's execution on the way to a model: what it made, and when."""
+
+    component: str
+    execution: int
+    ended: datetime.datetime
+    artifacts: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Origin:
+    """Where a pushed model comes from.
+
+    Attributes:
+        card: the model's card as it was written when it was pushed.
+        baseline: the version of the model that it was compared with; None if there was none, or it was never pushed.
+        steps: all executions that it depends on, the first one first; those of the baseline are its own.
+    """
+
+    card: card.ModelCard
+    baseline: str | None
+    steps: list[Step]
+
+
+class Lineage:
+    """Reads a run folder's metadata.
+
+    Args:
+        run_folder: with `metadata.sqlite`.
+
+    Raises:
+        UserError: there is none.
+    """
+
+    def __init__(self, run_folder: str):
+        path = os.path.join(run_folder, "metadata.sqlite")
+        if not os.path.exists(path):
+            raise UserError(f"{run_folder}: no run has been made here. Expected a run's name (--name) that exists")
+        config = mlmd.ConnectionConfig()
+        config.sqlite.filename_uri = path
+        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
+        self._store = ml_metadata.MetadataStore(config)
+        self._components = {kind.id: kind.name.rpartition(".")[2] for kind in self._store.get_execution_types()}
+
+    def history(self) -> list[Run]:
+        """All runs, the first one first."""
+        contexts = sorted(
+            self._store.get_contexts_by_type("pipeline_run"), key=lambda context: context.create_time_since_epoch
+        )
+        return [self._run(context) for context in contexts]
+
+    def versions(self) -> list[str]:
+        """The versions that were pushed, in order."""
+        return sorted(
+            artifact.custom_properties["pushed_version"].string_value
+            for artifact in self._store.get_artifacts_by_type("PushedModel")
+            if artifact.custom_properties["pushed"].int_value
+        )
+
+    def explain(self, version: str) -> Origin:
+        """Where a version comes from.
+
+        Raises:
+            UserError: there is no such version, or it was pushed without a card.
+        """
+        pushed = [
+            artifact
+            for artifact in self._store.get_artifacts_by_type("PushedModel")
+            if artifact.custom_properties["pushed_version"].string_value == version
+        ]
+        if not pushed:
+            known = ", ".join(self.versions()) or "none"
+            raise UserError(f"--explain {version}: no such version was pushed. There are: {known}")
+        steps = self._steps(pushed[0].id)
+        cards = [uri for step in steps for uri in step.artifacts if step.component == "ModelCard"]
+        if not cards:
+            raise UserError(f"--explain {version}: an earlier version of the code pushed it, without a model card")
+        with open(os.path.join(cards[0], card.JSON), encoding="utf-8") as file:
+            found = card.ModelCard.model_validate_json(file.read())
+        return Origin(found, self._version_of(found.baseline), steps)
+
+    def _run(self, context: mlmd.Context) -> Run:
+        executions = self._store.get_executions_by_context(context.id)
+        by_component = {self._components[execution.type_id]: execution for execution in executions}
+        unfinished = [name for name, execution in by_component.items() if execution.last_known_state not in DONE]
+        judged = [by_component[name] for name in ("Evaluator", "Pusher") if name in by_component]
+        outputs = {artifact.type: artifact for artifact in self._artifacts(judged)}
+        evaluation, pushed = outputs.get("ModelEvaluation"), outputs.get("PushedModel")
+        found = results.read(evaluation.uri) if evaluation and os.path.isdir(evaluation.uri) else None
+        is_blessed = bool(outputs and outputs["ModelBlessing"].custom_properties["blessed"].int_value)
+        stopped = unfinished or (["the start"] if not pushed else [])
+        return Run(
+            started=_time(context.create_time_since_epoch),
+            ended=f"stopped at {stopped[0]}" if stopped else "blessed" if is_blessed else "blocked",
+            version=pushed.custom_properties["pushed_version"].string_value or None if pushed else None,
+            trained="Trainer" in by_component and by_component["Trainer"].last_known_state == mlmd.Execution.COMPLETE,
+            scores={result.name: result.score for result in found.benchmarks} if found else {},
+            reasons=found.reasons if found and not is_blessed else [],
+        )
+
+    def _artifacts(self, executions: Iterable[mlmd.Execution]) -> list[mlmd.Artifact]:
+        """What the executions put out."""
+        events = self._store.get_events_by_execution_ids([execution.id for execution in executions])
+        ids = [event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT]
+        return list(self._store.get_artifacts_by_id(ids))
+
+    def _steps(self, artifact: int) -> list[Step]:
+        """All executions on which an artifact depends."""
+        wanted, found = [artifact], {}
+        while wanted:
+            events = self._store.get_events_by_artifact_ids(wanted)
+            made_by = [event.execution_id for event in events if event.type == mlmd.Event.OUTPUT]
+            executions = [
+                execution
+                for execution in self._store.get_executions_by_id(made_by)
+                if execution.id not in found and execution.last_known_state == mlmd.Execution.COMPLETE
+            ]
+            found |= {execution.id: execution for execution in executions}
+            events = self._store.get_events_by_execution_ids([execution.id for execution in executions])
+            wanted = [
+                event.artifact_id for event in events if event.type == mlmd.Event.INPUT and not _of_baseline(event)
+            ]
+        return [
+            Step(
+                self._components[execution.type_id],
+                execution.id,
+                _time(execution.last_update_time_since_epoch),
+                [artifact.uri for artifact in self._artifacts([execution])],
+            )
+            for execution in sorted(found.values(), key=lambda execution: execution.id)
+        ]
+
+    def _version_of(self, model: str | None) -> str | None:
+        """The version that a model, an artifact's folder, was pushed as."""
+        if model is None:
+            return None
+        for artifact in self._store.get_artifacts_by_type("PushedModel"):
+            for event in self._store.get_events_by_artifact_ids([artifact.id]):
+                inputs = self._store.get_events_by_execution_ids([event.execution_id])
+                ids = [event.artifact_id for event in inputs if event.type == mlmd.Event.INPUT]
+                if any(model == found.uri for found in self._store.get_artifacts_by_id(ids)):
+                    return artifact.custom_properties["pushed_version"].string_value or None
+        return None
+
+
+def _of_baseline(event: mlmd.Event) -> bool:
+    """Whether it took the model that another is compared with, which has an origin of its own."""
+    return any(step.key == "baseline_model" for step in event.path.steps)
+
+
+def _time(milliseconds: int) -> datetime.datetime:
+    return datetime.datetime.fromtimestamp(milliseconds / 1000)

@@ -1,0 +1,85 @@
+from __future__ import annotations
+
+import math
+
+import numpy as np
+import pytest
+import scipy.stats
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from components import questions
+from components.evaluator import statistics
+from components.evaluator.statistics import Answers, Bootstrap
+
+NAN = math.nan
+
+
+def analogies(ranks):
+    ranks = np.asarray(ranks, float)
+    values = np.stack([np.full_like(ranks, NAN), ranks, ranks + 1], -1)
+    return Answers(np.ones(len(ranks), bool), np.ones(len(ranks)), values)
+
+
+def pairs(labels, cosines):
+    cosines = np.asarray(cosines, float)
+    values = np.stack([cosines, np.full_like(cosines, NAN), np.full_like(cosines, NAN)], -1)
+    return Answers(np.zeros(len(cosines), bool), np.asarray(labels, float), values)
+
+
+def test_accuracies():
+    answers = analogies([1, 5, math.inf, 1]).of_kind(True)
+    measured = [statistics.MEASURES[name](answers) for name in list(statistics.MEASURES)[:4]]
+    assert measured == [0.5, 0.75, 0.0, 0.5]
+
+
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 3)), min_size=3, max_size=30))
+def test_correlations_are_scipys(rows):
+    labels, cosines = zip(*rows, strict=True)
+    for measure, reference in (
+        (statistics.spearman, scipy.stats.spearmanr),
+        (statistics.pearson, scipy.stats.pearsonr),
+    ):
+        got = measure(pairs(labels, cosines))
+        if len(set(labels)) == 1 or len(set(cosines)) == 1:
+            assert math.isnan(got)
+        else:
+            assert got == pytest.approx(reference(labels, cosines)[0], abs=1e-12)
+
+
+def test_coverage_and_what_cannot_be_measured():
+    answers = pairs([1, 2, 3, 4], [0.1, NAN, 0.3, NAN])
+    assert answers.coverage == 0.5
+    assert answers.kind == questions.SIMILARITY
+    assert math.isnan(statistics.spearman(answers.of_kind(False)))
+    assert all(math.isnan(measure(answers.of_kind(True))) for measure in statistics.MEASURES.values())
+    assert all(math.isnan(bound) for bound in Bootstrap(100, 1).interval(statistics.spearman, pairs([], [])))
+
+
+def test_the_interval_of_a_share_is_that_of_the_binomial_distribution():
+    answers = analogies([1] * 300 + [2] * 700)
+    lower, upper = Bootstrap(4000, 1).interval(statistics.MEASURES["analogy_accuracy"], answers)
+    expected = scipy.stats.binom(1000, 0.3).ppf([0.025, 0.975]) / 1000
+    np.testing.assert_allclose([lower, upper], expected, atol=0.003)
+
+
+def test_the_seed_decides_the_samples():
+    answers = analogies([1, 2] * 50)
+    measure = statistics.MEASURES["analogy_accuracy"]
+    assert Bootstrap(200, 3).interval(measure, answers) == Bootstrap(200, 3).interval(measure, answers)
+    assert Bootstrap(200, 3).interval(measure, answers) != Bootstrap(200, 4).interval(measure, answers)
+
+
+def test_a_change_is_measured_on_the_same_samples():
+    """A model that is right on ten questions more: each alone varies by more than they differ."""
+    draw = np.random.default_rng(1)
+    ranks = np.where(draw.random(400) < 0.5, 1.0, math.inf)
+    better = ranks.copy()
+    better[np.flatnonzero(ranks > 1)[:10]] = 1
+    measure, bootstrap = statistics.MEASURES["analogy_accuracy"], Bootstrap(1000, 1)
+    assert bootstrap.interval_of_change(measure, analogies(ranks), analogies(ranks)) == (0, 0)
+    lower, upper = bootstrap.interval_of_change(measure, analogies(better), analogies(ranks))
+    assert 0 < lower < 10 / 400 < upper
+    own_lower, own_upper = bootstrap.interval(measure, analogies(ranks))
+    assert own_lower < measure(analogies(better)) < own_upper
