@@ -8,6 +8,7 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import shutil
 import sys
 import time
 import traceback
@@ -74,16 +75,18 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
             checkpoints=_checkpoints(config),
             beam_pipeline_args=beam_arguments,
             transform_beam_pipeline_args=transform_arguments,
+            durations=_durations(config),
         )
         dag.enable_cache = use_cache
         dag.metadata_connection_config = _metadata(config)
     screen.print(f"  [green]✔[/green] {'start':<20} {time.perf_counter() - started:>6.1f} s")
     with console.RunView(screen) as view:
-        runner = local.LocalRunner(view)
+        runner = local.LocalRunner(view, _durations(config))
         runner.run(dag)
     with console.waiting(screen, "Reading what was made …"):
         made = summary.read(runner.runs)
         _link_vectors(config, made.vectors)
+        shutil.copyfile(made.report, os.path.join(config.run_folder, "report.html"))
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
 
@@ -126,6 +129,10 @@ def _join(config: Config, screen: rich.console.Console) -> None:
 
 def _checkpoints(config: Config) -> str:
     return os.path.join(config.run_folder, "checkpoints")
+
+
+def _durations(config: Config) -> str:
+    return os.path.join(config.run_folder, "durations.json")
 
 
 def _link_vectors(config: Config, vectors: str) -> None:

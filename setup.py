@@ -14,15 +14,22 @@ setuptools.setup(
     python_requires=">=3.10,<3.14",
     packages=setuptools.find_packages(include=["pipeline", "pipeline.*", "components", "components.*"]),
     py_modules=["local_runner", "kubeflow_runner"],
-    package_data={"pipeline": ["presets/*.yaml"], "components.corpus": ["schema/*.pbtxt"]},
+    package_data={
+        "pipeline": ["presets/*.yaml"],
+        "components.corpus": ["schema/*.pbtxt"],
+        "components.report": ["page.*"],
+    },
     install_requires=[
         "apache-beam",
         "gensim",  # carries the sample corpus and the question files
+        "jinja2",
         "ml-metadata",
+        "plotly",
         "pyarrow",
         "pydantic>=2",
         "pyyaml",
         "rich",
+        "scikit-learn",
         "setuptools<81",  # the last that carries pkg_resources, which a dependency of TFX imports
         "tensorboard",
         "tensorflow",
@@ -35,6 +42,6 @@ setuptools.setup(
         "bench": ["fasttext"],
         "kubeflow": ["kfp>=2"],
         "lint": ["ruff"],
-        "test": ["hypothesis", "pytest", "pytest-timeout"],
+        "test": ["hypothesis", "pytest", "pytest-timeout", "selenium"],
     },
 )

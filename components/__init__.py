@@ -11,4 +11,8 @@ def __getattr__(name: str) -> Any:
         from components.card.component import ModelCardArtifact
 
         return ModelCardArtifact
+    if name == "Report":
+        from components.report.component import ReportArtifact
+
+        return ReportArtifact
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

@@ -239,6 +239,14 @@ class PusherConfig(_Section):
     )
 
 
+class ReportConfig(_Section):
+    """What the report shows."""
+
+    map_words: Annotated[int, Field(ge=2)] = Field(1500, description="words on the map, the most frequent")
+    neighbour_words: Count = Field(5000, description="words of which the nearest are listed, the most frequent")
+    seed: int = Field(1, description="decides the map")
+
+
 class BeamConfig(_Section):
     """How Beam's direct runner works through the text."""
 
@@ -268,6 +276,7 @@ class Config(_Section):
     trainer: TrainerConfig = TrainerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     pusher: PusherConfig = PusherConfig()
+    report: ReportConfig = ReportConfig()
     beam: BeamConfig = BeamConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()
 

@@ -207,6 +207,7 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
     for word, neighbours in summary.neighbours.items():
         console.print(f"            {word:<12} {', '.join(neighbours)}", soft_wrap=True)
     places = {
+        "Report": os.path.join(run_folder, "report.html"),
         "Model": summary.model,
         "Vectors": os.path.join(run_folder, "vectors"),
         "TensorBoard": f"tensorboard --logdir {summary.logs}",

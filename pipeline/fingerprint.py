@@ -26,7 +26,7 @@ def of_code(*components: str) -> str:
     digest = hashlib.sha256()
     for folder in (_COMPONENTS, *(_COMPONENTS / name for name in components)):
         for path in sorted(folder.rglob("*") if folder != _COMPONENTS else folder.glob("*.py")):
-            if path.suffix in (".py", ".pbtxt"):
+            if path.suffix in (".py", ".pbtxt", ".j2", ".css", ".js"):
                 digest.update(f"{path.relative_to(_COMPONENTS)}\n".encode() + path.read_bytes())
     for library, version in _versions().items():
         digest.update(f"{library}=={version}\n".encode())

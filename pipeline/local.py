@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
+import os
 import time
 from typing import Any, Protocol
 
@@ -42,10 +44,11 @@ class LocalRunner(tfx_runner.IrBasedRunner):
 
     Args:
         observer: hears of every component.
+        durations: a file in which it keeps how many seconds each component took when it last did its work.
     """
 
-    def __init__(self, observer: Observer):
-        self._observer = observer
+    def __init__(self, observer: Observer, durations: str):
+        self._observer, self._durations = observer, durations
         self.runs: dict[str, ComponentRun] = {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
@@ -80,6 +83,20 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             self.runs[name] = ComponentRun(name, time.perf_counter() - started, cached, outputs)
             if executor is not None:
                 self._observer.ended(self.runs[name])
+                self._keep_duration(self.runs[name])
+
+    def _keep_duration(self, run: ComponentRun) -> None:
+        if run.cached:
+            return
+        seconds = {}
+        if os.path.exists(self._durations):
+            with open(self._durations, encoding="utf-8") as file:
+                seconds = json.load(file)
+        seconds[run.component] = round(run.seconds, 3)
+        beside = f"{self._durations}.new"
+        with open(beside, "w", encoding="utf-8") as file:
+            json.dump(seconds, file)
+        os.replace(beside, self._durations)
 
 
 def _published(connection: Any, execution_id: int) -> tuple[bool, dict[str, list[types.Artifact]]]:

@@ -12,6 +12,7 @@ from components.card.component import ModelCard
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
 from components.evaluator import baseline, eval_config
 from components.pusher.component import Pusher
+from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
 from pipeline import fingerprint
 from pipeline.configs import Config
@@ -26,6 +27,7 @@ def create_pipeline(
     checkpoints: str,
     beam_pipeline_args: list[str],
     transform_beam_pipeline_args: list[str],
+    durations: str = "",
     has_resolvers: bool = True,
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
@@ -38,6 +40,7 @@ def create_pipeline(
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam_pipeline_args: how Beam runs.
         transform_beam_pipeline_args: how it runs Transform, which has the most to compute.
+        durations: a file in which the runner keeps how long components take, for the report; if it does.
         has_resolvers: whether the orchestrator can look for earlier models.
     """
     corpus_settings = config.corpus.model_dump(exclude={"schema_file"})
@@ -131,6 +134,19 @@ def create_pipeline(
         code=json.dumps(fingerprint.facts()),
     )
 
+    report = Report(
+        examples=example_gen.outputs["examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        model=trainer.outputs["model"],
+        model_run=trainer.outputs["model_run"],
+        evaluation=evaluator.outputs["evaluation"],
+        model_card=card.outputs["model_card"],
+        benchmarks=benchmark_gen.outputs["examples"],
+        **config.report.model_dump(),
+        durations=durations,
+        code=fingerprint.of_code("report"),
+    )
+
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
@@ -158,6 +174,7 @@ def create_pipeline(
             evaluator,
             card,
             pusher,
+            report,
         ],
         enable_cache=True,
         beam_pipeline_args=beam_pipeline_args,

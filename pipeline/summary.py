@@ -12,6 +12,7 @@ import tensorflow_transform as tft
 from components import questions, vocabulary
 from components.corpus.report import CorpusReport
 from components.evaluator import results
+from components.report import component
 from components.trainer import vectors
 from pipeline.local import ComponentRun
 
@@ -29,6 +30,7 @@ class Summary:
         model: the pushed model's folder, or None.
         vectors: the folder of the vectors, as files that other tools read.
         logs: the folder of TensorBoard's logs.
+        report: the report's page.
     """
 
     corpus: CorpusReport
@@ -39,6 +41,7 @@ class Summary:
     model: str | None
     vectors: str
     logs: str
+    report: str
 
 
 def read(runs: Mapping[str, ComponentRun]) -> Summary:
@@ -61,6 +64,7 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
         else None,
         vectors=os.path.join(_uri(runs, "Trainer", "model"), vectors.FOLDER),
         logs=_uri(runs, "Trainer", "model_run"),
+        report=os.path.join(_uri(runs, "Report", "report"), component.FILE),
     )
 
 

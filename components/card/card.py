@@ -85,7 +85,7 @@ class ModelCard(pydantic.BaseModel):
             f"## Text\n\n{self.corpus.documents:,} documents, {self.corpus.bytes / 1e6:,.1f} MB, "
             f"{self.corpus.files:,} files, {self.corpus.skipped:,} documents skipped: {paths}\n\n"
             f"Fingerprint `{self.corpus.fingerprint}`.",
-            "## Settings\n\n" + _table([["setting", "value"], *_flat(self.settings)]),
+            "## Settings\n\n" + _table([["setting", "value"], *flat(self.settings)]),
             f"## Code\n\ntfx-word2vec {self.code.version}{commit}, fingerprint `{self.code.fingerprint}`; {libraries}.",
             "## Use\n\nThe vectors reproduce what the text says, its prejudices included. Words of fewer occurrences "
             "than `skipgram.min_count` are unknown; rare ones have worse vectors than frequent ones.",
@@ -138,11 +138,12 @@ def _table(rows: list[list[str]]) -> str:
     return "\n".join(f"| {' | '.join(cell.replace('|', chr(92) + '|') for cell in line)} |" for line in lines)
 
 
-def _flat(tree: dict[str, Any], prefix: str = "") -> list[list[str]]:
+def flat(tree: dict[str, Any], prefix: str = "") -> list[list[str]]:
+    """A tree of settings as (key with dots, value), each between backquotes."""
     rows = []
     for key, value in tree.items():
         if isinstance(value, dict) and value:
-            rows += _flat(value, f"{prefix}{key}.")
+            rows += flat(value, f"{prefix}{key}.")
         else:
             rows.append([f"`{prefix}{key}`", f"`{value}`"])
     return rows

@@ -12,6 +12,7 @@ import sys
 
 import pytest
 
+import local_runner
 from tests.conftest import TOPICS, make_documents
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
@@ -34,6 +35,14 @@ class Project:
         )
         assert not check or done.returncode == 0, done.stdout + done.stderr + self.log()
         return done
+
+    def run_here(self, capfd: pytest.CaptureFixture, *arguments: str) -> subprocess.CompletedProcess:
+        """In this process, which has the libraries imported already: for what a run says before it trains."""
+        command = self.command(*arguments)
+        capfd.readouterr()
+        code = local_runner.main(command[2:])
+        said = capfd.readouterr()
+        return subprocess.CompletedProcess(command, code, said.out, said.err)
 
     def log(self, name: str = "tiny") -> str:
         """The end of a run's log."""

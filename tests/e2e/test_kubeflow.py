@@ -37,7 +37,7 @@ def test_it_is_the_local_pipeline(spec):
     tasks = spec.root.dag.tasks
     assert set(tasks) == {
         *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
-        *("Transform", "Trainer", "Evaluator", "ModelCard", "Pusher"),
+        *("Transform", "Trainer", "Evaluator", "ModelCard", "Pusher", "Report"),
     }
     assert set(tasks["Pusher"].dependent_tasks) == {"Trainer", "Evaluator", "ModelCard"}
     assert "ExampleValidator" in tasks["Transform"].dependent_tasks

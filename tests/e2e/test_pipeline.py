@@ -24,8 +24,9 @@ from tests.e2e.conftest import ROOT, make_project
 
 COMPONENTS = [
     *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
-    *("Transform", "Trainer", "Evaluator", "ModelCard", "Pusher"),
+    *("Transform", "Trainer", "Evaluator", "ModelCard", "Pusher", "Report"),
 ]
+AFTER_TRANSFORM = {"Trainer", "Evaluator", "ModelCard", "Pusher", "Report"}
 
 
 def read_examples(folder):
@@ -155,7 +156,7 @@ def test_a_second_run_is_cached_and_other_trainer_settings_do_not_redo_transform
 
     blocked = project.run("--set", "trainer.epochs=1", "--set", "trainer.learning_rate=0.0001").stdout
     cached = set(re.findall(r"✔ (\w+) +cached", blocked))
-    assert cached == set(COMPONENTS) - {"Trainer", "Evaluator", "ModelCard", "Pusher"}
+    assert cached == set(COMPONENTS) - AFTER_TRANSFORM
     assert "not blessed, not pushed" in blocked
     assert re.search(r"topics: spearman correlation -?0\.\d+ is \d\.\d+ below its threshold 0.5", blocked)
     assert re.search(r"topics: spearman correlation changed by -\d\.\d+ .* its threshold is -0.1", blocked)
@@ -238,7 +239,7 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
     kept = int(tf.train.latest_checkpoint(str(folder)).rpartition("-")[2])
 
     out = project.run(*arguments).stdout
-    assert set(re.findall(r"✔ (\w+) +cached", out)) == set(COMPONENTS) - {"Trainer", "Evaluator", "ModelCard", "Pusher"}
+    assert set(re.findall(r"✔ (\w+) +cached", out)) == set(COMPONENTS) - AFTER_TRANSFORM
     log = (project.folder / "runs" / "tiny" / "run.log").read_text(errors="replace")
     steps = [
         int(step)
@@ -316,14 +317,14 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         "empty split",
     ],
 )
-def test_bad_input_is_one_clear_error(tmp_path, files, arguments, message):
+def test_bad_input_is_one_clear_error(tmp_path, capfd, files, arguments, message):
     project = make_project(tmp_path)
     for path in (tmp_path / "corpus").iterdir():
         path.unlink()
     for name, content in files.items():
         (tmp_path / "corpus" / name).write_bytes(content)
     settings = [word for argument in ["corpus.splits={train: 1}", *arguments] for word in ("--set", argument)]
-    done = project.run(*settings, check=False)
+    done = project.run_here(capfd, *settings)
     assert done.returncode == 1
     assert re.search(message, done.stderr), done.stdout + done.stderr + project.log()
     assert "Traceback" not in done.stdout + done.stderr

@@ -119,6 +119,7 @@ def make_summary(evaluation=None, **changes):
         "model": "runs/x/serving_model/1",
         "vectors": "runs/x/artifacts/vectors",
         "logs": "runs/x/logs",
+        "report": "runs/x/artifacts/Report/report/1/report.html",
     }
     return summary.Summary(**{**facts, **changes})
 

@@ -1,0 +1,186 @@
+"""What the report tells: gathered from the artifacts of a run, before anything is drawn."""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Mapping
+
+import numpy as np
+import tensorflow as tf
+import tensorflow_text  # noqa: F401  (the ops of the served model)
+import tensorflow_transform as tft
+
+from components import questions, vocabulary
+from components.card import card
+from components.corpus.report import CorpusReport
+from components.evaluator import results
+from components.vocabulary import Vocabulary
+
+NEIGHBOURS = 10
+_AT_A_TIME = 1000
+
+
+@dataclasses.dataclass(frozen=True)
+class Curve:
+    """A training's scalar: int64 [n] steps, and a float64 [n] value at each."""
+
+    steps: np.ndarray
+    values: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Scatter:
+    """The covered pairs of a benchmark: float64 [n] people's scores and cosines, and the words."""
+
+    scores: np.ndarray
+    cosines: np.ndarray
+    words: list[str]
+
+
+@dataclasses.dataclass(frozen=True)
+class Neighbours:
+    """The nearest words of the most frequent ones: string [n, k] and float32 [n, k] cosines, the nearest first."""
+
+    words: np.ndarray
+    cosines: np.ndarray
+
+
+@dataclasses.dataclass(frozen=True)
+class Health:
+    """How the vectors are spread.
+
+    Attributes:
+        rare: the share of words that occur fewer than n times, by n.
+        norms: float32 [V], each vector's length, by the word's rank.
+        hubs: the ten words that are most often among others' neighbours, with the share of lists they are in.
+    """
+
+    rare: dict[int, float]
+    norms: np.ndarray
+    hubs: dict[str, float]
+
+
+@dataclasses.dataclass(frozen=True)
+class Facts:
+    """All of it."""
+
+    card: card.ModelCard
+    evaluation: results.Evaluation
+    corpus: CorpusReport
+    words: Vocabulary
+    curves: dict[str, Curve]
+    scatters: dict[str, Scatter]
+    neighbours: Neighbours
+    health: Health
+    places: np.ndarray
+    durations: dict[str, float]
+
+
+def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, seed: int, durations: str) -> Facts:
+    """Reads the artifacts.
+
+    Args:
+        uris: of `examples`, `transform_graph`, `model`, `model_run`, `evaluation`, `model_card` and `benchmarks`.
+        map_words: how many of the most frequent words are on the map.
+        neighbour_words: of how many the neighbours are listed.
+        seed: of the map.
+        durations: a file with the components' seconds by name; none are told where it is missing.
+    """
+    graph = tft.TFTransformOutput(uris["transform_graph"])
+    words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
+    model = tf.saved_model.load(os.path.join(uris["model"], "Format-Serving"))
+    vectors = model.vectors.numpy()
+    neighbours = _neighbours(model, words.words[:neighbour_words])
+    with tf.io.gfile.GFile(os.path.join(uris["model_card"], card.JSON)) as file:
+        made = card.ModelCard.model_validate_json(file.read())
+    return Facts(
+        card=made,
+        evaluation=results.read(uris["evaluation"]),
+        corpus=CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE)),
+        words=words,
+        curves=_curves(uris["model_run"]),
+        scatters=_scatters(model, uris["benchmarks"]),
+        neighbours=neighbours,
+        health=_health(words, vectors, neighbours),
+        places=_places(vectors[:map_words], seed),
+        durations=_durations(durations),
+    )
+
+
+def _neighbours(model: tf.Module, words: list[str]) -> Neighbours:
+    ask = model.signatures["most_similar"]
+    answers = [
+        ask(words=tf.constant(words[start : start + _AT_A_TIME]), k=tf.constant(NEIGHBOURS))
+        for start in range(0, len(words), _AT_A_TIME)
+    ]
+    names = np.concatenate([answer["neighbours"].numpy() for answer in answers])
+    cosines = np.concatenate([answer["scores"].numpy() for answer in answers])
+    return Neighbours(np.char.decode(names.astype(np.bytes_), "utf-8"), cosines)
+
+
+def _curves(logs: str) -> dict[str, Curve]:
+    """The scalars of TensorBoard's logs."""
+    points: dict[str, dict[int, float]] = {}
+    for path in sorted(tf.io.gfile.glob(os.path.join(logs, "events.out.tfevents.*"))):
+        for record in tf.data.TFRecordDataset(path):
+            event = tf.compat.v1.Event.FromString(record.numpy())
+            for value in event.summary.value:
+                points.setdefault(value.tag, {})[event.step] = float(tf.make_ndarray(value.tensor))
+    return {
+        tag: Curve(np.array(sorted(by_step)), np.array([by_step[step] for step in sorted(by_step)]))
+        for tag, by_step in points.items()
+    }
+
+
+def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
+    """Every pair's cosine beside people's score, by benchmark."""
+    found: dict[str, list[tuple[float, float, str]]] = {}
+    files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
+    for batch in tf.data.TFRecordDataset(files, "GZIP").batch(_AT_A_TIME):
+        parsed = tf.io.parse_example(batch, questions.FEATURES)
+        is_pair = parsed[questions.KIND] == questions.SIMILARITY
+        asked = tf.boolean_mask(batch, is_pair)
+        cosines = model.signatures["evaluate"](examples=asked)["answers"][:, questions.ANSWERS.index(questions.COSINE)]
+        rows = (
+            tf.boolean_mask(parsed[key], is_pair).numpy()
+            for key in (questions.BENCHMARK, questions.SCORE, questions.WORDS)
+        )
+        for name, score, words, cosine in zip(*rows, cosines.numpy(), strict=True):
+            if not np.isnan(cosine):
+                pair = " and ".join(word.decode() for word in words[:2])
+                found.setdefault(name.decode(), []).append((float(score), float(cosine), pair))
+    return {
+        name: Scatter(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]), [row[2] for row in rows])
+        for name, rows in sorted(found.items())
+    }
+
+
+def _health(words: Vocabulary, vectors: np.ndarray, neighbours: Neighbours) -> Health:
+    names, times = np.unique(neighbours.words, return_counts=True)
+    most = np.argsort(-times, kind="stable")[:10]
+    return Health(
+        rare={count: float((words.counts < count).mean()) for count in (10, 20, 50, 100)},
+        norms=np.sqrt(np.einsum("vd,vd->v", vectors, vectors)),
+        hubs={str(names[place]): float(times[place] / len(neighbours.words)) for place in most},
+    )
+
+
+def _places(vectors: np.ndarray, seed: int) -> np.ndarray:
+    """The vectors' directions on a plane: float [n, 2], by t-SNE (van der Maaten and Hinton 2008) from PCA's start."""
+    from sklearn import decomposition, manifold
+
+    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
+    if len(unit) < 10:
+        return decomposition.PCA(2, random_state=seed).fit_transform(unit) if len(unit) > 2 else unit[:, :2]
+    short = decomposition.PCA(min(40, *unit.shape), random_state=seed).fit_transform(unit)
+    perplexity = min(30, (len(unit) - 1) / 3)
+    return manifold.TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=-1).fit_transform(short)
+
+
+def _durations(path: str) -> dict[str, float]:
+    if not path or not tf.io.gfile.exists(path):
+        return {}
+    with tf.io.gfile.GFile(path) as file:
+        return json.load(file)

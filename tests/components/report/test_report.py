@@ -1,0 +1,171 @@
+"""The report's page, in a real browser where there is one."""
+
+from __future__ import annotations
+
+import dataclasses
+import shutil
+
+import numpy as np
+import pytest
+
+from components.card import card
+from components.corpus.report import CorpusReport
+from components.evaluator.results import Evaluation, Result
+from components.report import charts, facts, page
+from components.vocabulary import Vocabulary
+
+BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
+WORDS = ["the", "tea", "coffee", "</script><b>", *(f"word{number}" for number in range(40))]
+
+
+def make_result(name, section, measure, failed=(), **more):
+    values = dict.fromkeys(
+        f"{measure}{suffix}"
+        for measure in (
+            *("analogy_accuracy", "analogy_accuracy_top5", "cosmul_accuracy", "cosmul_accuracy_top5"),
+            *("spearman_correlation", "pearson_correlation"),
+        )
+        for suffix in ("", "_lower", "_upper")
+    )
+    values = dict.fromkeys(values, float("nan"))
+    for found in values:
+        if found.startswith(measure[:7]):
+            values[found] = 0.4 + (0.1 if found.endswith("_upper") else 0)
+    values |= {"coverage": 0.9, "questions": 100.0, "score": 0.4}
+    baseline = {**values, "spearman_correlation": 0.5}
+    changes = {"change": -0.1, "change_lower": -0.2, "change_upper": -0.05, "significant_change": -0.1}
+    facts = {"lower_bound": None, "absolute": None, "baseline": baseline, "changes": changes, **more}
+    return Result(name, section, values=values, failed=tuple(failed), **facts)
+
+
+def make_facts(**changes):
+    evaluation = Evaluation(
+        [
+            make_result("pairs", None, "spearman_correlation", ["absolute"], lower_bound=0.3, absolute=-0.05),
+            make_result("quads", None, "analogy_accuracy", lower_bound=0.2),
+            make_result("quads", "capitals", "analogy_accuracy"),
+            make_result("quads", "families", "analogy_accuracy"),
+        ],
+        True,
+    )
+    counts = np.array([5000 // (rank + 1) for rank in range(len(WORDS))])
+    draw = np.random.default_rng(1)
+    neighbours = np.array([[WORDS[(rank + step) % len(WORDS)] for step in range(1, 6)] for rank in range(len(WORDS))])
+    made = {
+        "card": card.ModelCard(
+            name="trial",
+            created="2026-01-02T03:04:05+00:00",
+            words=len(WORDS),
+            dimensions=16,
+            blessed=False,
+            reasons=evaluation.reasons,
+            benchmarks=card.benchmarks_of(evaluation),
+            baseline="runs/x/model/1",
+            corpus=card.Corpus(paths=["a"], fingerprint="f00", documents=9, bytes=900, files=1, skipped=2),
+            settings={"trainer": {"epochs": 5}},
+            code=card.Code(version="1", fingerprint="c0de", commit=None, libraries={"tensorflow": "2"}),
+        ),
+        "evaluation": evaluation,
+        "corpus": CorpusReport(1, 0, 9, 900, 0, {"not UTF-8": 2}, {}, []),
+        "words": Vocabulary(WORDS, counts),
+        "curves": {
+            name: facts.Curve(np.arange(0, 1000, 100), np.linspace(5, 1, 10)) for name in ("loss", "words_per_second")
+        },
+        "scatters": {"pairs": facts.Scatter(np.array([1.0, 9]), np.array([0.1, 0.8]), ["tea and coffee", "a and tea"])},
+        "neighbours": facts.Neighbours(neighbours, np.full(neighbours.shape, 0.5, np.float32)),
+        "health": facts.Health({10: 0.5}, draw.random(len(WORDS)).astype(np.float32), {"the": 0.1, "tea": 0.05}),
+        "places": draw.normal(size=(30, 2)),
+        "durations": {"Trainer": 12.3},
+    }
+    return facts.Facts(**{**made, **changes})
+
+
+def test_every_chart_has_its_place():
+    made = make_facts()
+    text = page.render(made)
+    for name in charts.draw(made):
+        assert f'<div class="chart" id="{name}"></div>' in text
+    for part in ("Blocked: not pushed", "changed by -0.100", "900", "f00", "Trainer", "12.3", "`trainer.epochs`"):
+        assert part in text
+
+
+def test_what_is_missing_leaves_no_empty_place():
+    made = make_facts(curves={}, scatters={}, durations={})
+    made = dataclasses.replace(made, evaluation=Evaluation(made.evaluation.results[:1], True))
+    text = page.render(made)
+    assert 'class="chart"' in text
+    for name in ("loss", "sections", "scatter-pairs"):
+        assert f'id="{name}"' not in text
+
+
+def test_no_word_of_the_text_becomes_markup():
+    assert "</script><b>" not in page.render(make_facts()).replace("&lt;", "<").partition("plotly.js")[0]
+    data = page.render(make_facts()).rpartition('id="data">')[2]
+    assert "\\u003c/script>\\u003cb>" in data.partition("</script>")[0]
+
+
+@pytest.fixture(scope="module")
+def browser(tmp_path_factory):
+    if not (BROWSER and DRIVER):
+        pytest.skip("Chromium and its driver are not installed (Debian: chromium, chromium-driver)")
+    from selenium import webdriver
+
+    folder = tmp_path_factory.mktemp("browser")
+    (folder / "report.html").write_text(page.render(make_facts()), encoding="utf-8")
+    options = webdriver.ChromeOptions()
+    options.binary_location = BROWSER
+    for argument in (
+        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
+        *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}/profile"),
+    ):
+        options.add_argument(argument)
+    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
+    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
+    driver.set_page_load_timeout(60)
+    driver.get((folder / "report.html").as_uri())
+    yield driver
+    driver.quit()
+
+
+def type_word(browser, word):
+    field = browser.find_element("id", "word")
+    field.clear()
+    field.send_keys(word)
+    return browser.find_element("id", "neighbours").text
+
+
+def test_it_renders_without_errors_and_without_a_network(browser):
+    assert browser.execute_script("return document.body.dataset.ready") == "yes"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)") == []
+    empty = "return [...document.querySelectorAll('.chart')].filter(c => !c.querySelector('.trace')).map(c => c.id)"
+    assert browser.execute_script(empty) == []
+    assert len(browser.find_elements("class name", "chart")) == 8
+    assert "Blocked" in browser.find_element("id", "verdict").text
+
+
+def test_typing_a_word_shows_its_neighbours_and_marks_it(browser):
+    assert type_word(browser, "Tea").splitlines()[0].startswith("coffee 0.50")
+    assert browser.execute_script("return document.getElementById('map').data[1].text[0]") == "tea"
+    browser.find_element("css selector", "#neighbours a").click()
+    assert browser.find_element("id", "word").get_attribute("value") == "coffee"
+    assert "</script><b>" in browser.find_element("id", "neighbours").text
+    assert "is not among the 44 most frequent words" in type_word(browser, "xyzzy")
+
+
+def test_it_fits_a_phone_and_the_dark(browser):
+    from selenium.webdriver.support import wait
+
+    browser.execute_cdp_cmd(
+        "Emulation.setDeviceMetricsOverride", {"width": 390, "height": 800, "deviceScaleFactor": 2, "mobile": True}
+    )
+    width = (
+        "return Math.max(document.documentElement.scrollWidth, "
+        "...[...document.querySelectorAll('.main-svg')].map(chart => chart.getBoundingClientRect().width))"
+    )
+    wait.WebDriverWait(browser, 10).until(lambda browser: browser.execute_script(width) <= 390)
+    dark = [{"name": "prefers-color-scheme", "value": "dark"}]
+    browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
+    assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 28)"
+    assert browser.execute_script("return document.getElementById('loss').layout.font.color") == "#e6e6e6"
+    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
