@@ -244,8 +244,11 @@ def show_history(console: rich.console.Console, runs: list[Run]) -> None:
 
 def _print_whole(console: rich.console.Console, table: rich.table.Table) -> None:
     """Prints a table with all of its text, also on a screen that is too narrow for it."""
-    wide = console.options.update(max_width=1000)
-    console.print(table, width=rich.measure.Measurement.get(console, wide, table).maximum, crop=False)
+    needed = rich.measure.Measurement.get(console, console.options.update(max_width=1000), table).maximum
+    wide = rich.console.Console(
+        file=console.file, width=max(console.width, needed), highlight=False, force_terminal=console.is_terminal
+    )
+    wide.print(table)
 
 
 def show_origin(console: rich.console.Console, version: str, origin: Origin) -> None:

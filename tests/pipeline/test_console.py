@@ -135,6 +135,14 @@ def test_a_summary_of_a_blessed_model(show):
     assert "runs/x/serving_model/1" in out
 
 
+def test_a_narrow_screen_cuts_nothing(capsys):
+    import rich.console
+
+    console.show_summary(rich.console.Console(width=40), make_summary(), "runs/x", "runs/x/run.log")
+    out = capsys.readouterr().out
+    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.371 to 0.471 +95% +✔ ≥ 0.4", out)
+
+
 def test_a_summary_of_a_blocked_model(show):
     changes = {"change": -0.1, "change_lower": -0.12, "change_upper": -0.08, "significant_change": -0.1}
     before = {"spearman_correlation": 0.521, "analogy_accuracy": float("nan")}
