@@ -86,7 +86,9 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
     with console.waiting(screen, "Reading what was made …"):
         made = summary.read(runner.runs)
         _link_vectors(config, made.vectors)
-        shutil.copyfile(made.report, os.path.join(config.run_folder, "report.html"))
+        report = os.path.join(config.run_folder, "report.html")
+        shutil.copyfile(made.report, f"{report}.new")
+        os.replace(f"{report}.new", report)
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
 

@@ -233,7 +233,7 @@ def show_history(console: rich.console.Console, runs: list[Run]) -> None:
             f"{run.started:%Y-%m-%d %H:%M:%S}",
             f"[{color}]{run.ended}[/{color}]",
             run.version or "-",
-            "trained" if run.trained else "cached",
+            {True: "trained", False: "cached", None: "-"}[run.trained],
             *(_number(run.scores.get(name, math.nan)) for name in names),
         )
     _print_whole(console, table)

@@ -12,6 +12,8 @@ _COMPONENTS = pathlib.Path(__file__).parent.parent / "components"
 _LIBRARIES = (
     "apache-beam",
     "gensim",
+    "plotly",
+    "scikit-learn",
     "tensorflow",
     "tensorflow-text",
     "tensorflow-transform",

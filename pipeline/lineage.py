@@ -25,7 +25,7 @@ class Run:
         started: when, in local time.
         ended: `blessed`, `blocked`, or `stopped at COMPONENT`.
         version: of the model that it pushed, or found pushed already; None if there is none.
-        trained: whether it trained, or took the model from the cache.
+        trained: whether it trained, or took the model from the cache; None if it did not come so far.
         scores: by benchmark.
         reasons: why it was blocked.
     """
@@ -33,7 +33,7 @@ class Run:
     started: datetime.datetime
     ended: str
     version: str | None
-    trained: bool
+    trained: bool | None
     scores: dict[str, float]
     reasons: list[str]
 
@@ -81,7 +81,6 @@ class Lineage:
         config.sqlite.filename_uri = path
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
         self._store = ml_metadata.MetadataStore(config)
-        self._components = {kind.id: kind.name.rpartition(".")[2] for kind in self._store.get_execution_types()}
 
     def history(self) -> list[Run]:
         """All runs, the first one first."""
@@ -122,7 +121,8 @@ class Lineage:
 
     def _run(self, context: mlmd.Context) -> Run:
         executions = self._store.get_executions_by_context(context.id)
-        by_component = {self._components[execution.type_id]: execution for execution in executions}
+        by_component = {self._component(execution): execution for execution in executions}
+        trainer = by_component.get("Trainer")
         unfinished = [name for name, execution in by_component.items() if execution.last_known_state not in DONE]
         judged = [by_component[name] for name in ("Evaluator", "Pusher") if name in by_component]
         outputs = {artifact.type: artifact for artifact in self._artifacts(judged)}
@@ -134,14 +134,22 @@ class Lineage:
             started=_time(context.create_time_since_epoch),
             ended=f"stopped at {stopped[0]}" if stopped else "blessed" if is_blessed else "blocked",
             version=pushed.custom_properties["pushed_version"].string_value or None if pushed else None,
-            trained="Trainer" in by_component and by_component["Trainer"].last_known_state == mlmd.Execution.COMPLETE,
+            trained=trainer.last_known_state == mlmd.Execution.COMPLETE if trainer else None,
             scores={result.name: result.score for result in found.benchmarks} if found else {},
             reasons=found.reasons if found and not is_blessed else [],
         )
 
+    def _component(self, execution: mlmd.Execution) -> str:
+        """The component's name in the pipeline, which is that of a context PIPELINE.NAME."""
+        contexts = self._store.get_contexts_by_execution(execution.id)
+        kinds = {kind.id: kind.name for kind in self._store.get_context_types()}
+        names = {kinds[context.type_id]: context.name for context in contexts}
+        return names["node"].removeprefix(f"{names['pipeline']}.")
+
     def _artifacts(self, executions: Iterable[mlmd.Execution]) -> list[mlmd.Artifact]:
         """What the executions put out."""
-        events = self._store.get_events_by_execution_ids([execution.id for execution in executions])
+        executions = [execution.id for execution in executions]
+        events = self._store.get_events_by_execution_ids(executions) if executions else []
         ids = [event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT]
         return list(self._store.get_artifacts_by_id(ids))
 
@@ -163,7 +171,7 @@ class Lineage:
             ]
         return [
             Step(
-                self._components[execution.type_id],
+                self._component(execution),
                 execution.id,
                 _time(execution.last_update_time_since_epoch),
                 [artifact.uri for artifact in self._artifacts([execution])],

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import os
+from typing import Any
 
 from tfx import v1 as tfx
 
@@ -43,9 +44,6 @@ def create_pipeline(
         durations: a file in which the runner keeps how long components take, for the report; if it does.
         has_resolvers: whether the orchestrator can look for earlier models.
     """
-    corpus_settings = config.corpus.model_dump(exclude={"schema_file"})
-    skipgram_settings = config.skipgram.model_dump()
-
     benchmark_gen = BenchmarkExampleGen(
         benchmarks=json.dumps(config.evaluator.benchmarks),
         thresholds=json.dumps(sorted(config.evaluator.thresholds)),
@@ -53,7 +51,8 @@ def create_pipeline(
     ).with_id("BenchmarkExampleGen")
 
     example_gen = CorpusExampleGen(
-        corpus=json.dumps(corpus_settings), fingerprint=corpus_fingerprint + fingerprint.of_code("corpus")
+        corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
+        fingerprint=corpus_fingerprint + fingerprint.of_code("corpus"),
     )
     example_gen.with_id("ExampleGen")
 
@@ -70,7 +69,11 @@ def create_pipeline(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn="components.skipgram.preprocessing.preprocessing_fn",
-        custom_config={**skipgram_settings, "shards": config.corpus.shards, "code": fingerprint.of_code("skipgram")},
+        custom_config={
+            **config.skipgram.model_dump(),
+            "shards": config.corpus.shards,
+            "code": fingerprint.of_code("skipgram"),
+        },
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=list(config.corpus.splits)),
         disable_analyzer_cache=True,
         disable_statistics=True,
@@ -79,48 +82,11 @@ def create_pipeline(
     transform.add_upstream_node(example_validator)
     transform.add_upstream_node(benchmark_gen)
 
-    last_blessed = tfx.dsl.Resolver(
-        strategy_class=tfx.dsl.experimental.LatestBlessedModelStrategy,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-    ).with_id("LastBlessedModel")
+    last_blessed = _resolver("LastBlessedModel", tfx.dsl.experimental.LatestBlessedModelStrategy)
+    trainer = _trainer(config, transform, checkpoints, last_blessed if config.trainer.warm_start else None)
 
-    eval_split = "eval" if "eval" in config.corpus.splits else None
-    trainer = tfx.components.Trainer(
-        run_fn="components.trainer.run_fn.run_fn",
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        base_model=last_blessed.outputs["model"] if config.trainer.warm_start else None,
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
-        custom_config={
-            "trainer": config.trainer.model_dump(),
-            "skipgram": skipgram_settings,
-            "eval_split": eval_split,
-            "checkpoints": checkpoints,
-            "code": fingerprint.of_code("trainer"),
-        },
-    )
-
-    last_other = tfx.dsl.Resolver(
-        strategy_class=baseline.LastBlessedOther,
-        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
-        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
-        candidate=trainer.outputs["model"],
-    ).with_id("Baseline")
-
-    evaluator = tfx.components.Evaluator(
-        examples=benchmark_gen.outputs["examples"],
-        model=trainer.outputs["model"],
-        baseline_model=last_other.outputs["model"] if has_resolvers else None,
-        eval_config=eval_config.make(
-            {name: threshold.model_dump() for name, threshold in config.evaluator.thresholds.items()},
-            min_coverage=config.evaluator.min_coverage,
-            when_uncovered=config.evaluator.when_uncovered,
-            samples=config.evaluator.bootstrap_samples,
-            seed=config.evaluator.seed,
-        ),
-    )
+    last_other = _resolver("Baseline", baseline.LastBlessedOther, candidate=trainer.outputs["model"])
+    evaluator = _evaluator(config, benchmark_gen, trainer, last_other if has_resolvers else None)
 
     card = ModelCard(
         examples=example_gen.outputs["examples"],
@@ -178,4 +144,56 @@ def create_pipeline(
         ],
         enable_cache=True,
         beam_pipeline_args=beam_pipeline_args,
+    )
+
+
+def _resolver(name: str, strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any) -> tfx.dsl.Resolver:
+    """Looks among all models and their blessings."""
+    return tfx.dsl.Resolver(
+        strategy_class=strategy,
+        model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
+        model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
+        **more,
+    ).with_id(name)
+
+
+def _trainer(
+    config: Config, transform: SkipGramTransform, checkpoints: str, last_blessed: tfx.dsl.Resolver | None
+) -> tfx.components.Trainer:
+    eval_split = "eval" if "eval" in config.corpus.splits else None
+    return tfx.components.Trainer(
+        run_fn="components.trainer.run_fn.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        base_model=last_blessed.outputs["model"] if last_blessed else None,
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
+        custom_config={
+            "trainer": config.trainer.model_dump(),
+            "skipgram": config.skipgram.model_dump(),
+            "eval_split": eval_split,
+            "checkpoints": checkpoints,
+            "code": fingerprint.of_code("trainer"),
+        },
+    )
+
+
+def _evaluator(
+    config: Config,
+    benchmark_gen: BenchmarkExampleGen,
+    trainer: tfx.components.Trainer,
+    last_blessed: tfx.dsl.Resolver | None,
+) -> tfx.components.Evaluator:
+    settings = config.evaluator
+    return tfx.components.Evaluator(
+        examples=benchmark_gen.outputs["examples"],
+        model=trainer.outputs["model"],
+        baseline_model=last_blessed.outputs["model"] if last_blessed else None,
+        eval_config=eval_config.make(
+            {name: threshold.model_dump() for name, threshold in settings.thresholds.items()},
+            min_coverage=settings.min_coverage,
+            when_uncovered=settings.when_uncovered,
+            samples=settings.bootstrap_samples,
+            seed=settings.seed,
+        ),
     )

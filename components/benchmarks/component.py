@@ -7,13 +7,13 @@ import os
 from typing import Any
 
 import tensorflow as tf
-from tfx import types
 from tfx.components.util import examples_utils
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.benchmarks import files
+from components.component import Component
 
 SPLIT = "eval"
 
@@ -52,7 +52,7 @@ class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
 
 
-class BenchmarkExampleGen(base_component.BaseComponent):
+class BenchmarkExampleGen(Component):
     """Reads analogy and similarity questions into tf.Examples (`components.questions.FEATURES`), in the split `eval`.
 
     Args:
@@ -63,11 +63,3 @@ class BenchmarkExampleGen(base_component.BaseComponent):
 
     SPEC_CLASS = BenchmarkExampleGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(self, benchmarks: str, thresholds: str, fingerprint: str):
-        examples = types.Channel(type=standard_artifacts.Examples)
-        super().__init__(
-            spec=BenchmarkExampleGenSpec(
-                benchmarks=benchmarks, thresholds=thresholds, fingerprint=fingerprint, examples=examples
-            )
-        )

@@ -85,7 +85,7 @@ class ModelCard(pydantic.BaseModel):
             f"## Text\n\n{self.corpus.documents:,} documents, {self.corpus.bytes / 1e6:,.1f} MB, "
             f"{self.corpus.files:,} files, {self.corpus.skipped:,} documents skipped: {paths}\n\n"
             f"Fingerprint `{self.corpus.fingerprint}`.",
-            "## Settings\n\n" + _table([["setting", "value"], *flat(self.settings)]),
+            "## Settings\n\n" + _table([["setting", "value"], *_code(flat(self.settings))]),
             f"## Code\n\ntfx-word2vec {self.code.version}{commit}, fingerprint `{self.code.fingerprint}`; {libraries}.",
             "## Use\n\nThe vectors reproduce what the text says, its prejudices included. Words of fewer occurrences "
             "than `skipgram.min_count` are unknown; rare ones have worse vectors than frequent ones.",
@@ -139,11 +139,15 @@ def _table(rows: list[list[str]]) -> str:
 
 
 def flat(tree: dict[str, Any], prefix: str = "") -> list[list[str]]:
-    """A tree of settings as (key with dots, value), each between backquotes."""
+    """A tree of settings as rows of (key with dots, value)."""
     rows = []
     for key, value in tree.items():
         if isinstance(value, dict) and value:
             rows += flat(value, f"{prefix}{key}.")
         else:
-            rows.append([f"`{prefix}{key}`", f"`{value}`"])
+            rows.append([f"{prefix}{key}", str(value)])
     return rows
+
+
+def _code(rows: list[list[str]]) -> list[list[str]]:
+    return [[f"`{cell}`" for cell in row] for row in rows]

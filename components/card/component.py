@@ -11,12 +11,12 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
-from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 
 from components import vocabulary
 from components.card import card
+from components.component import Component
 from components.corpus.report import CorpusReport
 from components.evaluator import results
 
@@ -96,7 +96,7 @@ class ModelCardSpec(component_spec.ComponentSpec):
     OUTPUTS = {"model_card": component_spec.ChannelParameter(type=ModelCardArtifact)}
 
 
-class ModelCard(base_component.BaseComponent):
+class ModelCard(Component):
     """Writes the card of a model.
 
     Args:
@@ -113,31 +113,3 @@ class ModelCard(base_component.BaseComponent):
 
     SPEC_CLASS = ModelCardSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self,
-        *,
-        examples: types.BaseChannel,
-        transform_graph: types.BaseChannel,
-        model: types.BaseChannel,
-        evaluation: types.BaseChannel,
-        model_blessing: types.BaseChannel,
-        name: str,
-        settings: str,
-        corpus_fingerprint: str,
-        code: str,
-    ):
-        super().__init__(
-            spec=ModelCardSpec(
-                examples=examples,
-                transform_graph=transform_graph,
-                model=model,
-                evaluation=evaluation,
-                model_blessing=model_blessing,
-                name=name,
-                settings=settings,
-                corpus_fingerprint=corpus_fingerprint,
-                code=code,
-                model_card=types.Channel(type=ModelCardArtifact),
-            )
-        )

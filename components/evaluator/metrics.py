@@ -30,9 +30,10 @@ COVERAGE, QUESTIONS, SCORE, CHANGE = "coverage", "questions", "score", "change"
 class Benchmark(tfma.metrics.Metric):
     """All that is measured of the questions of a slice, for each model, and the change from the baseline to the model.
 
-    For every model: each of `MEASURES` with its interval (NaN where nothing could be asked), `coverage` (the share of
-    questions whose words are all in the vocabulary), `questions` (how many), and `score`, which is for value
-    thresholds: the main measure, if enough was covered; else NaN, which no threshold lets pass, or 1, which all do.
+    For every model: each of `MEASURES` (NaN where nothing could be asked), for all but the baseline with its interval;
+    `coverage` (the share of questions whose words are all in the vocabulary); `questions` (how many); and `score`,
+    which is for value thresholds: the main measure, if enough was covered; else NaN, which no threshold lets pass, or
+    1, which all do.
 
     As TFMA's differences between models: `change` of the main measure on the questions that both models cover, with
     `change_lower` and `change_upper`, its 95 % interval by a paired bootstrap; and `significant_change`, which is for
@@ -81,8 +82,9 @@ def _computations(
     features = [tfma.metrics.FeaturePreprocessor(feature_keys=[questions.KIND])]
     computations = []
     for model in model_names or [""]:
-        combiners: list[_Gather] = [_Measures(model, bootstrap, gate)]
-        if baseline is not None and model != baseline.name:
+        is_baseline = baseline is not None and model == baseline.name
+        combiners: list[_Gather] = [_Measures(model, None if is_baseline else bootstrap, gate)]
+        if baseline is not None and not is_baseline:
             combiners.append(_Change(model, baseline.name, bootstrap, gate))
         computations += [
             tfma.metrics.MetricComputation(keys=combiner.keys, preprocessors=features, combiner=combiner)
@@ -153,29 +155,29 @@ class _Gather(beam.CombineFn):
 
 
 class _Measures(_Gather):
-    """Each of the metric's values of one model."""
+    """Each of the metric's values of one model; without a bootstrap, without the intervals."""
 
-    def __init__(self, model: str, bootstrap: statistics.Bootstrap, gate: _Gate):
+    def __init__(self, model: str, bootstrap: statistics.Bootstrap | None, gate: _Gate):
         super().__init__((model,))
         self._bootstrap, self._gate = bootstrap, gate
-        measures = [measure for names in MEASURES.values() for measure in names]
-        names = [f"{measure}{suffix}" for measure in measures for suffix in ("", "_lower", "_upper")]
+        suffixes = ("",) if bootstrap is None else ("", "_lower", "_upper")
+        names = [f"{measure}{suffix}" for names in MEASURES.values() for measure in names for suffix in suffixes]
         names += [COVERAGE, QUESTIONS, SCORE]
         self._keys = {name: _key(name, model) for name in names}
         self.keys = list(self._keys.values())
 
     def extract_output(self, accumulator: list[tuple[float, ...]]) -> dict[tfma.metrics.MetricKey, float]:
         (answers,) = self.answers(accumulator)
-        coverage = answers.coverage
-        values = {COVERAGE: coverage, QUESTIONS: float(len(answers.labels))}
+        values = {COVERAGE: answers.coverage, QUESTIONS: float(len(answers.labels))}
         for kind, names in MEASURES.items():
             of_kind = answers.of_kind(kind == questions.ANALOGY)
-            for name in names:
-                values[name] = statistics.MEASURES[name](of_kind)
-                values[f"{name}_lower"], values[f"{name}_upper"] = self._bootstrap.interval(
-                    statistics.MEASURES[name], of_kind
-                )
-        values[SCORE] = self._gate.score(values[MAIN[answers.kind]], coverage)
+            measures = [statistics.MEASURES[name] for name in names]
+            values |= {name: measure(of_kind) for name, measure in zip(names, measures, strict=True)}
+            if self._bootstrap is not None:
+                intervals = self._bootstrap.intervals(measures, of_kind)
+                for name, (lower, upper) in zip(names, intervals, strict=True):
+                    values[f"{name}_lower"], values[f"{name}_upper"] = lower, upper
+        values[SCORE] = self._gate.score(values[MAIN[answers.kind]], answers.coverage)
         return {key: values[name] for name, key in self._keys.items()}
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 
 import numpy as np
 import scipy.stats
@@ -113,27 +113,38 @@ class Bootstrap:
     samples: int
     seed: int
 
-    def interval(self, measure: Measure, answers: Answers) -> tuple[float, float]:
-        """The bounds between which 95 % of the samples' measures are; NaN if there is nothing to measure."""
-        return self._percentiles(len(answers.labels), lambda draws: measure(answers.take(draws)))
+    def intervals(self, measures: Sequence[Measure], answers: Answers) -> list[tuple[float, float]]:
+        """Of each measure the bounds between which 95 % of the samples are; NaN if there is nothing to measure."""
+
+        def all_measures(draws: np.ndarray) -> list[np.ndarray]:
+            sample = answers.take(draws)
+            return [measure(sample) for measure in measures]
+
+        return self._percentiles(len(answers.labels), all_measures, len(measures))
 
     def interval_of_change(self, measure: Measure, model: Answers, baseline: Answers) -> tuple[float, float]:
         """Likewise of the difference of two models, both asked the same sample: a paired bootstrap."""
-        return self._percentiles(
-            len(model.labels), lambda draws: measure(model.take(draws)) - measure(baseline.take(draws))
-        )
 
-    def _percentiles(self, count: int, measure: Callable[[np.ndarray], np.ndarray]) -> tuple[float, float]:
+        def change(draws: np.ndarray) -> list[np.ndarray]:
+            return [measure(model.take(draws)) - measure(baseline.take(draws))]
+
+        return self._percentiles(len(model.labels), change, 1)[0]
+
+    def _percentiles(
+        self, count: int, measure: Callable[[np.ndarray], list[np.ndarray]], outputs: int
+    ) -> list[tuple[float, float]]:
         if not count:
-            return float("nan"), float("nan")
+            return [(float("nan"), float("nan"))] * outputs
         draw = np.random.default_rng(self.seed)
         at_a_time = max(_NUMBERS_AT_A_TIME // count, 1)
-        values = np.concatenate(
-            [
-                measure(draw.integers(0, count, (min(at_a_time, self.samples - done), count)))
-                for done in range(0, self.samples, at_a_time)
-            ]
-        )
-        values = values[~np.isnan(values)]
-        lower, upper = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
-        return float(lower), float(upper)
+        parts = [
+            measure(draw.integers(0, count, (min(at_a_time, self.samples - done), count)))
+            for done in range(0, self.samples, at_a_time)
+        ]
+        return [_middle(np.concatenate(values)) for values in zip(*parts, strict=True)]
+
+
+def _middle(values: np.ndarray) -> tuple[float, float]:
+    values = values[~np.isnan(values)]
+    lower, upper = np.percentile(values, [2.5, 97.5]) if len(values) else (np.nan, np.nan)
+    return float(lower), float(upper)

@@ -6,13 +6,12 @@ import os
 from typing import Any
 
 import tensorflow as tf
-from tfx import types
 from tfx.components.pusher import component, executor
-from tfx.dsl.components.base import base_component, executor_spec
-from tfx.proto import pusher_pb2
+from tfx.dsl.components.base import executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.card.component import ModelCardArtifact
+from components.component import Component
 
 # TF Serving leaves this folder of a SavedModel to others.
 EXTRA = "assets.extra"
@@ -47,7 +46,7 @@ class PusherSpec(component_spec.ComponentSpec):
     TYPE_ANNOTATION = component.Pusher.SPEC_CLASS.TYPE_ANNOTATION
 
 
-class Pusher(base_component.BaseComponent):
+class Pusher(Component):
     """Copies a blessed model to a new version folder, as TF Serving reads it, with its card in `assets.extra`.
 
     Args:
@@ -59,21 +58,3 @@ class Pusher(base_component.BaseComponent):
 
     SPEC_CLASS = PusherSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self,
-        *,
-        model: types.BaseChannel,
-        model_blessing: types.BaseChannel,
-        model_card: types.BaseChannel,
-        push_destination: pusher_pb2.PushDestination,
-    ):
-        super().__init__(
-            spec=PusherSpec(
-                model=model,
-                model_blessing=model_blessing,
-                model_card=model_card,
-                push_destination=push_destination,
-                pushed_model=types.Channel(type=standard_artifacts.PushedModel),
-            )
-        )

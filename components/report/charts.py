@@ -92,7 +92,7 @@ def _sections(sections: list[Result]) -> go.Figure:
 
 def _scatter(scatter: Scatter) -> go.Figure:
     points = go.Scatter(
-        x=scatter.scores, y=scatter.cosines, text=scatter.words, mode="markers",
+        x=scatter.scores, y=scatter.cosines, text=[" and ".join(pair) for pair in scatter.words], mode="markers",
         marker={"size": 6, "opacity": 0.6, "color": BLUE},
         hovertemplate="%{text}<br>people %{x}, model %{y:.2f}<extra></extra>",
     )  # fmt: skip

@@ -6,11 +6,11 @@ import os
 from typing import Any
 
 import tensorflow as tf
-from tfx import types
-from tfx.dsl.components.base import base_component, base_executor, executor_spec
+from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 
 from components.card.component import ModelCardArtifact
+from components.component import Component
 
 FILE = "report.html"
 
@@ -64,7 +64,7 @@ class ReportSpec(component_spec.ComponentSpec):
     OUTPUTS = {"report": component_spec.ChannelParameter(type=ReportArtifact)}
 
 
-class Report(base_component.BaseComponent):
+class Report(Component):
     """Writes the report: one HTML page that needs no network.
 
     Args:
@@ -84,37 +84,3 @@ class Report(base_component.BaseComponent):
 
     SPEC_CLASS = ReportSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)
-
-    def __init__(
-        self,
-        *,
-        examples: types.BaseChannel,
-        transform_graph: types.BaseChannel,
-        model: types.BaseChannel,
-        model_run: types.BaseChannel,
-        evaluation: types.BaseChannel,
-        model_card: types.BaseChannel,
-        benchmarks: types.BaseChannel,
-        map_words: int,
-        neighbour_words: int,
-        seed: int,
-        durations: str,
-        code: str,
-    ):
-        super().__init__(
-            spec=ReportSpec(
-                examples=examples,
-                transform_graph=transform_graph,
-                model=model,
-                model_run=model_run,
-                evaluation=evaluation,
-                model_card=model_card,
-                benchmarks=benchmarks,
-                map_words=map_words,
-                neighbour_words=neighbour_words,
-                seed=seed,
-                durations=durations,
-                code=code,
-                report=types.Channel(type=ReportArtifact),
-            )
-        )

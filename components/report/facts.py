@@ -36,7 +36,7 @@ class Scatter:
 
     scores: np.ndarray
     cosines: np.ndarray
-    words: list[str]
+    words: list[tuple[str, str]]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -136,7 +136,7 @@ def _curves(logs: str) -> dict[str, Curve]:
 
 def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
     """Every pair's cosine beside people's score, by benchmark."""
-    found: dict[str, list[tuple[float, float, str]]] = {}
+    found: dict[str, list[tuple[float, float, tuple[str, str]]]] = {}
     files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
     for batch in tf.data.TFRecordDataset(files, "GZIP").batch(_AT_A_TIME):
         parsed = tf.io.parse_example(batch, questions.FEATURES)
@@ -149,7 +149,7 @@ def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
         )
         for name, score, words, cosine in zip(*rows, cosines.numpy(), strict=True):
             if not np.isnan(cosine):
-                pair = " and ".join(word.decode() for word in words[:2])
+                pair = words[0].decode(), words[1].decode()
                 found.setdefault(name.decode(), []).append((float(score), float(cosine), pair))
     return {
         name: Scatter(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]), [row[2] for row in rows])

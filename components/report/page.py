@@ -22,6 +22,7 @@ def render(facts: Facts) -> str:
     """The page."""
     drawn = {name: json.loads(chart.to_json(engine="json")) for name, chart in charts.draw(facts).items()}
     listed = facts.words.words[: len(facts.neighbours.words)]
+    pairs = [pair for scatter in facts.scatters.values() for pair in scatter.words]
     data = {
         "charts": drawn,
         "places": facts.places.round(3).tolist(),
@@ -30,7 +31,7 @@ def render(facts: Facts) -> str:
             [[word, round(float(cosine), 3)] for word, cosine in zip(words, cosines, strict=True)]
             for words, cosines in zip(facts.neighbours.words.tolist(), facts.neighbours.cosines, strict=True)
         ],
-        "first": next((pair.split(" and ")[0] for pair in _pairs(facts) if pair.split(" and ")[0] in set(listed)), ""),
+        "first": next((pair[0] for pair in pairs if pair[0] in listed), ""),
     }
     environment = jinja2.Environment(autoescape=True, trim_blocks=True, undefined=jinja2.StrictUndefined)
     return environment.from_string(_read("page.html.j2")).render(
@@ -62,10 +63,6 @@ def _read(name: str) -> str:
 def _json(data: Any) -> str:
     """JSON that can stand in a page's script element: no word of the text can end it."""
     return json.dumps(data, ensure_ascii=False, allow_nan=False).replace("<", "\\u003c")
-
-
-def _pairs(facts: Facts) -> list[str]:
-    return [pair for scatter in facts.scatters.values() for pair in scatter.words]
 
 
 def _measures(facts: Facts) -> list[tuple[str, str, float, tuple[float, float]]]:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import dataclasses
 import functools
-import gc
 import hashlib
 import json
 import os
@@ -120,8 +119,6 @@ def train(job: Job) -> None:
     if job.config["eval_split"]:
         _tell_eval_loss(skip_gram, make_batches(_shards(job.eval_files), epoch=0), job.logs)
     trained = skip_gram.target.embeddings.value.read_value()
-    del skip_gram
-    gc.collect()  # the context vectors are on disk, and no longer needed here
     _export(job, words, vocabulary_path, trained, checkpoints)
 
 

@@ -342,6 +342,7 @@ def test_an_anomaly_stops_the_run(tmp_path):
     schema.write_text('feature { name: "text" type: BYTES domain: "d" } string_domain { name: "d" value: "only this" }')
     done = project.run("--set", f"corpus.schema_file={schema}", check=False)
     assert done.returncode == 1
+    assert re.search(r"stopped at ExampleValidator +- +- *$", project.run("--history").stdout, re.MULTILINE)
     assert re.search(r"the documents do not fit the schema .*\n.*train, text: Unexpected string values", done.stderr)
     assert "✔ Transform" not in done.stdout
 

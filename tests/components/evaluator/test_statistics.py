@@ -54,21 +54,21 @@ def test_coverage_and_what_cannot_be_measured():
     assert answers.kind == questions.SIMILARITY
     assert math.isnan(statistics.spearman(answers.of_kind(False)))
     assert all(math.isnan(measure(answers.of_kind(True))) for measure in statistics.MEASURES.values())
-    assert all(math.isnan(bound) for bound in Bootstrap(100, 1).interval(statistics.spearman, pairs([], [])))
+    assert all(math.isnan(bound) for bound in Bootstrap(100, 1).intervals([statistics.spearman], pairs([], []))[0])
 
 
 def test_the_interval_of_a_share_is_that_of_the_binomial_distribution():
     answers = analogies([1] * 300 + [2] * 700)
-    lower, upper = Bootstrap(4000, 1).interval(statistics.MEASURES["analogy_accuracy"], answers)
+    ((lower, upper),) = Bootstrap(4000, 1).intervals([statistics.MEASURES["analogy_accuracy"]], answers)
     expected = scipy.stats.binom(1000, 0.3).ppf([0.025, 0.975]) / 1000
     np.testing.assert_allclose([lower, upper], expected, atol=0.003)
 
 
 def test_the_seed_decides_the_samples():
     answers = analogies([1, 2] * 50)
-    measure = statistics.MEASURES["analogy_accuracy"]
-    assert Bootstrap(200, 3).interval(measure, answers) == Bootstrap(200, 3).interval(measure, answers)
-    assert Bootstrap(200, 3).interval(measure, answers) != Bootstrap(200, 4).interval(measure, answers)
+    measures = [statistics.MEASURES["analogy_accuracy"]]
+    assert Bootstrap(200, 3).intervals(measures, answers) == Bootstrap(200, 3).intervals(measures, answers)
+    assert Bootstrap(200, 3).intervals(measures, answers) != Bootstrap(200, 4).intervals(measures, answers)
 
 
 def test_a_change_is_measured_on_the_same_samples():
@@ -81,5 +81,5 @@ def test_a_change_is_measured_on_the_same_samples():
     assert bootstrap.interval_of_change(measure, analogies(ranks), analogies(ranks)) == (0, 0)
     lower, upper = bootstrap.interval_of_change(measure, analogies(better), analogies(ranks))
     assert 0 < lower < 10 / 400 < upper
-    own_lower, own_upper = bootstrap.interval(measure, analogies(ranks))
+    ((own_lower, own_upper),) = bootstrap.intervals([measure], analogies(ranks))
     assert own_lower < measure(analogies(better)) < own_upper

@@ -71,7 +71,9 @@ def make_facts(**changes):
         "curves": {
             name: facts.Curve(np.arange(0, 1000, 100), np.linspace(5, 1, 10)) for name in ("loss", "words_per_second")
         },
-        "scatters": {"pairs": facts.Scatter(np.array([1.0, 9]), np.array([0.1, 0.8]), ["tea and coffee", "a and tea"])},
+        "scatters": {
+            "pairs": facts.Scatter(np.array([1.0, 9]), np.array([0.1, 0.8]), [("tea", "coffee"), ("a", "tea")])
+        },
         "neighbours": facts.Neighbours(neighbours, np.full(neighbours.shape, 0.5, np.float32)),
         "health": facts.Health({10: 0.5}, draw.random(len(WORDS)).astype(np.float32), {"the": 0.1, "tea": 0.05}),
         "places": draw.normal(size=(30, 2)),
@@ -85,7 +87,15 @@ def test_every_chart_has_its_place():
     text = page.render(made)
     for name in charts.draw(made):
         assert f'<div class="chart" id="{name}"></div>' in text
-    for part in ("Blocked: not pushed", "changed by -0.100", "900", "f00", "Trainer", "12.3", "`trainer.epochs`"):
+    for part in (
+        "Blocked: not pushed",
+        "changed by -0.100",
+        "900",
+        "f00",
+        "Trainer",
+        "12.3",
+        "<td>trainer.epochs<td>5",
+    ):
         assert part in text
 
 
