@@ -18,6 +18,9 @@ from components.errors import UserError
 
 ASSET = "vocabulary"
 
+# Beside it, how many tokens the text has, those of no word of the vocabulary too.
+TOKENS_ASSET = "tokens"
+
 
 @dataclasses.dataclass(frozen=True)
 class Vocabulary:
@@ -53,6 +56,12 @@ def read(path: str) -> Vocabulary:
             "Give more text, or lower skipgram.min_count"
         )
     return Vocabulary(words, np.array(counts).astype(np.int64))
+
+
+def read_tokens(path: str) -> int:
+    """Reads the number of the text's tokens from the asset at a path."""
+    with tf.io.gfile.GFile(path) as file:
+        return int(float(file.readline().partition(" ")[0]))
 
 
 def word_table(path: Any) -> tf.lookup.StaticHashTable:

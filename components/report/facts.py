@@ -64,12 +64,13 @@ class Health:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """All of it."""
+    """All of it; `tokens` are the text's, those of no word of the vocabulary too."""
 
     card: card.ModelCard
     evaluation: results.Evaluation
     corpus: CorpusReport
     words: Vocabulary
+    tokens: int
     curves: dict[str, Curve]
     scatters: dict[str, Scatter]
     neighbours: Neighbours
@@ -100,6 +101,7 @@ def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, see
         evaluation=results.read(uris["evaluation"]),
         corpus=CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE)),
         words=words,
+        tokens=vocabulary.read_tokens(graph.vocabulary_file_by_name(vocabulary.TOKENS_ASSET)),
         curves=_curves(uris["model_run"]),
         scatters=_scatters(model, uris["benchmarks"]),
         neighbours=neighbours,

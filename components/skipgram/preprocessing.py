@@ -24,6 +24,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     texts = tf.reshape(inputs["text"], [-1])
     tokens = text.tokenize(texts)
     asset = _count(tokens.flat_values, custom_config)
+    _count_all(tokens)
     ids = vocabulary.lookup_ids(tokens.flat_values, asset)
     counts, total = vocabulary.lookup_counts(ids, asset)
 
@@ -51,4 +52,15 @@ def _count(tokens: tf.Tensor, config: Mapping[str, Any]) -> Any:
         top_k=config["max_vocabulary"],
         store_frequency=True,
         vocab_filename=vocabulary.ASSET,
+    )
+
+
+def _count_all(tokens: tf.RaggedTensor) -> None:
+    """How many tokens there are, those of no word of the vocabulary too, as an asset: a vocabulary of one word."""
+    lengths = tokens.row_lengths()
+    tft.vocabulary(
+        tf.fill(tf.shape(lengths), vocabulary.TOKENS_ASSET),
+        weights=tf.cast(lengths, tf.float32),
+        store_frequency=True,
+        vocab_filename=vocabulary.TOKENS_ASSET,
     )

@@ -68,6 +68,7 @@ def make_facts(**changes):
         "evaluation": evaluation,
         "corpus": CorpusReport(1, 0, 9, 900, 0, {"not UTF-8": 2}, {}, []),
         "words": Vocabulary(WORDS, counts),
+        "tokens": int(counts.sum()) * 2,
         "curves": {
             name: facts.Curve(np.arange(0, 1000, 100), np.linspace(5, 1, 10)) for name in ("loss", "words_per_second")
         },
@@ -94,6 +95,7 @@ def test_every_chart_has_its_place():
         "f00",
         "Trainer",
         "12.3",
+        "50.0% of the text's",
         "<td>trainer.epochs<td>5",
     ):
         assert part in text

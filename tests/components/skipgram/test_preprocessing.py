@@ -36,6 +36,7 @@ def transform(tmp_path, documents, **settings):
 def test_vocabulary_by_falling_frequency(tmp_path):
     read, rows = transform(tmp_path, ["b a a", "c a b", "once", "", "Zzz \u65e5\u65e5"])
     words = read()
+    assert vocabulary.read_tokens(str(next((tmp_path / "graph").rglob(vocabulary.TOKENS_ASSET)))) == 10
     assert (words.words, words.counts.tolist()) == (["a", "\u65e5", "b"], [3, 2, 2])
     ids = {word: index for index, word in enumerate(words.words)}
     assert [row[0] for row in rows] == [[ids["b"], 0, 0], [0, ids["b"]], [], [], [ids["\u65e5"]] * 2]
