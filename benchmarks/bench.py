@@ -119,12 +119,13 @@ def train(
     """
     with tempfile.TemporaryDirectory() as work:
         request = {"system": system, "seed": seed, "epochs": epochs, "run": str(run), "work": work, "config": config}
-        figures = _child("benchmarks.systems", {**request, **more})
+        figures = child("benchmarks.systems", {**request, **more})
     loss = config["trainer"]["loss"] if system == "tfx-word2vec" else "negative_sampling"
     return {"system": system, "loss": loss, "epochs": epochs, "seed": seed, **figures}
 
 
-def _child(module: str, request: dict[str, Any]) -> Figures:
+def child(module: str, request: dict[str, Any]) -> Figures:
+    """Runs a module of ours in a process of its own, and returns what it prints last, in JSON."""
     done = subprocess.run(
         [sys.executable, "-m", module, json.dumps(request)], cwd=ROOT, capture_output=True, text=True, check=False
     )
@@ -137,7 +138,7 @@ def _extras(screen: rich.console.Console, options: argparse.Namespace, config: d
     """Losses and sizes, a profile, and Keras' fit."""
 
     def measure(name: str, **request: Any) -> Figures:
-        figures = _child("benchmarks.steps", {"measurement": name, **request})
+        figures = child("benchmarks.steps", {"measurement": name, **request})
         screen.print(f"{name} {request.get('loss', '')} {request.get('vocabulary', '')}  {figures}")
         return figures
 
@@ -231,7 +232,8 @@ def _table(sides: list[Figures]) -> rich.table.Table:
     return table
 
 
-def _markdown(header: list[str], rows: list[list[str]]) -> str:
+def markdown(header: list[str], rows: list[list[str]]) -> str:
+    """A table."""
     lines = [header, ["---"] * len(header), *rows]
     return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
@@ -252,9 +254,9 @@ def _report(options: argparse.Namespace, config: dict[str, Any], sides: list[Fig
         "as each has it by default. Speed is the median over the seeds, quality their mean, by gensim's own "
         "evaluation; words are counted before subsampling. Our defaults were chosen on IMDB reviews by these same "
         "three benchmarks (docs/nce.md); the others' are their own.",
-        _markdown(HEADER, _rows(sides)),
+        markdown(HEADER, _rows(sides)),
         "Each run:",
-        _markdown(
+        markdown(
             ["system", "seed", "words/s", *BENCHMARKS],
             [_run_row(row) for row in sides if "cores" not in row],
         ),
@@ -281,30 +283,30 @@ def _extra_parts(options: argparse.Namespace, sides: list[Figures], extras: dict
         "## Losses",
         "Examples are pairs. On made-up text of so many words (Zipf's law, subsampled), 128 dimensions, 512 positions "
         "a step.",
-        _markdown(
+        markdown(
             ["vocabulary", "loss", "examples/s", "times full softmax", "peak MiB"],
             [cell(size, loss) for size, loss in losses],
         ),
         f"Quality after about {options.seconds:.0f} s of training on the corpus above, plain SGD, the learning rate "
         "falling from 0.03 to 0 within them:",
-        _markdown(
+        markdown(
             ["loss", "seconds", *BENCHMARKS],
             [[loss, str(row["seconds"]), *(f"{row[name]:.3f}" for name in BENCHMARKS)]
              for loss, row in extras["equal_time"].items()],
         ),
         "## Vocabulary size",
-        _markdown(
+        markdown(
             ["vocabulary", "dimensions", "positions/s", "peak MiB"],
             [[f"{size:,}", "128", f"{row['positions_per_second']:,}", f"{row['peak_rss_mib']:,}"]
              for size, row in sizes.items()]
             + [["1,000,000", "300", f"{large['positions_per_second']:,}", f"{large['peak_rss_mib']:,}"]],
         ),
         "## Cores",
-        _markdown(["cores", "words/s, one epoch"], [[str(cores), f"{speed:,}"] for cores, speed in by_cores.items()]),
+        markdown(["cores", "words/s, one epoch"], [[str(cores), f"{speed:,}"] for cores, speed in by_cores.items()]),
         "## Where a step's time goes",
         "16 blocks of 32 positions, 32 shared noise words, 128 dimensions, 57,000 words; each part alone, on one "
         "thread, with the reading of its inputs:",
-        _markdown(["part", "microseconds"], [[name, str(value)] for name, value in extras["profile"].items()]),
+        markdown(["part", "microseconds"], [[name, str(value)] for name, value in extras["profile"].items()]),
         f"Keras' `fit` does {fit['fit_steps_per_second']:,} steps/s, the training loop "
         f"{fit['loop_steps_per_second']:,} (one stream each).",
     ]  # fmt: skip

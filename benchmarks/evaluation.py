@@ -1,0 +1,182 @@
+"""Measures the Evaluator: its time and memory by size of the vocabulary, and its figures beside gensim's.
+
+    python -m benchmarks.evaluation --model runs/imdb/serving_model/VERSION
+
+asks all built-in questions: of made-up vectors for as many words as wanted, each in a process of its own, and of a
+model's vectors, which gensim then measures, too. Prints tables in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import resource
+import sys
+import tempfile
+import time
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+from gensim.models import KeyedVectors
+from google.protobuf import json_format
+from tfx.components.evaluator import executor
+from tfx.dsl.components.base import base_beam_executor
+from tfx.types import artifact_utils, standard_artifacts
+
+from benchmarks import bench
+from components import builtin, serving_model, vocabulary
+from components.benchmarks import files
+from components.evaluator import eval_config, results
+
+BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")
+_NAME = "benchmarks.evaluation"
+_DIMENSIONS = 128
+
+
+def main() -> None:
+    """Measures what the arguments ask for; with one in JSON, which is how it calls itself, one part of it."""
+    if sys.argv[1:] and sys.argv[1].startswith("{"):
+        options = json.loads(sys.argv[1])
+        print(json.dumps(PARTS[options.pop("part")](**options)), flush=True)
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", type=pathlib.Path, help="a pushed version's folder")
+    parser.add_argument(
+        "--words", type=int, nargs="*", default=[57_000, 1_000_000], help="sizes of made-up vocabularies"
+    )
+    options = parser.parse_args()
+    if options.model:
+        print(beside_gensim(str(options.model)), "\n")
+    rows = [_row(size, models) for size in options.words for models in (1, 2)]
+    print(bench.markdown(["words", "models", "seconds", "peak MiB", "of them, imports"], rows))
+
+
+def _row(size: int, models: int) -> list[str]:
+    with tempfile.TemporaryDirectory() as work:
+        made = [
+            bench.child(_NAME, {"part": "make", "size": size, "folder": f"{work}/{number}", "seed": number})["folder"]
+            for number in range(models)
+        ]
+        found = bench.child(_NAME, {"part": "evaluate", "models": made, "work": work})
+    return [f"{size:,}", str(models), f"{found['seconds']:.1f}", f"{found['peak']:,}", f"{found['imports']:,}"]
+
+
+def make(size: int, folder: str, seed: int) -> dict[str, Any]:
+    """Writes a model with made-up vectors for the questions' words and as many more as wanted."""
+    words = sorted({word.lower() for question in _questions() for word in question.words})
+    words += [f"word{number}" for number in range(size - len(words))]
+    os.makedirs(folder)
+    path = os.path.join(folder, vocabulary.ASSET)
+    pathlib.Path(path).write_text("".join(f"{size - place} {word}\n" for place, word in enumerate(words)))
+    vectors = np.random.default_rng(seed).standard_normal((len(words), _DIMENSIONS), np.float32)
+    serving_model.ServingModel(vectors, path).save(f"{folder}/Format-Serving")
+    return {"folder": folder}
+
+
+def evaluate(models: list[str], work: str) -> dict[str, Any]:
+    """Runs TFX's Evaluator as the pipeline does, of the first model, with the second as the baseline."""
+    examples, evaluation, blessing = _examples(work), standard_artifacts.ModelEvaluation(), _blessing(work)
+    evaluation.uri = f"{work}/evaluation"
+    inputs = {"examples": [examples], "model": [_model(models[0])]}
+    if models[1:]:
+        inputs["baseline_model"] = [_model(models[1])]
+    config = eval_config.make(
+        {name: {"lower_bound": 0.0} for name in BENCHMARKS},
+        min_coverage=0.1, when_uncovered="block", samples=1000, seed=1,
+    )  # fmt: skip
+    runner = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
+    context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=[runner], tmp_dir=work, unique_id="1")
+    imports, start = _peak(), time.perf_counter()
+    executor.Executor(context).Do(
+        inputs,
+        {"evaluation": [evaluation], "blessing": [blessing]},
+        {"eval_config": json_format.MessageToJson(config), "example_splits": json.dumps(["eval"])},
+    )
+    found = results.read(evaluation.uri)
+    return {
+        "seconds": time.perf_counter() - start,
+        "peak": _peak(),
+        "imports": imports,
+        "values": {result.name: result.values for result in found.benchmarks},
+    }
+
+
+PARTS = {"make": make, "evaluate": evaluate}
+
+
+def beside_gensim(model: str) -> str:
+    """A table of both sides' measures of the same vectors."""
+    with tempfile.TemporaryDirectory() as work:
+        (pathlib.Path(work) / "0").mkdir()
+        os.symlink(os.path.abspath(model), f"{work}/0/Format-Serving")
+        found = bench.child(_NAME, {"part": "evaluate", "models": [f"{work}/0"], "work": work})["values"]
+    vectors = _keyed_vectors(model)
+    rows = []
+    start = time.perf_counter()
+    accuracy, _ = vectors.evaluate_word_analogies(_path("google_analogies"))
+    seconds = time.perf_counter() - start
+    rows.append(_compared("google_analogies", "analogy_accuracy", found, accuracy))
+    for name in ("simlex999", "wordsim353"):
+        pearson, spearman, unknown = vectors.evaluate_word_pairs(_path(name))
+        rows.append(_compared(name, "spearman_correlation", found, spearman.statistic))
+        rows.append(_compared(name, "pearson_correlation", found, pearson.statistic))
+        rows.append(_compared(name, "coverage", found, 1 - unknown / 100))
+    table = bench.markdown(["benchmark", "measure", "ours", "gensim", "difference"], rows)
+    return f"{table}\n\ngensim took {seconds:.1f} s for the analogies."
+
+
+def _compared(benchmark: str, measure: str, found: dict[str, Any], theirs: float) -> list[str]:
+    ours = found[benchmark][measure]
+    return [benchmark, measure.replace("_", " "), f"{ours:.6f}", f"{theirs:.6f}", f"{abs(ours - theirs):.1e}"]
+
+
+def _keyed_vectors(model: str) -> KeyedVectors:
+    words = vocabulary.read(os.path.join(model, "assets", vocabulary.ASSET)).words
+    table = tf.train.load_variable(os.path.join(model, "variables", "variables"), _VECTORS)
+    made = KeyedVectors(table.shape[1])
+    made.add_vectors(words, table)
+    return made
+
+
+_VECTORS = "vectors/.ATTRIBUTES/VARIABLE_VALUE"
+
+
+def _questions() -> list[Any]:
+    return files.read_all([f"{builtin.SCHEME}{name}" for name in BENCHMARKS])
+
+
+def _path(name: str) -> str:
+    return builtin.resolve(f"{builtin.SCHEME}{name}")
+
+
+def _examples(work: str) -> standard_artifacts.Examples:
+    made = standard_artifacts.Examples()
+    made.uri, made.split_names = f"{work}/examples", artifact_utils.encode_split_names(["eval"])
+    os.makedirs(f"{made.uri}/Split-eval")
+    with tf.io.TFRecordWriter(f"{made.uri}/Split-eval/questions.gz", "GZIP") as writer:
+        for question in _questions():
+            writer.write(question.serialize())
+    return made
+
+
+def _model(folder: str) -> standard_artifacts.Model:
+    made = standard_artifacts.Model()
+    made.uri, made.id = folder, 1
+    return made
+
+
+def _blessing(work: str) -> standard_artifacts.ModelBlessing:
+    made = standard_artifacts.ModelBlessing()
+    made.uri = f"{work}/blessing"
+    return made
+
+
+def _peak() -> int:
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
+
+
+if __name__ == "__main__":
+    main()
