@@ -135,13 +135,13 @@ def _compared(benchmark: str, measure: str, found: dict[str, Any], theirs: float
 
 def _keyed_vectors(model: str) -> KeyedVectors:
     words = vocabulary.read(os.path.join(model, "assets", vocabulary.ASSET)).words
-    table = tf.train.load_variable(os.path.join(model, "variables", "variables"), _VECTORS)
+    table = tf.train.load_variable(os.path.join(model, "variables", "variables"), _UNIT)
     made = KeyedVectors(table.shape[1])
     made.add_vectors(words, table)
     return made
 
 
-_VECTORS = "vectors/.ATTRIBUTES/VARIABLE_VALUE"
+_UNIT = "unit/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def _questions() -> list[Any]:

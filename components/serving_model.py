@@ -8,84 +8,152 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from components import text, vocabulary
+from components import text, vocabulary, warmup
 from components.questions import FEATURES, SCORE, WORDS
 
-# Queries and words of the vocabulary whose scores are held at a time: 256 x 8192 x 4 bytes are 8 MB.
+# Queries, and scores of queries with words of the vocabulary, that are held at a time: 2 M x 4 bytes are 8 MB.
 QUERIES_AT_A_TIME = 256
-ROWS_AT_A_TIME = 8192
+SCORES_AT_A_TIME = 2_000_000
 
-# How far down the list the right answer to an analogy is looked for.
-TOP = 5
+# Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.
+MOST_NEIGHBOURS = 1000
+
+# SIF's weight of a word of probability p is a / (a + p) (Arora, Liang and Ma 2017, equation 3, and section 4.1 for a).
+SIF_A = 1e-3
+
+_K = tf.TensorSpec(None, tf.int32, "k")
 
 
 class ServingModel(tf.Module):
     """Answers questions about words; each word passes the normalisation that the corpus passed.
 
+    The vectors are stored once, at length 1 beside their lengths: what is asked most are cosines.
+
     Args:
-        vectors: float [V, D], a row a word of the vocabulary; of a tensor no copy is made.
+        vectors: float [V, D], a row a word of the vocabulary.
         vocabulary_path: the vocabulary's asset.
     """
 
     def __init__(self, vectors: tf.Tensor | np.ndarray, vocabulary_path: str):
         super().__init__()
-        self.vectors = tf.Variable(vectors, trainable=False, name="vectors")
-        # Neither a second table, as np.linalg.norm has it, nor a copy.
-        table = np.asarray(memoryview(self.vectors.read_value()))
-        norms = np.sqrt(np.einsum("vd,vd->v", table, table))
-        self.norms = tf.Variable(np.maximum(norms, 1e-12), trainable=False, name="norms")
+        table = np.asarray(memoryview(vectors))  # Not a copy; nor does einsum make one, as np.linalg.norm would.
+        norms = np.maximum(np.sqrt(np.einsum("vd,vd->v", table, table)), 1e-12)
+        self.unit = tf.Variable(vectors / norms[:, np.newaxis], trainable=False, name="unit")
+        self.norms = tf.Variable(norms, trainable=False, name="norms")
+        words = vocabulary.read(vocabulary_path)
+        weights = SIF_A / (SIF_A + words.counts / words.counts.sum())
+        self.weights = tf.Variable(weights.astype(np.float32), trainable=False, name="weights")
+        self._most_frequent = words.words[: warmup.WORDS]
         self.asset = tf.saved_model.Asset(vocabulary_path)
         self.ids = vocabulary.word_table(self.asset.asset_path)
         self.words = vocabulary.id_table(self.asset.asset_path)
 
     def save(self, folder: str) -> None:
-        """Writes the SavedModel with its signatures."""
-        tf.saved_model.save(
-            self,
-            folder,
-            signatures={
-                "serving_default": self.embed,
-                "most_similar": self.most_similar,
-                "evaluate": self.evaluate,
-            },
-        )
+        """Writes the SavedModel with its signatures, and for each a request with which TF Serving warms up."""
+        signatures = {
+            "serving_default": self.embed,
+            "most_similar": self.most_similar,
+            "similarity": self.similarity,
+            "analogy": self.analogy,
+            "embed_text": self.embed_text,
+            "evaluate": self.evaluate,
+        }
+        tf.saved_model.save(self, folder, signatures=signatures)
+        warmup.write(folder, self._most_frequent)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def embed(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
-        """The vectors of words: `embeddings` float [n, D], zero for unknown words, and `known` bool [n]."""
-        ids = self.lookup(words)
-        known = ids >= 0
-        return {
-            "embeddings": tf.where(known[:, tf.newaxis], tf.gather(self.vectors, tf.maximum(ids, 0)), 0.0),
-            "known": known,
-        }
+        """The vectors of words.
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words"), tf.TensorSpec([], tf.int32, "k")])
+        Args:
+            words: string [n].
+
+        Returns:
+            `embeddings` float [n, D], zero for unknown words; `known` bool [n].
+        """
+        ids = self.lookup(words)
+        known, ids = ids >= 0, tf.maximum(ids, 0)
+        lengths = tf.where(known, tf.gather(self.norms, ids), 0.0)
+        return {"embeddings": tf.gather(self.unit, ids) * lengths[:, tf.newaxis], "known": known}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words"), _K])
     def most_similar(self, words: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """The words nearest by cosine, the nearest first, without the word itself.
 
         Args:
             words: string [n].
-            k: int32 [], how many; of a smaller vocabulary, all.
+            k: int32 [] or [n], how many; as many as there are of a smaller vocabulary, and at most MOST_NEIGHBOURS.
 
         Returns:
-            `neighbours` string [n, k] and `scores` float [n, k], empty and 0 for unknown words; `known` bool [n].
+            `neighbours` string [n, max(k)] and `scores` float [n, max(k)], empty and 0 for unknown words and beyond a
+            row's own k; `known` bool [n].
         """
-        ids = self.lookup(words)
-        known = ids >= 0
-        k = tf.clip_by_value(k, 0, tf.shape(self.vectors)[0] - 1)
+        ids = self.lookup(words)[:, tf.newaxis]
+        neighbours, scores, known = self._answer(ids, lambda rows: rows[:, 0], k)
+        return {"neighbours": neighbours, "scores": scores, "known": known}
 
-        def nearest(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            ((scores, neighbours),) = self._nearest(ids, lambda cosines: (cosines,), ids[:, tf.newaxis], k)
-            return scores, neighbours
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
+    def similarity(self, word1: tf.Tensor, word2: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The cosines of pairs of words.
 
-        scores, neighbours = in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int64))
-        known_rows = known[:, tf.newaxis]
-        return {
-            "neighbours": tf.where(known_rows, self.words.lookup(neighbours), ""),
-            "scores": tf.where(known_rows, scores, 0.0),
-            "known": known,
-        }
+        Args:
+            word1: string [n].
+            word2: string [n].
+
+        Returns:
+            `cosine` float [n], 0 where a word is unknown; `known` bool [n], whether both are known.
+        """
+        ids = tf.stack([self.lookup(word1), self.lookup(word2)], 1)
+        known = tf.reduce_all(ids >= 0, 1)
+        return {"cosine": tf.where(known, self._cosine(tf.maximum(ids, 0)), 0.0), "known": known}
+
+    @tf.function(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in "abc"), _K])
+    def analogy(self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What is to c as b is to a: the words nearest to b - a + c (3CosAdd), without a, b and c.
+
+        Args:
+            a: string [n].
+            b: string [n].
+            c: string [n].
+            k: int32 [] or [n], as in `most_similar`.
+
+        Returns:
+            `answers` string [n, max(k)] and `scores` float [n, max(k)], the cosines with b - a + c of unit vectors, as
+            in `most_similar`; `known` bool [n], whether all three are known.
+        """
+        ids = tf.stack([self.lookup(words) for words in (a, b, c)], 1)
+
+        def directions(rows: tf.Tensor) -> tf.Tensor:
+            return tf.math.l2_normalize(rows[:, 1] - rows[:, 0] + rows[:, 2], 1)
+
+        answers, scores, known = self._answer(ids, directions, k)
+        return {"answers": answers, "scores": scores, "known": known}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
+    def embed_text(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Texts as the mean of their words' vectors, each weighted by a / (a + p(word)): SIF.
+
+        Without the second step of Arora, Liang and Ma (2017), which takes the texts' first principal component away:
+        that needs all of one's texts at once.
+
+        Args:
+            texts: string [n].
+
+        Returns:
+            `embeddings` float [n, D], zero where no word is known; `known_share` float [n], of the text's words.
+        """
+        tokens = text.tokenize(_valid(texts))
+        ids = self.ids.lookup(tokens.flat_values)
+        known = tf.where(ids >= 0)
+        ids = tf.gather_nd(ids, known)
+        rows = tf.gather_nd(tokens.value_rowids(), known)
+        size = tf.stack([tokens.nrows(), tf.shape(self.unit, tf.int64)[0]])
+        # A sparse product adds each word's row up where it is: a long text's vectors never stand beside each other.
+        bags = tf.SparseTensor(tf.stack([rows, ids], 1), tf.gather(self.weights * self.norms, ids), size)
+        sums = tf.sparse.sparse_dense_matmul(bags, self.unit)
+        counts = tf.math.unsorted_segment_sum(tf.ones_like(rows, tf.float32), rows, tokens.nrows())
+        lengths = tf.maximum(tf.cast(tokens.row_lengths(), tf.float32), 1)
+        return {"embeddings": sums / tf.maximum(counts, 1)[:, tf.newaxis], "known_share": counts / lengths}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -93,110 +161,146 @@ class ServingModel(tf.Module):
 
         Returns:
             `answers` float [n, 3], as `components.questions.ANSWERS` names them. For a pair of words their cosine, and
-            NaN twice. For an analogy a : b :: c : d NaN, and the rank of d among all words but a, b and c, from 1 to
-            TOP, infinity beyond: first by 3CosAdd, cos(d, b - a + c), then by 3CosMul,
-            cos(d, b) cos(d, c) / (cos(d, a) + 1e-6) with cosines moved to [0, 1] (Levy and Goldberg 2014, equations 3
-            and 4). All NaN where one of the words is not in the vocabulary.
+            NaN twice. For an analogy a : b :: c : d NaN, and the rank of d among all words but a, b and c, 1 the first:
+            by 3CosAdd, cos(d, b - a + c), then by 3CosMul, cos(d, b) cos(d, c) / (cos(d, a) + 1e-6) with cosines moved
+            to [0, 1] (Levy and Goldberg 2014, equations 3 and 4). All NaN where one of the words is not in the
+            vocabulary.
         """
         questions = tf.io.parse_example(examples, {key: FEATURES[key] for key in (WORDS, SCORE)})[WORDS]
         ids = tf.reshape(self.lookup(tf.reshape(questions, [-1])), [-1, 4])
         is_analogy = questions[:, 2] != ""
         covered = tf.reduce_all((ids >= 0) | ((questions == "") & ~is_analogy[:, tf.newaxis]), axis=1)
         known = tf.maximum(ids, 0)
-        cosine = tf.reduce_sum(self.unit(known[:, 0]) * self.unit(known[:, 1]), -1)
         asked = tf.where(is_analogy & covered)
         ranks = tf.stack(in_chunks(self._ranks, tf.gather_nd(known, asked), (tf.float32, tf.float32)), -1)
         nothing = tf.fill([tf.shape(ids)[0], 2], float("nan"))
-        cosine = tf.where(covered & ~is_analogy, cosine, float("nan"))
+        cosine = tf.where(covered & ~is_analogy, self._cosine(known[:, :2]), float("nan"))
         return {"answers": tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)}
-
-    def _ranks(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The rank of d by 3CosAdd and by 3CosMul: float [n] each, from a, b, c, d: int64 [n, 4]."""
-        # The questions of a section share their words: each word's cosines are computed once.
-        words, places = tf.unique(tf.reshape(ids[:, :3], [-1]))
-        places = tf.reshape(places, [-1, 3])
-
-        def score(cosines: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            a, b, c = (tf.gather(cosines, places[:, column]) for column in range(3))
-            return b - a + c, (1 + b) * (1 + c) / (1 + a + 2e-6)
-
-        found = self._nearest(words, score, ids[:, :3], TOP)
-        ranks = tf.range(1, TOP + 1, dtype=tf.float32)
-        return tuple(
-            tf.reduce_min(tf.where(nearest == ids[:, 3:], ranks[: tf.shape(nearest)[1]], float("inf")), -1)
-            for _, nearest in found
-        )
 
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""
         return self.ids.lookup(text.normalize_words(words))
 
-    def unit(self, ids: tf.Tensor) -> tf.Tensor:
-        """The vectors of ids at length 1: float [n, D]."""
-        return tf.gather(self.vectors, ids) / tf.gather(self.norms, ids)[:, tf.newaxis]
+    def _cosine(self, pairs: tf.Tensor) -> tf.Tensor:
+        """Of pairs of ids, int64 [n, 2]: float [n]."""
+        rows = tf.gather(self.unit, pairs)
+        return tf.reduce_sum(rows[:, 0] * rows[:, 1], -1)
 
-    def _nearest(
-        self,
-        ids: tf.Tensor,
-        score: Callable[[tf.Tensor], tuple[tf.Tensor, ...]],
-        excluded: tf.Tensor,
-        k: tf.Tensor | int,
-    ) -> list[tuple[tf.Tensor, tf.Tensor]]:
-        """The words with the highest scores, the highest first, from one block of the vocabulary to the next.
+    def _answer(
+        self, ids: tf.Tensor, directions: Callable[[tf.Tensor], tf.Tensor], k: tf.Tensor
+    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The words nearest to a direction that some words give, without these.
 
         Args:
-            ids: int64 [w], the words whose cosines with all others the scores are made of.
-            score: from these cosines with a block (float [w, b]) to one or more scores (float [n, b]).
-            excluded: int64 [n, e], words that are never among the highest.
-            k: how many; of a vocabulary with fewer others, all.
+            ids: int64 [n, w], -1 for unknown words.
+            directions: from their unit vectors, float [m, w, D], to the directions, float [m, D].
+            k: int32 [] or [n].
 
         Returns:
-            For each score (its highest values: float [n, k], their ids: int64 [n, k]).
+            (words: string [n, max(k)], cosines: float [n, max(k)], known: bool [n]).
         """
-        queries, size = self.unit(ids), tf.shape(self.vectors)[0]
-        wanted = k + tf.shape(excluded)[1]
+        known = tf.reduce_all(ids >= 0, 1)
+        others = tf.maximum(tf.shape(self.unit)[0] - tf.shape(ids)[1], 0)
+        k = tf.clip_by_value(k, 0, tf.minimum(others, MOST_NEIGHBOURS))
+        most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
+        k = tf.broadcast_to(k, tf.shape(ids)[:1])
 
-        def merge_block(start: tf.Tensor, best: Any) -> tuple[tf.Tensor, Any]:
-            stop = tf.minimum(start + ROWS_AT_A_TIME, size)
-            cosines = tf.matmul(queries, self.vectors[start:stop], transpose_b=True) / self.norms[start:stop]
-            return stop, [
-                _highest(scores, ids, *_in_block(scores_of_block, start, wanted), wanted)
-                for (scores, ids), scores_of_block in zip(best, score(cosines), strict=True)
-            ]
+        def nearest(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return self._nearest(directions(tf.gather(self.unit, ids)), ids, most)
 
-        nothing = (tf.zeros([tf.shape(excluded)[0], 0]), tf.zeros([tf.shape(excluded)[0], 0], tf.int64))
-        outputs = len(score(tf.zeros([tf.shape(ids)[0], 0])))
-        shapes = [(tf.TensorShape([None, None]), tf.TensorShape([None, None]))] * outputs
-        _, best = tf.while_loop(
-            lambda start, _: start < size,
+        scores, nearest_ids = in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int64))
+        wanted = known[:, tf.newaxis] & (tf.range(most) < k[:, tf.newaxis])
+        return tf.where(wanted, self.words.lookup(nearest_ids), ""), tf.where(wanted, scores, 0.0), known
+
+    def _nearest(self, queries: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The words with the highest cosines, the highest first, from one block of the vocabulary to the next.
+
+        Args:
+            queries: float [n, D], of length 1.
+            excluded: int64 [n, e], words that are never among the highest.
+            k: int32 [], at most the number of other words.
+
+        Returns:
+            (cosines: float [n, k], ids: int64 [n, k]).
+        """
+        size, wanted = tf.shape(self.unit)[0], k + tf.shape(excluded)[1]
+        rows = _rows_at_a_time(queries)
+
+        def merge_block(start: tf.Tensor, scores: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            stop = tf.minimum(start + rows, size)
+            cosines = tf.matmul(queries, self.unit[start:stop], transpose_b=True)
+            highest, places = tf.math.top_k(cosines, tf.minimum(wanted, stop - start))
+            scores = tf.concat([scores, highest], 1)
+            ids = tf.concat([ids, tf.cast(places + start, tf.int64)], 1)
+            scores, places = tf.math.top_k(scores, tf.minimum(wanted, tf.shape(scores)[1]))
+            return stop, scores, tf.gather(ids, places, batch_dims=1)
+
+        count = tf.shape(queries)[0]
+        of_any_size = tf.TensorShape([None, None])
+        _, scores, ids = tf.while_loop(
+            lambda start, *_: start < size,
             merge_block,
-            (tf.constant(0), [nothing] * outputs),
-            shape_invariants=(tf.TensorShape([]), shapes),
+            (tf.constant(0), tf.zeros([count, 0]), tf.zeros([count, 0], tf.int64)),
+            shape_invariants=(tf.TensorShape([]), of_any_size, of_any_size),
             parallel_iterations=1,
         )
-        return [_without(scores, found, excluded, k) for scores, found in best]
+        is_excluded = tf.reduce_any(ids[:, :, tf.newaxis] == excluded[:, tf.newaxis], -1)
+        scores, places = tf.math.top_k(tf.where(is_excluded, -float("inf"), scores), k)
+        return scores, tf.gather(ids, places, batch_dims=1)
+
+    def _ranks(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """The rank of d by 3CosAdd and by 3CosMul: float [n] each, from a, b, c, d: int64 [n, 4].
+
+        A rank is one more than the number of words with a higher score, which needs no sorting. Cosines are moved to
+        [0, 2] and compared without dividing.
+        """
+        size, target = tf.shape(self.unit)[0], ids[:, 3:]
+        # The questions of a section share their words: each word's cosines are computed once.
+        words, places = tf.unique(tf.reshape(ids[:, :3], [-1]))
+        queries, places = tf.gather(self.unit, words), tf.reshape(places, [-1, 3])
+        shifted = 1 + tf.reduce_sum(tf.gather(self.unit, ids[:, :3]) * tf.gather(self.unit, target), -1)
+        a, b, c = tf.split(shifted, 3, 1)
+        added, multiplied = b + c - a, b * c / (a + 2e-6)
+        is_first, rows = _first_occurrences(ids), _rows_at_a_time(ids)
+
+        def count_block(start: tf.Tensor, *counts: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            stop = tf.minimum(start + rows, size)
+            shifted = 1 + tf.matmul(queries, self.unit[start:stop], transpose_b=True)
+            a, b, c = (tf.gather(shifted, places[:, column]) for column in range(3))
+            columns = tf.cast(ids, tf.int32) - start
+            not_counted = is_first & (columns >= 0) & (columns < stop - start)
+            columns = tf.clip_by_value(columns, 0, stop - start - 1)
+            higher = (b + c - a > added, b * c > multiplied * (a + 2e-6))
+            return stop, *(
+                count + _sum(row) - _sum(not_counted & tf.gather(row, columns, batch_dims=1))
+                for count, row in zip(counts, higher, strict=True)
+            )
+
+        zero = tf.zeros([tf.shape(ids)[0]])
+        _, *counts = tf.while_loop(
+            lambda start, *_: start < size, count_block, (tf.constant(0), zero, zero), parallel_iterations=1
+        )
+        is_answer = tf.reduce_all(ids[:, :3] != target, 1)
+        return tuple(tf.where(is_answer, 1 + count, float("inf")) for count in counts)
 
 
-def _in_block(scores: tf.Tensor, start: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    highest, places = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
-    return highest, tf.cast(places + start, tf.int64)
+def _rows_at_a_time(queries: tf.Tensor) -> tf.Tensor:
+    return tf.maximum(SCORES_AT_A_TIME // tf.maximum(tf.shape(queries)[0], 1), 1)
 
 
-def _highest(
-    scores: tf.Tensor, ids: tf.Tensor, more_scores: tf.Tensor, more_ids: tf.Tensor, k: tf.Tensor
-) -> tuple[tf.Tensor, tf.Tensor]:
-    """The k highest of both: the scores, and their ids."""
-    scores, ids = tf.concat([scores, more_scores], 1), tf.concat([ids, more_ids], 1)
-    highest, places = tf.math.top_k(scores, tf.minimum(k, tf.shape(scores)[1]))
-    return highest, tf.gather(ids, places, batch_dims=1)
+def _sum(values: tf.Tensor) -> tf.Tensor:
+    return tf.reduce_sum(tf.cast(values, tf.float32), 1)
 
 
-def _without(scores: tf.Tensor, ids: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor | int) -> tuple[tf.Tensor, tf.Tensor]:
-    """Without some ids in each row, the first k of the others, or as many as every row has."""
-    is_excluded = tf.reduce_any(ids[:, :, tf.newaxis] == excluded[:, tf.newaxis], -1)
-    left = tf.maximum(tf.shape(ids)[1] - tf.shape(excluded)[1], 0)
-    highest, places = tf.math.top_k(tf.where(is_excluded, -float("inf"), scores), tf.minimum(k, left))
-    return highest, tf.gather(ids, places, batch_dims=1)
+def _first_occurrences(ids: tf.Tensor) -> tf.Tensor:
+    """Whether an id stands for the first time in its row: bool [n, m], from int64 [n, m]."""
+    same = ids[:, :, tf.newaxis] == ids[:, tf.newaxis]
+    return ~tf.reduce_any(tf.linalg.band_part(same, -1, 0) & ~tf.eye(ids.shape[1], dtype=tf.bool), -1)
+
+
+def _valid(texts: tf.Tensor) -> tf.Tensor:
+    """Texts in UTF-8, whatever bytes they hold."""
+    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
 
 
 def in_chunks(

@@ -12,9 +12,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.card.component import ModelCardArtifact
 from components.component import Component
-
-# TF Serving leaves this folder of a SavedModel to others.
-EXTRA = "assets.extra"
+from components.warmup import EXTRA
 
 
 class Executor(executor.Executor):

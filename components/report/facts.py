@@ -92,7 +92,6 @@ def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, see
     graph = tft.TFTransformOutput(uris["transform_graph"])
     words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
     model = tf.saved_model.load(os.path.join(uris["model"], "Format-Serving"))
-    vectors = model.vectors.numpy()
     neighbours = _neighbours(model, words.words[:neighbour_words])
     with tf.io.gfile.GFile(os.path.join(uris["model_card"], card.JSON)) as file:
         made = card.ModelCard.model_validate_json(file.read())
@@ -105,8 +104,8 @@ def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, see
         curves=_curves(uris["model_run"]),
         scatters=_scatters(model, uris["benchmarks"]),
         neighbours=neighbours,
-        health=_health(words, vectors, neighbours),
-        places=_places(vectors[:map_words], seed),
+        health=_health(words, model.norms.numpy(), neighbours),
+        places=_places(model.unit[:map_words].numpy(), seed),
         durations=_durations(durations),
     )
 
@@ -159,21 +158,20 @@ def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
     }
 
 
-def _health(words: Vocabulary, vectors: np.ndarray, neighbours: Neighbours) -> Health:
+def _health(words: Vocabulary, norms: np.ndarray, neighbours: Neighbours) -> Health:
     names, times = np.unique(neighbours.words, return_counts=True)
     most = np.argsort(-times, kind="stable")[:10]
     return Health(
         rare={count: float((words.counts < count).mean()) for count in (10, 20, 50, 100)},
-        norms=np.sqrt(np.einsum("vd,vd->v", vectors, vectors)),
+        norms=norms,
         hubs={str(names[place]): float(times[place] / len(neighbours.words)) for place in most},
     )
 
 
-def _places(vectors: np.ndarray, seed: int) -> np.ndarray:
-    """The vectors' directions on a plane: float [n, 2], by t-SNE (van der Maaten and Hinton 2008) from PCA's start."""
+def _places(unit: np.ndarray, seed: int) -> np.ndarray:
+    """Unit vectors on a plane: float [n, 2], by t-SNE (van der Maaten and Hinton 2008) from PCA's start."""
     from sklearn import decomposition, manifold
 
-    unit = vectors / np.maximum(np.linalg.norm(vectors, axis=1, keepdims=True), 1e-12)
     if len(unit) < 10:
         return decomposition.PCA(2, random_state=seed).fit_transform(unit) if len(unit) > 2 else unit[:, :2]
     short = decomposition.PCA(min(40, *unit.shape), random_state=seed).fit_transform(unit)

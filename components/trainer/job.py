@@ -119,6 +119,7 @@ def train(job: Job) -> None:
     if job.config["eval_split"]:
         _tell_eval_loss(skip_gram, make_batches(_shards(job.eval_files), epoch=0), job.logs)
     trained = skip_gram.target.embeddings.value.read_value()
+    _release(skip_gram.context)
     _export(job, words, vocabulary_path, trained, checkpoints)
 
 
@@ -134,6 +135,12 @@ def _export(job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, traine
     for name in tf.io.gfile.listdir(checkpoints):
         tf.io.gfile.copy(os.path.join(checkpoints, name), os.path.join(kept, name), overwrite=True)
     tf.io.gfile.rmtree(checkpoints)
+
+
+def _release(table: model.WordTable) -> None:
+    """Frees a table's memory, which the traced functions of the training would hold to the process' end."""
+    for variable in getattr(table.embeddings.value, "values", [table.embeddings.value]):
+        tf.raw_ops.DestroyResourceOp(resource=variable.handle)
 
 
 @dataclasses.dataclass(frozen=True)

@@ -20,7 +20,7 @@ def signatures(request, tmp_path_factory):
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "small chunks":
             patch.setattr(serving_model, "QUERIES_AT_A_TIME", 2)
-            patch.setattr(serving_model, "ROWS_AT_A_TIME", 4)
+            patch.setattr(serving_model, "SCORES_AT_A_TIME", 8)
         serving_model.ServingModel(VECTORS, str(folder / "vocabulary")).save(str(folder / "model"))
     (folder / "vocabulary").unlink()  # the model carries its own
     return tf.saved_model.load(str(folder / "model")).signatures
@@ -33,9 +33,8 @@ def cosine(a, b):
 def test_embeddings_of_known_and_unknown_words(signatures):
     answer = signatures["serving_default"](words=tf.constant(["Queen", "nothing", "", "tea", b"\xff"]))
     assert answer["known"].numpy().tolist() == [True, False, False, True, False]
-    np.testing.assert_array_equal(
-        answer["embeddings"].numpy(), np.stack([VECTORS[2], [0] * 3, [0] * 3, VECTORS[5], [0] * 3])
-    )
+    expected = np.stack([VECTORS[2], [0] * 3, [0] * 3, VECTORS[5], [0] * 3])
+    np.testing.assert_allclose(answer["embeddings"].numpy(), expected, rtol=1e-6)
 
 
 @pytest.mark.parametrize("k", [0, 2, 5, 100])
@@ -96,12 +95,101 @@ def test_evaluate_answers_analogies_and_pairs(signatures):
     assert rank["add", 2] == 1 < rank["add", 5]
 
 
-def test_an_answer_beyond_the_first_five_has_no_rank(tmp_path):
+def test_ranks_go_down_to_the_last_word(tmp_path):
     words = [f"w{number}" for number in range(20)]
     (tmp_path / "vocabulary").write_text("".join(f"1 {word}\n" for word in words))
     vectors = np.eye(20, dtype=np.float32)
     vectors[3:, 0] = np.linspace(0.9, 0.1, 17)  # the later, the farther from the answer, which is w0's direction
     model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
-    examples = tf.constant([Question("b", "s", ("w1", "w0", "w1", word), 1.0).serialize() for word in words[2:]])
+    examples = tf.constant([Question("b", "s", ("w1", "w0", "w1", word), 1.0).serialize() for word in words])
     ranks = model.evaluate(examples)["answers"].numpy()[:, 1]
-    assert ranks[1:].tolist() == [1, 2, 3, 4, 5] + [math.inf] * 12
+    # w0 and w1 are of the question, hence no answers; all others are.
+    assert ranks.tolist() == [math.inf, math.inf, 18, *range(1, 18)]
+
+
+def test_each_row_has_its_own_k(signatures):
+    answer = signatures["most_similar"](words=tf.constant(["king", "nothing", "tea"]), k=tf.constant([1, 3, -2]))
+    found = answer["neighbours"].numpy()
+    assert found.shape == (3, 3)
+    assert found.tolist() == [[b"man", b"", b""], [b""] * 3, [b""] * 3]
+    assert answer["scores"].numpy()[0, 1:].tolist() == [0, 0]
+
+
+def test_no_more_than_so_many_neighbours(tmp_path):
+    words = [f"w{number}" for number in range(1200)]
+    (tmp_path / "vocabulary").write_text("".join(f"1 {word}\n" for word in words))
+    vectors = np.random.default_rng(1).normal(size=(1200, 4)).astype(np.float32)
+    model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
+    answer = model.most_similar(tf.constant(["w3"]), tf.constant(2**31 - 1))
+    assert answer["neighbours"].shape == (1, serving_model.MOST_NEIGHBOURS)
+
+
+def test_similarity(signatures):
+    word1, word2 = ["king", "TEA", "nothing", "", "tea"], ["queen", "tea", "tea", "", b"\xff\xfe"]
+    answer = signatures["similarity"](word1=tf.constant(word1), word2=tf.constant(word2))
+    assert answer["known"].numpy().tolist() == [True, True, False, False, False]
+    np.testing.assert_allclose(answer["cosine"].numpy(), [cosine(1, 2), 1, 0, 0, 0], rtol=1e-6)
+
+
+def test_analogy(signatures):
+    a, b, c = ["man", "man", "nothing"], ["King", "man", "king"], ["woman", "tea", "woman"]
+    answer = signatures["analogy"](a=tf.constant(a), b=tf.constant(b), c=tf.constant(c), k=tf.constant([2, 9, 2]))
+    assert answer["known"].numpy().tolist() == [True, True, False]
+    unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
+    wanted = unit[1] - unit[3] + unit[4]
+    scores = unit @ wanted / np.linalg.norm(wanted)
+    best = sorted((0, 2, 5), key=lambda place: -scores[place])
+    assert answer["answers"].numpy()[0].tolist() == [WORDS[place].encode() for place in best[:2]] + [b""]
+    np.testing.assert_allclose(answer["scores"].numpy()[0], [*scores[best[:2]], 0], rtol=1e-5)
+    # Of a word given twice, too, three others are left at most.
+    assert b"" not in answer["answers"].numpy()[1].tolist()
+    assert answer["answers"].numpy()[2].tolist() == [b""] * 3
+
+
+def test_texts_are_weighted_means(signatures):
+    texts = ["The tea, the TEA of nowhere", "", "nothing", "king", "<b>Queen</b> &amp; king"]
+    answer = signatures["embed_text"](texts=tf.constant(texts))
+    np.testing.assert_allclose(answer["known_share"].numpy(), [4 / 6, 0, 0, 1, 1], rtol=1e-6)
+    counts = np.array([60, 50, 40, 30, 20, 10])
+    weights = 1e-3 / (1e-3 + counts / counts.sum())
+    rows = weights[:, np.newaxis] * VECTORS
+    expected = [(rows[0] + rows[5]) / 2, [0] * 3, [0] * 3, rows[1], (rows[1] + rows[2]) / 2]
+    np.testing.assert_allclose(answer["embeddings"].numpy(), np.stack(expected), rtol=1e-5, atol=1e-8)
+
+
+HOSTILE = ["", " ", b"\xff\xfe\x00", "a" * 1_000_000, "king " * 200_000, "\u0301", "\x00", "'", "<b>", "\U0001f600" * 99]
+
+
+def test_hostile_words_are_unknown_words(signatures):
+    words, number = tf.constant(HOSTILE), len(HOSTILE)
+    answers = [
+        signatures["serving_default"](words=words),
+        signatures["most_similar"](words=words, k=tf.constant(2)),
+        signatures["similarity"](word1=words, word2=words),
+        signatures["analogy"](a=words, b=words, c=words, k=tf.fill([number], 2)),
+    ]
+    for answer in answers:
+        assert answer["known"].numpy().tolist() == [False] * number
+    texts = signatures["embed_text"](texts=words)
+    np.testing.assert_array_equal(texts["known_share"].numpy() > 0, [place == 4 for place in range(number)])
+    assert np.isfinite(texts["embeddings"].numpy()).all()
+
+
+@pytest.mark.parametrize("signature", ["similarity", "analogy", "embed_text"])
+def test_empty_batches(signatures, signature):
+    nothing = tf.constant([], tf.string)
+    inputs = {
+        "similarity": {"word1": nothing, "word2": nothing},
+        "analogy": {"a": nothing, "b": nothing, "c": nothing, "k": tf.constant([], tf.int32)},
+        "embed_text": {"texts": nothing},
+    }
+    assert all(value.shape[0] == 0 for value in signatures[signature](**inputs[signature]).values())
+
+
+def test_the_vectors_are_stored_once(tmp_path):
+    words, draw = [f"word{number}" for number in range(30_000)], np.random.default_rng(1)
+    (tmp_path / "vocabulary").write_text("".join(f"9 {word}\n" for word in words))
+    vectors = draw.normal(size=(len(words), 100)).astype(np.float32)
+    serving_model.ServingModel(vectors, str(tmp_path / "vocabulary")).save(str(tmp_path / "model"))
+    size = sum(path.stat().st_size for path in (tmp_path / "model").rglob("*") if path.is_file())
+    assert vectors.nbytes < size < 1.1 * vectors.nbytes

@@ -118,8 +118,8 @@ def test_the_vectors_are_there_for_other_tools(project, first_run):
     binary = KeyedVectors.load_word2vec_format(str(folder / "vectors.bin"), binary=True)
     served = tf.saved_model.load(str(project.pushed()[0])).signatures["serving_default"]
     embeddings = served(words=tf.constant(text.index_to_key))["embeddings"].numpy()
-    np.testing.assert_array_equal(text.vectors, embeddings)
-    np.testing.assert_array_equal(binary.vectors, embeddings)
+    np.testing.assert_allclose(text.vectors, embeddings, rtol=1e-6)
+    np.testing.assert_allclose(binary.vectors, embeddings, rtol=1e-6)
     assert binary.index_to_key == text.index_to_key
     logs = project.artifact("Trainer", "model_run")
     assert len((logs / "words.tsv").read_text().splitlines()) == len(text) + 1

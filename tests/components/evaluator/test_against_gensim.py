@@ -82,7 +82,7 @@ def test_pairs(asked, keyed, answers, name):
     assert ours.coverage == pytest.approx(1 - unknown / 100, abs=1e-4)
 
 
-def test_3cosmul_and_the_first_five(asked, keyed, answers):
+def test_ranks_by_3cosadd_and_3cosmul(asked, keyed, answers):
     unit = KeyedVectors(24)  # gensim's 3CosMul takes vectors as they are for the words that it looks for
     unit.add_vectors(keyed.index_to_key, keyed.get_normed_vectors())
     places = np.flatnonzero(answers.covered & answers.is_analogy)[::40]
@@ -92,7 +92,7 @@ def test_3cosmul_and_the_first_five(asked, keyed, answers):
             (questions.RANK_3COSADD, unit.most_similar),
             (questions.RANK_3COSMUL, unit.most_similar_cosmul),
         ):
-            found = [word for word, _ in search(positive=[b, c], negative=[a], topn=5)]
-            expected = found.index(d) + 1 if d in found else np.inf
-            assert answers.take(np.array([place])).column(name)[0] == expected
+            found = [word for word, _ in search(positive=[b, c], negative=[a], topn=50)]
+            rank = answers.take(np.array([place])).column(name)[0]
+            assert rank == found.index(d) + 1 if d in found else rank > 50
     assert len(places) > 200
