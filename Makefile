@@ -18,7 +18,7 @@ run: setup  ## train on the built-in corpus, evaluate, push, and show what was m
 	@$(BIN)/python local_runner.py
 
 test: setup  ## every test
-	$(BIN)/python -m pytest
+	$(BIN)/python -m pytest -n auto --dist loadfile
 
 lint: setup  ## ruff
 	$(BIN)/ruff check .

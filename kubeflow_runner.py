@@ -53,6 +53,8 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
             f"evaluator.thresholds.{changes[0]}.absolute: Kubeflow Pipelines has no resolvers, which would find the "
             "last blessed model. Give a lower_bound alone"
         )
+    if config.serving.infra_validation == "docker":
+        raise UserError("serving.infra_validation = docker: in a cluster, set it to kubernetes")
     if config.trainer.warm_start:
         raise UserError("trainer.warm_start: Kubeflow Pipelines has no resolvers, which would find the last model")
     if output.suffix not in (".yaml", ".yml"):

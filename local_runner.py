@@ -55,6 +55,7 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: bool) -> None:
     screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
+    _check_infra_validation(config)
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components import files, threads
@@ -91,6 +92,24 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         os.replace(f"{report}.new", report)
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
+
+
+def _check_infra_validation(config: Config) -> None:
+    """Makes sure that TF Serving can be started, before anything long begins."""
+    if config.serving.infra_validation == "kubernetes":
+        raise UserError(
+            "serving.infra_validation = kubernetes: works within a cluster. For this machine set it to docker"
+        )
+    if config.serving.infra_validation == "docker":
+        import docker
+
+        try:
+            docker.from_env().ping()
+        except docker.errors.DockerException as error:
+            raise UserError(
+                f"serving.infra_validation = docker: Docker does not answer: {_first_line(error)}. Start it, or set "
+                "serving.infra_validation=off"
+            ) from None
 
 
 def _look_back(config: Config, version: str | None) -> int:

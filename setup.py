@@ -12,27 +12,34 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=setuptools.find_packages(include=["pipeline", "pipeline.*", "components", "components.*"]),
+    packages=setuptools.find_packages(
+        include=["pipeline", "pipeline.*", "components", "components.*", "serving", "serving.*"]
+    ),
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
         "pipeline": ["presets/*.yaml"],
         "components.corpus": ["schema/*.pbtxt"],
         "components.report": ["page.*"],
+        "serving": ["page/*", "docker-compose.yaml", "kubernetes/*.yaml", "kubernetes/config/*"],
     },
     install_requires=[
+        "aiohttp",
         "apache-beam",
         "gensim",  # carries the sample corpus and the question files
+        "grpcio",
         "jinja2",
         "ml-metadata",
         "plotly",
         "pyarrow",
         "pydantic>=2",
         "pyyaml",
+        "requests",
         "rich",
         "scikit-learn",
         "setuptools<81",  # the last that carries pkg_resources, which a dependency of TFX imports
         "tensorboard",
         "tensorflow",
+        "tensorflow-serving-api",
         "tensorflow-text",
         "tensorflow-transform",
         "tfx==1.21.0",
@@ -42,6 +49,6 @@ setuptools.setup(
         "bench": ["fasttext"],
         "kubeflow": ["kfp>=2"],
         "lint": ["ruff"],
-        "test": ["hypothesis", "pytest", "pytest-timeout", "selenium"],
+        "test": ["hypothesis", "kubernetes-validate", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],
     },
 )

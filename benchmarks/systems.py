@@ -87,8 +87,8 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
         os.sched_setaffinity(0, range(options["cores"]))
     import tensorflow_text  # noqa: F401
 
-    from components import progress, threads
-    from components.trainer import job, vectors
+    from components import progress, threads, vectors
+    from components.trainer import job
 
     threads.one_thread_an_op()
     listener = Listener()

@@ -3,17 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
 
 import numpy as np
 import tensorflow as tf
 
-from components import text, vocabulary, warmup
+from components import search, text, vocabulary, warmup
 from components.questions import FEATURES, SCORE, WORDS
-
-# Queries, and scores of queries with words of the vocabulary, that are held at a time: 2 M x 4 bytes are 8 MB.
-QUERIES_AT_A_TIME = 256
-SCORES_AT_A_TIME = 2_000_000
 
 # Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.
 MOST_NEIGHBOURS = 1000
@@ -38,6 +33,8 @@ class ServingModel(tf.Module):
         super().__init__()
         table = np.asarray(memoryview(vectors))  # Not a copy; nor does einsum make one, as np.linalg.norm would.
         norms = np.maximum(np.sqrt(np.einsum("vd,vd->v", table, table)), 1e-12)
+        # Gathering is always from a value that was read: once a variable's own rows have been gathered, TensorFlow
+        # copies the whole variable at each later reading.
         self.unit = tf.Variable(vectors / norms[:, np.newaxis], trainable=False, name="unit")
         self.norms = tf.Variable(norms, trainable=False, name="norms")
         words = vocabulary.read(vocabulary_path)
@@ -73,8 +70,8 @@ class ServingModel(tf.Module):
         """
         ids = self.lookup(words)
         known, ids = ids >= 0, tf.maximum(ids, 0)
-        lengths = tf.where(known, tf.gather(self.norms, ids), 0.0)
-        return {"embeddings": tf.gather(self.unit, ids) * lengths[:, tf.newaxis], "known": known}
+        lengths = tf.where(known, tf.gather(self.norms.read_value(), ids), 0.0)
+        return {"embeddings": tf.gather(self.unit.read_value(), ids) * lengths[:, tf.newaxis], "known": known}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words"), _K])
     def most_similar(self, words: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -149,7 +146,11 @@ class ServingModel(tf.Module):
         rows = tf.gather_nd(tokens.value_rowids(), known)
         size = tf.stack([tokens.nrows(), tf.shape(self.unit, tf.int64)[0]])
         # A sparse product adds each word's row up where it is: a long text's vectors never stand beside each other.
-        bags = tf.SparseTensor(tf.stack([rows, ids], 1), tf.gather(self.weights * self.norms, ids), size)
+        bags = tf.SparseTensor(
+            tf.stack([rows, ids], 1),
+            tf.gather(self.weights.read_value(), ids) * tf.gather(self.norms.read_value(), ids),
+            size,
+        )
         sums = tf.sparse.sparse_dense_matmul(bags, self.unit)
         counts = tf.math.unsorted_segment_sum(tf.ones_like(rows, tf.float32), rows, tokens.nrows())
         lengths = tf.maximum(tf.cast(tokens.row_lengths(), tf.float32), 1)
@@ -171,8 +172,12 @@ class ServingModel(tf.Module):
         is_analogy = questions[:, 2] != ""
         covered = tf.reduce_all((ids >= 0) | ((questions == "") & ~is_analogy[:, tf.newaxis]), axis=1)
         known = tf.maximum(ids, 0)
-        asked = tf.where(is_analogy & covered)
-        ranks = tf.stack(in_chunks(self._ranks, tf.gather_nd(known, asked), (tf.float32, tf.float32)), -1)
+        asked, unit = tf.where(is_analogy & covered), self.unit.read_value()
+
+        def ranks(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return search.ranks(unit, ids)
+
+        ranks = tf.stack(search.in_chunks(ranks, tf.gather_nd(known, asked), (tf.float32, tf.float32)), -1)
         nothing = tf.fill([tf.shape(ids)[0], 2], float("nan"))
         cosine = tf.where(covered & ~is_analogy, self._cosine(known[:, :2]), float("nan"))
         return {"answers": tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)}
@@ -183,7 +188,7 @@ class ServingModel(tf.Module):
 
     def _cosine(self, pairs: tf.Tensor) -> tf.Tensor:
         """Of pairs of ids, int64 [n, 2]: float [n]."""
-        rows = tf.gather(self.unit, pairs)
+        rows = tf.gather(self.unit.read_value(), pairs)
         return tf.reduce_sum(rows[:, 0] * rows[:, 1], -1)
 
     def _answer(
@@ -205,122 +210,16 @@ class ServingModel(tf.Module):
         most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
         k = tf.broadcast_to(k, tf.shape(ids)[:1])
 
-        def nearest(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return self._nearest(directions(tf.gather(self.unit, ids)), ids, most)
+        unit = self.unit.read_value()
 
-        scores, nearest_ids = in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int64))
+        def nearest(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            return search.nearest(unit, directions(tf.gather(unit, ids)), ids, most)
+
+        scores, nearest_ids = search.in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int64))
         wanted = known[:, tf.newaxis] & (tf.range(most) < k[:, tf.newaxis])
         return tf.where(wanted, self.words.lookup(nearest_ids), ""), tf.where(wanted, scores, 0.0), known
-
-    def _nearest(self, queries: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The words with the highest cosines, the highest first, from one block of the vocabulary to the next.
-
-        Args:
-            queries: float [n, D], of length 1.
-            excluded: int64 [n, e], words that are never among the highest.
-            k: int32 [], at most the number of other words.
-
-        Returns:
-            (cosines: float [n, k], ids: int64 [n, k]).
-        """
-        size, wanted = tf.shape(self.unit)[0], k + tf.shape(excluded)[1]
-        rows = _rows_at_a_time(queries)
-
-        def merge_block(start: tf.Tensor, scores: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            stop = tf.minimum(start + rows, size)
-            cosines = tf.matmul(queries, self.unit[start:stop], transpose_b=True)
-            highest, places = tf.math.top_k(cosines, tf.minimum(wanted, stop - start))
-            scores = tf.concat([scores, highest], 1)
-            ids = tf.concat([ids, tf.cast(places + start, tf.int64)], 1)
-            scores, places = tf.math.top_k(scores, tf.minimum(wanted, tf.shape(scores)[1]))
-            return stop, scores, tf.gather(ids, places, batch_dims=1)
-
-        count = tf.shape(queries)[0]
-        of_any_size = tf.TensorShape([None, None])
-        _, scores, ids = tf.while_loop(
-            lambda start, *_: start < size,
-            merge_block,
-            (tf.constant(0), tf.zeros([count, 0]), tf.zeros([count, 0], tf.int64)),
-            shape_invariants=(tf.TensorShape([]), of_any_size, of_any_size),
-            parallel_iterations=1,
-        )
-        is_excluded = tf.reduce_any(ids[:, :, tf.newaxis] == excluded[:, tf.newaxis], -1)
-        scores, places = tf.math.top_k(tf.where(is_excluded, -float("inf"), scores), k)
-        return scores, tf.gather(ids, places, batch_dims=1)
-
-    def _ranks(self, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """The rank of d by 3CosAdd and by 3CosMul: float [n] each, from a, b, c, d: int64 [n, 4].
-
-        A rank is one more than the number of words with a higher score, which needs no sorting. Cosines are moved to
-        [0, 2] and compared without dividing.
-        """
-        size, target = tf.shape(self.unit)[0], ids[:, 3:]
-        # The questions of a section share their words: each word's cosines are computed once.
-        words, places = tf.unique(tf.reshape(ids[:, :3], [-1]))
-        queries, places = tf.gather(self.unit, words), tf.reshape(places, [-1, 3])
-        shifted = 1 + tf.reduce_sum(tf.gather(self.unit, ids[:, :3]) * tf.gather(self.unit, target), -1)
-        a, b, c = tf.split(shifted, 3, 1)
-        added, multiplied = b + c - a, b * c / (a + 2e-6)
-        is_first, rows = _first_occurrences(ids), _rows_at_a_time(ids)
-
-        def count_block(start: tf.Tensor, *counts: tf.Tensor) -> tuple[tf.Tensor, ...]:
-            stop = tf.minimum(start + rows, size)
-            shifted = 1 + tf.matmul(queries, self.unit[start:stop], transpose_b=True)
-            a, b, c = (tf.gather(shifted, places[:, column]) for column in range(3))
-            columns = tf.cast(ids, tf.int32) - start
-            not_counted = is_first & (columns >= 0) & (columns < stop - start)
-            columns = tf.clip_by_value(columns, 0, stop - start - 1)
-            higher = (b + c - a > added, b * c > multiplied * (a + 2e-6))
-            return stop, *(
-                count + _sum(row) - _sum(not_counted & tf.gather(row, columns, batch_dims=1))
-                for count, row in zip(counts, higher, strict=True)
-            )
-
-        zero = tf.zeros([tf.shape(ids)[0]])
-        _, *counts = tf.while_loop(
-            lambda start, *_: start < size, count_block, (tf.constant(0), zero, zero), parallel_iterations=1
-        )
-        is_answer = tf.reduce_all(ids[:, :3] != target, 1)
-        return tuple(tf.where(is_answer, 1 + count, float("inf")) for count in counts)
-
-
-def _rows_at_a_time(queries: tf.Tensor) -> tf.Tensor:
-    return tf.maximum(SCORES_AT_A_TIME // tf.maximum(tf.shape(queries)[0], 1), 1)
-
-
-def _sum(values: tf.Tensor) -> tf.Tensor:
-    return tf.reduce_sum(tf.cast(values, tf.float32), 1)
-
-
-def _first_occurrences(ids: tf.Tensor) -> tf.Tensor:
-    """Whether an id stands for the first time in its row: bool [n, m], from int64 [n, m]."""
-    same = ids[:, :, tf.newaxis] == ids[:, tf.newaxis]
-    return ~tf.reduce_any(tf.linalg.band_part(same, -1, 0) & ~tf.eye(ids.shape[1], dtype=tf.bool), -1)
 
 
 def _valid(texts: tf.Tensor) -> tf.Tensor:
     """Texts in UTF-8, whatever bytes they hold."""
     return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")
-
-
-def in_chunks(
-    function: Callable[[tf.Tensor], tuple[tf.Tensor, ...]], ids: tf.Tensor, dtypes: tuple[tf.DType, ...]
-) -> Any:
-    """Applies a function to some rows at a time, to bound memory whatever the batch; joins what it returns."""
-    count = tf.shape(ids)[0]
-    chunks = tf.maximum(-(-count // QUERIES_AT_A_TIME), 1)  # of no rows too, one chunk, which gives the shapes
-    parts = tuple(tf.TensorArray(dtype, size=chunks, infer_shape=False) for dtype in dtypes)
-    _, parts = tf.while_loop(
-        lambda i, _: i < chunks,
-        lambda i, arrays: (
-            i + 1,
-            tuple(
-                array.write(i, value)
-                for array, value in zip(
-                    arrays, function(ids[i * QUERIES_AT_A_TIME : (i + 1) * QUERIES_AT_A_TIME]), strict=True
-                )
-            ),
-        ),
-        (0, parts),
-    )
-    return tuple(part.concat() for part in parts)

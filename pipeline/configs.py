@@ -239,6 +239,21 @@ class PusherConfig(_Section):
     )
 
 
+class ServingConfig(_Section):
+    """How a blessed model is tried in TF Serving itself before it is pushed."""
+
+    infra_validation: Literal["off", "docker", "kubernetes"] = Field(
+        "off",
+        description="where TFX's InfraValidator starts a TF Serving that must load the model and answer: in Docker for "
+        "runs on this machine, in Kubernetes for those on Kubeflow Pipelines",
+    )
+    image: str = Field("tensorflow/serving", description="its image")
+    tags: Annotated[list[str], Field(min_length=1)] = Field(
+        ["2.19.1"], description="the image's tags; the model must work in each"
+    )
+    loading_seconds: Count = Field(300, description="in which it must have loaded the model")
+
+
 class ReportConfig(_Section):
     """What the report shows."""
 
@@ -276,6 +291,7 @@ class Config(_Section):
     trainer: TrainerConfig = TrainerConfig()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     pusher: PusherConfig = PusherConfig()
+    serving: ServingConfig = ServingConfig()
     report: ReportConfig = ReportConfig()
     beam: BeamConfig = BeamConfig()
     kubeflow: KubeflowConfig = KubeflowConfig()

@@ -113,9 +113,11 @@ def create_pipeline(
         code=fingerprint.of_code("report"),
     )
 
+    infra_validator = _infra_validator(config, benchmark_gen, trainer)
     pusher = Pusher(
         model=trainer.outputs["model"],
         model_blessing=evaluator.outputs["blessing"],
+        infra_blessing=infra_validator.outputs["blessing"] if infra_validator else None,
         model_card=card.outputs["model_card"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(
@@ -139,6 +141,7 @@ def create_pipeline(
             *([last_other] if has_resolvers else []),
             evaluator,
             card,
+            *([infra_validator] if infra_validator else []),
             pusher,
             report,
         ],
@@ -195,5 +198,29 @@ def _evaluator(
             when_uncovered=settings.when_uncovered,
             samples=settings.bootstrap_samples,
             seed=settings.seed,
+        ),
+    )
+
+
+def _infra_validator(
+    config: Config, benchmark_gen: BenchmarkExampleGen, trainer: tfx.components.Trainer
+) -> tfx.components.InfraValidator | None:
+    settings, proto = config.serving, tfx.proto
+    if settings.infra_validation == "off":
+        return None
+    platforms = {
+        "docker": {"local_docker": proto.LocalDockerConfig()},
+        "kubernetes": {"kubernetes": proto.KubernetesConfig()},
+    }
+    return tfx.components.InfraValidator(
+        model=trainer.outputs["model"],
+        examples=benchmark_gen.outputs["examples"],
+        serving_spec=proto.ServingSpec(
+            tensorflow_serving=proto.TensorFlowServing(image_name=settings.image, tags=settings.tags),
+            **platforms[settings.infra_validation],
+        ),
+        validation_spec=proto.ValidationSpec(max_loading_time_seconds=settings.loading_seconds),
+        request_spec=proto.RequestSpec(
+            tensorflow_serving=proto.TensorFlowServingRequestSpec(signature_names=["evaluate"]), num_examples=10
         ),
     )

@@ -8,12 +8,12 @@ from collections.abc import Mapping
 
 import tensorflow as tf
 import tensorflow_transform as tft
+from tfx.components.util import model_utils
 
-from components import questions, vocabulary
+from components import questions, vectors, vocabulary
 from components.corpus.report import CorpusReport
 from components.evaluator import results
 from components.report import component
-from components.trainer import vectors
 from pipeline.local import ComponentRun
 
 
@@ -26,6 +26,7 @@ class Summary:
         vocabulary_size: words.
         evaluation: the scores, and why the model was blocked if it was.
         blessed: whether the Evaluator blessed the model.
+        served: whether TF Serving loaded it and answered; None if that was not tried.
         neighbours: of some words the nearest, by word.
         model: the pushed model's folder, or None.
         vectors: the folder of the vectors, as files that other tools read.
@@ -37,6 +38,7 @@ class Summary:
     vocabulary_size: int
     evaluation: results.Evaluation
     blessed: bool
+    served: bool | None
     neighbours: dict[str, list[str]]
     model: str | None
     vectors: str
@@ -55,6 +57,7 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
         vocabulary_size=len(words),
         evaluation=results.read(_uri(runs, "Evaluator", "evaluation")),
         blessed=runs["Evaluator"].outputs["blessing"][0].get_int_custom_property("blessed") == 1,
+        served=_served(runs),
         neighbours=_neighbours(
             os.path.join(_uri(runs, "Trainer", "model"), "Format-Serving"),
             _well_known(_uri(runs, "BenchmarkExampleGen", "examples"), words),
@@ -66,6 +69,12 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
         logs=_uri(runs, "Trainer", "model_run"),
         report=os.path.join(_uri(runs, "Report", "report"), component.FILE),
     )
+
+
+def _served(runs: Mapping[str, ComponentRun]) -> bool | None:
+    if "InfraValidator" not in runs:
+        return None
+    return model_utils.is_infra_validated(runs["InfraValidator"].outputs["blessing"][0])
 
 
 def _uri(runs: Mapping[str, ComponentRun], component: str, key: str) -> str:

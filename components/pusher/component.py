@@ -39,6 +39,7 @@ class PusherSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
         "model_card": component_spec.ChannelParameter(type=ModelCardArtifact),
+        "infra_blessing": component_spec.ChannelParameter(type=standard_artifacts.InfraBlessing, optional=True),
     }
     OUTPUTS = component.Pusher.SPEC_CLASS.OUTPUTS
     TYPE_ANNOTATION = component.Pusher.SPEC_CLASS.TYPE_ANNOTATION
@@ -51,6 +52,7 @@ class Pusher(Component):
         model: what is pushed.
         model_blessing: if it is blessed.
         model_card: goes with it.
+        infra_blessing: whether TF Serving loads it and answers; None if that was not tried.
         push_destination: the folder of the versions.
     """
 

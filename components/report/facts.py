@@ -12,7 +12,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (the ops of the served model)
 import tensorflow_transform as tft
 
-from components import questions, vocabulary
+from components import plane, questions, vocabulary
 from components.card import card
 from components.corpus.report import CorpusReport
 from components.evaluator import results
@@ -105,7 +105,7 @@ def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, see
         scatters=_scatters(model, uris["benchmarks"]),
         neighbours=neighbours,
         health=_health(words, model.norms.numpy(), neighbours),
-        places=_places(model.unit[:map_words].numpy(), seed),
+        places=plane.places(model.unit[:map_words].numpy(), seed=seed),
         durations=_durations(durations),
     )
 
@@ -166,17 +166,6 @@ def _health(words: Vocabulary, norms: np.ndarray, neighbours: Neighbours) -> Hea
         norms=norms,
         hubs={str(names[place]): float(times[place] / len(neighbours.words)) for place in most},
     )
-
-
-def _places(unit: np.ndarray, seed: int) -> np.ndarray:
-    """Unit vectors on a plane: float [n, 2], by t-SNE (van der Maaten and Hinton 2008) from PCA's start."""
-    from sklearn import decomposition, manifold
-
-    if len(unit) < 10:
-        return decomposition.PCA(2, random_state=seed).fit_transform(unit) if len(unit) > 2 else unit[:, :2]
-    short = decomposition.PCA(min(40, *unit.shape), random_state=seed).fit_transform(unit)
-    perplexity = min(30, (len(unit) - 1) / 3)
-    return manifold.TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=-1).fit_transform(short)
 
 
 def _durations(path: str) -> dict[str, float]:

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import pairs, vocabulary
+from components import pairs, vectors, vocabulary
 from components.errors import UserError
 from components.serving_model import ServingModel
 from components.trainer import (
@@ -24,7 +24,6 @@ from components.trainer import (
     samplers,
     strategies,
     training,
-    vectors,
     warm_start,
 )
 from components.trainer.checkpoints import Checkpoints

@@ -6,11 +6,11 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import serving_model
+from components import search, serving_model
 from components.questions import Question
 
 WORDS = ["the", "king", "queen", "man", "woman", "tea"]
-VECTORS = np.array([[1, 1, 1], [2, 0, 2], [-0.5, 2, 1.5], [1, 0, 0.2], [0, 1, 0.2], [-1, 1, 0]], np.float32)
+VECTORS = np.array([[1, 1, 1], [2, 0, 2], [-0.5, 2, 1.4], [1, 0, 0.2], [0, 1, 0.2], [-1, 1, 0]], np.float32)
 
 
 @pytest.fixture(scope="module", params=["small chunks", "large chunks"])
@@ -19,8 +19,9 @@ def signatures(request, tmp_path_factory):
     (folder / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
     with pytest.MonkeyPatch.context() as patch:
         if request.param == "small chunks":
-            patch.setattr(serving_model, "QUERIES_AT_A_TIME", 2)
-            patch.setattr(serving_model, "SCORES_AT_A_TIME", 8)
+            patch.setattr(search, "QUERIES_AT_A_TIME", 2)
+            patch.setattr(search, "SCORES_AT_A_TIME", 8)
+            patch.setattr(search, "_GROUP", 3)
         serving_model.ServingModel(VECTORS, str(folder / "vocabulary")).save(str(folder / "model"))
     (folder / "vocabulary").unlink()  # the model carries its own
     return tf.saved_model.load(str(folder / "model")).signatures
@@ -157,7 +158,18 @@ def test_texts_are_weighted_means(signatures):
     np.testing.assert_allclose(answer["embeddings"].numpy(), np.stack(expected), rtol=1e-5, atol=1e-8)
 
 
-HOSTILE = ["", " ", b"\xff\xfe\x00", "a" * 1_000_000, "king " * 200_000, "\u0301", "\x00", "'", "<b>", "\U0001f600" * 99]
+HOSTILE = [
+    "",
+    " ",
+    b"\xff\xfe\x00",
+    "a" * 1_000_000,
+    "king " * 200_000,
+    "\u0301",
+    "\x00",
+    "'",
+    "<b>",
+    "\U0001f600" * 99,
+]
 
 
 def test_hostile_words_are_unknown_words(signatures):

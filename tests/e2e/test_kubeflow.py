@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import json
 import subprocess
 import sys
 
@@ -44,6 +45,18 @@ def test_it_is_the_local_pipeline(spec):
     assert '"epochs": 7' in tasks["Trainer"].inputs.parameters["custom_config"].runtime_value.constant.string_value
 
 
+def test_tf_serving_can_be_asked_before_the_push(tmp_path):
+    settings = ["pusher.destination=gs://models", "serving.infra_validation=kubernetes", "serving.tags=[a, b]"]
+    compile_pipeline(configs.load("kubeflow", settings), tmp_path / "pipeline.yaml")
+    found = yaml.safe_load((tmp_path / "pipeline.yaml").read_text())
+    spec = json_format.ParseDict(found, pipeline_spec_pb2.PipelineSpec())
+    tasks = spec.root.dag.tasks
+    assert set(tasks["Pusher"].dependent_tasks) == {"Trainer", "Evaluator", "ModelCard", "InfraValidator"}
+    serving = json.loads(tasks["InfraValidator"].inputs.parameters["serving_spec"].runtime_value.constant.string_value)
+    assert serving["tensorflow_serving"] == {"image_name": "tensorflow/serving", "tags": ["a", "b"]}
+    assert "kubernetes" in serving
+
+
 def test_every_executor_is_a_container_that_kfp_can_run(spec):
     """Its backend knows no resolvers, and does not run TFX's drivers."""
     for executor in json_format.MessageToDict(spec.deployment_spec)["executors"].values():
@@ -62,6 +75,7 @@ def test_nothing_of_this_machine_is_in_it(spec):
         (["name=Capitals"], "p.yaml", "name = 'Capitals'"),
         (["pusher.destination=null"], "p.yaml", r"pusher\.destination: is needed"),
         (["evaluator.thresholds={wordsim353: {absolute: 0}}"], "p.yaml", r"wordsim353\.absolute: Kubeflow"),
+        (["serving.infra_validation=docker"], "p.yaml", r"serving\.infra_validation = docker: in a cluster"),
         ([], "p.json", r"ends in \.yaml"),
     ],
 )

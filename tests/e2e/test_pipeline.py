@@ -359,6 +359,17 @@ def test_settings_and_benchmarks_are_checked_before_anything_runs(tmp_path):
     assert "✔ ExampleGen" not in done.stdout
 
 
+@pytest.mark.parametrize(
+    ("where", "message"), [("kubernetes", "within a cluster"), ("docker", "Docker does not answer")]
+)
+def test_tf_serving_that_can_not_be_started_is_said_first(tmp_path, capfd, monkeypatch, where, message):
+    monkeypatch.setenv("DOCKER_HOST", f"unix://{tmp_path}/no.socket")
+    done = make_project(tmp_path).run_here(capfd, "--set", f"serving.infra_validation={where}")
+    assert done.returncode == 1
+    assert re.search(rf"serving.infra_validation = {where}: .*{message}", done.stderr.replace("\n", " "))
+    assert "Traceback" not in done.stdout + done.stderr
+
+
 def test_help_lists_every_setting():
     done = subprocess.run(
         [sys.executable, str(ROOT / "local_runner.py"), "--help"],

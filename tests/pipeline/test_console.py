@@ -115,6 +115,7 @@ def make_summary(evaluation=None, **changes):
             True,
         ),
         "blessed": True,
+        "served": None,
         "neighbours": {"tea": ["coffee", "milk"]},
         "model": "runs/x/serving_model/1",
         "vectors": "runs/x/artifacts/vectors",
@@ -158,3 +159,11 @@ def test_a_summary_of_a_blocked_model(show):
     assert "wordsim353: spearman correlation changed by -0.100 (95 % interval -0.120 to -0.080)" in out
     assert "mine: cannot judge, for only 0% of its 50 questions" in out
     assert "serving_model" not in out
+
+
+def test_a_summary_of_a_model_that_tf_serving_can_not_serve(show):
+    out = show(make_summary(served=False, model=None))
+    assert re.search(
+        r"not pushed: every threshold is reached, but TF Serving failed\s+to load the model, or to answer", out
+    )
+    assert "blessed" in show(make_summary(served=True))

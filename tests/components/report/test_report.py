@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import dataclasses
-import shutil
 
 import numpy as np
 import pytest
@@ -13,8 +12,8 @@ from components.corpus.report import CorpusReport
 from components.evaluator.results import Evaluation, Result
 from components.report import charts, facts, page
 from components.vocabulary import Vocabulary
+from tests import chromium
 
-BROWSER, DRIVER = shutil.which("chromium"), shutil.which("chromedriver")
 WORDS = ["the", "tea", "coffee", "</script><b>", *(f"word{number}" for number in range(40))]
 
 
@@ -118,25 +117,11 @@ def test_no_word_of_the_text_becomes_markup():
 
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
-    if not (BROWSER and DRIVER):
-        pytest.skip("Chromium and its driver are not installed (Debian: chromium, chromium-driver)")
-    from selenium import webdriver
-
     folder = tmp_path_factory.mktemp("browser")
     (folder / "report.html").write_text(page.render(make_facts()), encoding="utf-8")
-    options = webdriver.ChromeOptions()
-    options.binary_location = BROWSER
-    for argument in (
-        *("--headless=new", "--no-sandbox", "--disable-gpu", "--disable-quic", "--no-first-run", "--disable-sync"),
-        *("--disable-background-networking", "--disable-component-update", f"--user-data-dir={folder}/profile"),
-    ):
-        options.add_argument(argument)
-    options.set_capability("goog:loggingPrefs", {"browser": "ALL"})
-    driver = webdriver.Chrome(options, webdriver.ChromeService(DRIVER))
-    driver.set_page_load_timeout(60)
-    driver.get((folder / "report.html").as_uri())
-    yield driver
-    driver.quit()
+    with chromium.browser(folder) as driver:
+        driver.get((folder / "report.html").as_uri())
+        yield driver
 
 
 def type_word(browser, word):
@@ -148,7 +133,7 @@ def type_word(browser, word):
 
 def test_it_renders_without_errors_and_without_a_network(browser):
     assert browser.execute_script("return document.body.dataset.ready") == "yes"
-    assert [entry for entry in browser.get_log("browser") if entry["level"] in ("SEVERE", "WARNING")] == []
+    assert chromium.problems(browser) == []
     assert browser.execute_script("return performance.getEntriesByType('resource').map(e => e.name)") == []
     empty = "return [...document.querySelectorAll('.chart')].filter(c => !c.querySelector('.trace')).map(c => c.id)"
     assert browser.execute_script(empty) == []
@@ -180,4 +165,4 @@ def test_it_fits_a_phone_and_the_dark(browser):
     browser.execute_cdp_cmd("Emulation.setEmulatedMedia", {"features": dark})
     assert browser.execute_script("return getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 28)"
     assert browser.execute_script("return document.getElementById('loss').layout.font.color") == "#e6e6e6"
-    assert [entry for entry in browser.get_log("browser") if entry["level"] == "SEVERE"] == []
+    assert chromium.problems(browser) == []

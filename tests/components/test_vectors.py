@@ -6,8 +6,7 @@ from gensim.models import KeyedVectors
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import vocabulary
-from components.trainer import vectors
+from components import vectors, vocabulary
 
 WORDS = vocabulary.Vocabulary(["the", "naïve", "東京", "rock'n'roll"], np.array([9, 5, 3, 2]))
 

@@ -1,0 +1,310 @@
+"""Measures serving: latency and throughput through the local server, from the bare signature and from gensim.
+
+    python -m benchmarks.serving --model runs/imdb/serving_model
+
+Clients are processes of their own, on the same cores as the server: what is measured is the whole. Then versions are
+pushed while clients ask, and hostile requests are sent. Prints tables in Markdown.
+"""
+
+from __future__ import annotations
+
+import argparse
+import json
+import os
+import pathlib
+import random
+import re
+import shutil
+import subprocess
+import sys
+import tempfile
+import threading
+import time
+from collections.abc import Callable, Iterator
+from multiprocessing.pool import ThreadPool
+from typing import Any
+
+import numpy as np
+
+from benchmarks import bench
+
+QUESTIONS = {"serving_default": {}, "most_similar": {"k": 10}}
+_FREQUENT = 5000
+
+
+def main() -> None:
+    """Measures all of it; with an argument in JSON, which is how it calls itself, one process' part."""
+    if sys.argv[1:] and sys.argv[1].startswith("{"):
+        options = json.loads(sys.argv[1])
+        print(json.dumps(PARTS[options.pop("part")](**options)), flush=True)
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--model", required=True, help="the folder of the versions")
+    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
+    parser.add_argument("--seconds", type=float, default=60, help="of each measurement")
+    parser.add_argument("--pushes", type=int, default=20, help="versions that come under load")
+    parser.add_argument("--hostile", type=int, default=10_000, help="hostile requests")
+    parser.add_argument("--words", type=int, nargs="*", default=[57_000, 1_000_000], help="sizes of made-up models")
+    options = parser.parse_args()
+    with tempfile.TemporaryDirectory() as work:
+        newest = max(pathlib.Path(options.model).iterdir(), key=lambda version: int(version.name))
+        copy = pathlib.Path(work) / "served"
+        shutil.copytree(newest, copy / newest.name)
+        print(_latencies(options, str(copy), str(copy / newest.name)), "\n", flush=True)
+        print(_pushes(options, copy), "\n", flush=True)
+        print(_hostile(options, str(copy)), "\n", flush=True)
+    print(_sizes(options.words), flush=True)
+
+
+class _Server:
+    def __init__(self, model: str):
+        command = [sys.executable, "-m", "serving.local", "--model", model, "--port", "0", "--rest-port", "0"]
+        self._process = subprocess.Popen(
+            command, cwd=bench.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
+        )  # fmt: skip
+        told = "".join(self._process.stdout.readline() for _ in range(3))
+        self.grpc, self.rest = (re.search(rf"{name} (\S+)", told)[1] for name in ("gRPC", "page"))
+
+    def __enter__(self) -> _Server:
+        return self
+
+    def __exit__(self, *_: object) -> None:
+        self._process.terminate()
+        self._process.wait()
+
+    @property
+    def memory(self) -> int:
+        """Resident, in MiB."""
+        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
+        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
+
+
+def _latencies(options: argparse.Namespace, folder: str, version: str) -> str:
+    rows = []
+    for side, signature in (("gensim", "most_similar"), *(("bare signature", name) for name in QUESTIONS)):
+        found = bench.child(_NAME, {"part": side.split()[0], "version": version, "signature": signature, "seconds": 10})
+        rows.append([side, signature, "1", *_figures(found["latencies"], found["seconds"])])
+    with _Server(folder) as server:
+        for interface in ("gRPC", "REST"):
+            address = server.grpc if interface == "gRPC" else server.rest
+            for signature in QUESTIONS:
+                for clients in options.clients:
+                    latencies = _load(address, signature, clients, options.seconds, version)
+                    figures = _figures(latencies, options.seconds)
+                    rows.append([f"server, {interface}", signature, str(clients), *figures])
+                    print(rows[-1], file=sys.stderr)
+    return bench.markdown(["side", "question", "clients", "p50 ms", "p99 ms", "requests/s"], rows)
+
+
+def _figures(latencies: list[float], seconds: float) -> list[str]:
+    p50, p99 = np.percentile(np.array(latencies) * 1000, [50, 99])
+    return [f"{p50:.2f}", f"{p99:.2f}", f"{len(latencies) / seconds:,.0f}"]
+
+
+def _load(address: str, signature: str, clients: int, seconds: float, version: str) -> list[float]:
+    """The latencies, in seconds, of clients that each ask as fast as they are answered."""
+    processes = min(clients, 2)
+    requests = [
+        {"part": "ask", "address": address, "signature": signature, "seconds": seconds, "version": version,
+         "threads": clients // processes}
+        for _ in range(processes)
+    ]  # fmt: skip
+    with ThreadPool(processes) as pool:
+        answers = pool.map(lambda request: bench.child(_NAME, request), requests)
+    return [latency for answer in answers for latency in answer["latencies"]]
+
+
+def ask(address: str, signature: str, seconds: float, threads: int, version: str) -> dict[str, Any]:
+    """One process of clients, a thread each; latencies include making the request and reading the answer."""
+    ready, latencies, words = threading.Barrier(threads), [], _words(version)
+
+    def run(seed: int) -> None:
+        draw, mine = random.Random(seed), []
+        question = _client_question(address, signature)
+        question(words[0])
+        ready.wait()
+        end = time.perf_counter() + seconds
+        while (start := time.perf_counter()) < end:
+            question(draw.choice(words))
+            mine.append(time.perf_counter() - start)
+        latencies.extend(mine)
+
+    started = [threading.Thread(target=run, args=(seed,)) for seed in range(threads)]
+    for thread in started:
+        thread.start()
+    for thread in started:
+        thread.join()
+    return {"latencies": latencies}
+
+
+def _client_question(address: str, signature: str) -> Callable[[str], Any]:
+    from serving.client import Embeddings
+
+    embeddings = Embeddings(address, retries=0)
+    return embeddings.__getitem__ if signature == "serving_default" else embeddings.most_similar
+
+
+def bare(version: str, signature: str, seconds: float) -> dict[str, Any]:
+    """The signature in this process, without a server."""
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401
+
+    function = tf.saved_model.load(version).signatures[signature]
+    more = {name: tf.constant([value]) for name, value in QUESTIONS[signature].items()}
+    return _timed(lambda word: function(words=tf.constant([word]), **more), version, seconds)
+
+
+def gensim(version: str, signature: str, seconds: float) -> dict[str, Any]:
+    """gensim's `most_similar` in this process."""
+    from gensim.models import KeyedVectors
+
+    from serving import export
+
+    found = export.load(version)
+    keyed = KeyedVectors(found.table.shape[1])
+    keyed.add_vectors(found.words.words, found.table)
+    return _timed(lambda word: keyed.most_similar(word, topn=10), version, seconds)
+
+
+def _timed(question: Callable[[str], Any], version: str, seconds: float) -> dict[str, Any]:
+    words, draw, latencies = _words(version), random.Random(1), []
+    for word in words[:20]:
+        question(word)
+    begin = time.perf_counter()
+    while (start := time.perf_counter()) < begin + seconds:
+        question(draw.choice(words))
+        latencies.append(time.perf_counter() - start)
+    return {"latencies": latencies, "seconds": time.perf_counter() - begin}
+
+
+def _words(version: str) -> list[str]:
+    with open(os.path.join(version, "assets", "vocabulary"), encoding="utf-8") as file:
+        return [line.split()[1] for line, _ in zip(file, range(_FREQUENT), strict=False)]
+
+
+def _pushes(options: argparse.Namespace, folder: pathlib.Path) -> str:
+    """Pushes versions while eight clients ask; returns what came of it."""
+    version = next(folder.iterdir())
+    stop, counts = threading.Event(), {"answered": 0, "failed": 0}
+
+    def run(address: str, signature: str) -> None:
+        question = _client_question(address, signature)
+        words, draw = _words(str(version)), random.Random(1)
+        while not stop.is_set():
+            try:
+                question(draw.choice(words))
+                counts["answered"] += 1
+            except Exception:
+                counts["failed"] += 1
+
+    with _Server(str(folder)) as server:
+        asking = [
+            threading.Thread(target=run, args=(address, signature))
+            for address in (server.grpc, server.rest) * 2
+            for signature in QUESTIONS
+        ]
+        for thread in asking:
+            thread.start()
+        memory = [server.memory]
+        for number in range(1, options.pushes + 1):
+            pushed = folder / str(int(version.name) + number)
+            shutil.copytree(version, pushed, ignore=shutil.ignore_patterns("saved_model.pb"))
+            shutil.copy(version / "saved_model.pb", pushed)  # last, as TFX's Pusher does
+            time.sleep(4)
+            memory.append(server.memory)
+        stop.set()
+        for thread in asking:
+            thread.join()
+    return (
+        f"{options.pushes} versions pushed in {4 * options.pushes} s under 8 clients: {counts['answered']:,} requests "
+        f"answered, {counts['failed']} failed. Memory {memory[0]} MiB before, {memory[len(memory) // 2]} MiB halfway, "
+        f"{memory[-1]} MiB at the end."
+    )
+
+
+def _hostile(options: argparse.Namespace, folder: str) -> str:
+    """Sends requests that no one means well; returns what came of it."""
+    import requests
+
+    from serving.client import Embeddings, RequestError
+
+    asked = _hostile_questions(random.Random(1))
+    counts = {"answered": 0, "refused": 0}
+    with _Server(folder) as server, Embeddings(server.grpc, retries=0, timeout=60) as client:
+        memory = []
+        for number in range(options.hostile):
+            if number % (options.hostile // 4) == 0:
+                memory.append(server.memory)
+            question = next(asked)
+            try:
+                if isinstance(question, bytes):
+                    url = f"{server.rest}/v1/models/word2vec:predict"
+                    answered = requests.post(url, data=question, timeout=60).ok
+                else:
+                    client._ask(question[0], **question[1])
+                    answered = True
+            except RequestError as error:
+                if "INVALID_ARGUMENT" not in str(error):
+                    raise SystemExit(f"{question}: {error}") from None
+                answered = False
+            counts["answered" if answered else "refused"] += 1
+        memory.append(server.memory)
+    return (
+        f"{options.hostile:,} hostile requests: {counts['answered']:,} answered, {counts['refused']:,} refused, no "
+        f"crash. Memory at each quarter: {', '.join(map(str, memory))} MiB."
+    )
+
+
+def _hostile_questions(draw: random.Random) -> Iterator[Any]:
+    def noise(most: int) -> str:
+        return "".join(chr(draw.choice((draw.randrange(32, 127), draw.randrange(1, 0xD7FF)))) for _ in range(most))
+
+    while True:
+        words = [noise(draw.randrange(40)) for _ in range(draw.randrange(20))] + ["the", ""]
+        numbers = [draw.choice([-1, 0, 5, 2**31 - 1, -(2**31)])] * len(words)
+        yield "most_similar", {"words": words, "k": numbers}
+        yield "embed_text", {"texts": [noise(300) * draw.randrange(50)]}
+        yield "serving_default", {"words": ["x" * draw.choice([10, 10_000, 1_000_000])]}
+        yield "analogy", {"a": words, "b": words[::-1], "c": words, "k": numbers}
+        yield "similarity", {"word1": words, "word2": words[:-1]}
+        yield noise(200).encode()
+        yield json.dumps({"instances": [[noise(5)]] * 3, "signature_name": draw.choice([3, None, noise(9)])}).encode()
+        yield b'{"inputs":' + b"[" * draw.choice([3, 3000, 300_000])
+
+
+def _sizes(sizes: list[int]) -> str:
+    rows = []
+    for size in sizes:
+        with tempfile.TemporaryDirectory() as work:
+            bench.child("benchmarks.evaluation", {"part": "make", "size": size, "folder": f"{work}/1", "seed": 1})
+            folder = pathlib.Path(work) / "1" / "Format-Serving"
+            found = bench.child(_NAME, {"part": "load", "version": str(folder)})
+            stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+        vectors = size * 128 * 4
+        figures = [f"{stored / 1e6:.1f}", f"{stored / vectors:.3f}", f"{found['seconds']:.2f}", f"{found['mib']:,}"]
+        rows.append([f"{size:,}", "128", *figures])
+    return bench.markdown(["words", "dimensions", "MB", "times the vectors", "seconds to load", "MiB for it"], rows)
+
+
+def load(version: str) -> dict[str, Any]:
+    """How long a version takes to load, and what memory it then has more."""
+    import tensorflow as tf
+    import tensorflow_text  # noqa: F401
+
+    def resident() -> int:
+        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) // 1024
+
+    tf.constant(0)
+    before, start = resident(), time.perf_counter()
+    model = tf.saved_model.load(version)
+    seconds = time.perf_counter() - start
+    model.signatures["serving_default"](words=tf.constant(["the"]))
+    return {"seconds": seconds, "mib": resident() - before}
+
+
+_NAME = "benchmarks.serving"
+PARTS = {"ask": ask, "bare": bare, "gensim": gensim, "load": load}
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,24 @@
+"""Words on a plane, for people to look at."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def places(unit: np.ndarray, seed: int) -> np.ndarray:
+    """Unit vectors on a plane, by t-SNE (van der Maaten and Hinton 2008) from PCA's start.
+
+    Args:
+        unit: float32 [n, D].
+        seed: of the random draws.
+
+    Returns:
+        float [n, 2].
+    """
+    from sklearn import decomposition, manifold  # a second that only those who draw need to wait
+
+    if len(unit) < 10:
+        return decomposition.PCA(2, random_state=seed).fit_transform(unit) if len(unit) > 2 else unit[:, :2]
+    short = decomposition.PCA(min(40, *unit.shape), random_state=seed).fit_transform(unit)
+    perplexity = min(30, (len(unit) - 1) / 3)
+    return manifold.TSNE(2, perplexity=perplexity, init="pca", random_state=seed, n_jobs=-1).fit_transform(short)

@@ -1,0 +1,36 @@
+"""What a server says when it cannot answer, in gRPC's codes and in HTTP's."""
+
+from __future__ import annotations
+
+import grpc
+
+HTTP = {
+    grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.NOT_FOUND: 404,
+    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.INTERNAL: 500,
+}
+
+
+class ServingError(Exception):
+    """A request that can't be answered.
+
+    Args:
+        code: one of `HTTP`.
+        message: what was wrong, and what was expected.
+    """
+
+    def __init__(self, code: grpc.StatusCode, message: str):
+        super().__init__(message)
+        self.code = code
+        self.message = message
+
+
+def invalid(message: str) -> ServingError:
+    """The request is wrong."""
+    return ServingError(grpc.StatusCode.INVALID_ARGUMENT, message)
+
+
+def not_found(message: str) -> ServingError:
+    """It asks for what is not there."""
+    return ServingError(grpc.StatusCode.NOT_FOUND, message)

@@ -1,0 +1,73 @@
+"""Labels versions for TF Serving, which lets clients ask for `stable` or `canary` and switches without a restart.
+
+    python -m serving.release --model runs/sample/serving_model --stable 1790000000 --canary 1790086400 \\
+        --to models.config
+
+To promote the canary, or to go back, is the same command with other numbers: TF Serving reads the file again.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import pathlib
+import sys
+
+from google.protobuf import text_format
+from tensorflow_serving.config import model_server_config_pb2
+
+from components.errors import UserError
+from serving import versions
+
+
+def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> str:
+    """TF Serving's `--model_config_file`.
+
+    Args:
+        model: the folder of the versions, as it is seen here.
+        labels: a version by label.
+        name: the model's.
+        base_path: the folder as TF Serving sees it.
+
+    Raises:
+        UserError: a version is not in the folder.
+    """
+    there = versions.find(model)
+    for label, number in labels.items():
+        if number not in there:
+            found = ", ".join(map(str, sorted(there))) or "none"
+            raise UserError(f"--{label} {number}: no such version in {model}. There is: {found}")
+    made = model_server_config_pb2.ModelServerConfig()
+    one = made.model_config_list.config.add(name=name, base_path=base_path, model_platform="tensorflow")
+    one.model_version_policy.specific.versions.extend(sorted(set(labels.values())))
+    for label, number in labels.items():
+        one.version_labels[label] = number
+    return text_format.MessageToString(made)
+
+
+def main(arguments: list[str] | None = None) -> int:
+    """The command line; returns the exit code."""
+    parser = argparse.ArgumentParser(
+        prog="python -m serving.release", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--model", required=True, metavar="FOLDER", help="the folder of the versions")
+    parser.add_argument("--stable", required=True, type=int, metavar="VERSION")
+    parser.add_argument("--canary", type=int, metavar="VERSION")
+    parser.add_argument("--name", default="word2vec", help="the model's name (%(default)s)")
+    parser.add_argument("--base-path", default="/models/word2vec", help="as TF Serving sees the folder (%(default)s)")
+    parser.add_argument("--to", required=True, type=pathlib.Path, metavar="FILE", help="what TF Serving reads")
+    options = parser.parse_args(arguments)
+    labels = {"stable": options.stable} | ({"canary": options.canary} if options.canary is not None else {})
+    try:
+        text = config(options.model, labels, name=options.name, base_path=options.base_path)
+        beside = options.to.with_name(f"{options.to.name}.new")
+        beside.write_text(text, encoding="utf-8")
+        os.replace(beside, options.to)
+    except (UserError, OSError) as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(main())

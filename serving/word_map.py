@@ -1,0 +1,40 @@
+"""A map of a version's most frequent words, drawn once somebody looks at it."""
+
+from __future__ import annotations
+
+import asyncio
+import os
+import weakref
+from typing import Any
+
+import tensorflow as tf
+
+from components import plane, vocabulary
+from serving.versions import Version
+
+
+class WordMap:
+    """Maps by version.
+
+    Args:
+        words: how many are on it.
+    """
+
+    def __init__(self, words: int):
+        self._words = words
+        self._drawn: weakref.WeakKeyDictionary[Version, asyncio.Task] = weakref.WeakKeyDictionary()
+
+    async def of(self, version: Version) -> dict[str, Any]:
+        """The `words`, and the `x` and `y` of each."""
+        if version not in self._drawn:
+            self._drawn[version] = asyncio.create_task(asyncio.to_thread(self._draw, version.folder))
+        return await asyncio.shield(self._drawn[version])
+
+    def _draw(self, folder: str) -> dict[str, Any]:
+        words = vocabulary.read(os.path.join(folder, "assets", vocabulary.ASSET)).words[: self._words]
+        unit = tf.train.load_variable(os.path.join(folder, "variables", "variables"), UNIT)[: len(words)]
+        places = plane.places(unit, seed=1).round(3)
+        return {"words": words, "x": places[:, 0].tolist(), "y": places[:, 1].tolist()}
+
+
+UNIT = "unit/.ATTRIBUTES/VARIABLE_VALUE"

@@ -1,0 +1,163 @@
+from __future__ import annotations
+
+import socket
+import subprocess
+import sys
+import threading
+import time
+
+import numpy as np
+import pytest
+
+from serving import client
+from serving.client import Embeddings
+from tests.serving.conftest import ROOT, VECTORS, WORDS, cosine
+
+
+@pytest.fixture(scope="module", params=["grpc", "rest"])
+def embeddings(request, server):
+    with Embeddings(getattr(server, request.param)) as made:
+        yield made
+
+
+def test_vectors(embeddings, monkeypatch):
+    monkeypatch.setattr(client, "BATCH", 7)
+    np.testing.assert_allclose(embeddings["King"], VECTORS[1], rtol=1e-6)
+    np.testing.assert_allclose(embeddings[WORDS], VECTORS, rtol=1e-6)
+    assert embeddings["king"].dtype == np.float32
+    found = embeddings.vectors(["tea", "nothing"], unknown="zero")
+    np.testing.assert_allclose(found, [VECTORS[5], np.zeros(12)], rtol=1e-6)
+
+
+def test_unknown_words(embeddings):
+    assert "東" in embeddings
+    assert "nothing" not in embeddings
+    for ask in (
+        lambda: embeddings["nothing"],
+        lambda: embeddings.vectors(["tea", "nothing"]),
+        lambda: embeddings.most_similar("nothing"),
+        lambda: embeddings.similarity("tea", "nothing"),
+        lambda: embeddings.analogy("tea", "nothing", "tea"),
+    ):
+        with pytest.raises(KeyError, match=r"^'unknown to the model: nothing'$"):
+            ask()
+
+
+def test_most_similar(embeddings):
+    found = embeddings.most_similar("tea", topn=3)
+    others = sorted((word for word in WORDS if word != "tea"), key=lambda word: -cosine("tea", word))
+    assert [word for word, _ in found] == others[:3]
+    np.testing.assert_allclose([score for _, score in found], [cosine("tea", word) for word in others[:3]], rtol=1e-5)
+
+
+def test_similarity_and_analogy(embeddings):
+    assert embeddings.similarity("tea", "coffee") == pytest.approx(cosine("tea", "coffee"), rel=1e-5)
+    answers = embeddings.analogy("man", "king", "woman", topn=2)
+    assert len(answers) == 2
+    assert answers[0][0] == "queen"
+
+
+def test_texts(embeddings):
+    found = embeddings.embed_texts(["tea", "nothing"])
+    assert found.shape == (2, 12)
+    np.testing.assert_allclose(found[0] / np.linalg.norm(found[0]), VECTORS[5] / np.linalg.norm(VECTORS[5]), rtol=1e-5)
+    assert not found[1].any()
+
+
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_no_server(scheme):
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        address = f"{scheme}127.0.0.1:{bound.getsockname()[1]}"
+        with Embeddings(address, retries=1, timeout=2) as made, pytest.raises(client.RequestError, match=address):
+            made["king"]
+
+
+def test_it_tries_again_until_the_server_is_there():
+    """A server that refuses twice, then answers."""
+    from http import server
+
+    asked = []
+
+    class Handler(server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            asked.append(self.path)
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = b'{"outputs": {"cosine": [0.5], "known": [true]}}'
+            self.send_response(200 if len(asked) > 2 else 503)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    with server.HTTPServer(("127.0.0.1", 0), Handler) as running:
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        try:
+            with Embeddings(f"http://127.0.0.1:{running.server_port}", model="other", version=3) as made:
+                assert made.similarity("a", "b") == 0.5
+        finally:
+            running.shutdown()
+            thread.join()
+    assert asked == ["/v1/models/other/versions/3:predict"] * 3
+
+
+def test_a_request_takes_no_longer_than_it_may():
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        for scheme in ("", "http://"):
+            start = time.monotonic()
+            address = f"{scheme}127.0.0.1:{silent.getsockname()[1]}"
+            with Embeddings(address, timeout=0.5, retries=0) as made, pytest.raises(client.RequestError):
+                made["king"]
+            assert time.monotonic() - start < 5
+
+
+def test_a_wrong_model_or_version_is_said(server):
+    for address in (server.grpc, server.rest):
+        with Embeddings(address, model="other") as made, pytest.raises(client.RequestError, match="word2vec"):
+            made["king"]
+        with Embeddings(address, version=99) as made, pytest.raises(client.RequestError, match="99"):
+            made["king"]
+
+
+def test_tls_needs_https():
+    with pytest.raises(ValueError, match="https"):
+        Embeddings("http://localhost:8501", tls=True)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "first"),
+    [
+        (["similar", "tea", "--topn", "1"], None),
+        (["analogy", "man", "king", "woman"], "queen"),
+        (["similarity", "tea", "tea"], "1.000"),
+        (["vector", "king"], f"{VECTORS[1][0]:.6g}"),
+    ],
+)
+def test_command_line(server, capsys, arguments, first):
+    assert client.main(["--server", server.rest, *arguments]) == 0
+    out = capsys.readouterr().out
+    assert (first or client.Embeddings(server.rest).most_similar("tea", 1)[0][0]) in out.splitlines()[0]
+
+
+def test_the_command_line_says_what_is_wrong(server, capsys):
+    assert client.main(["--server", server.rest, "similar", "nothing"]) == 1
+    assert capsys.readouterr().err == "error: unknown to the model: nothing\n"
+    assert client.main(["--server", "localhost:1", "--timeout", "1", "similar", "tea"]) == 1
+    assert capsys.readouterr().err.startswith("error: localhost:1: ")
+
+
+def test_over_rest_without_tensorflow(server):
+    code = f"""
+import sys
+from serving.client import Embeddings
+print(Embeddings({server.rest!r}).most_similar("tea", 1)[0][0])
+assert not {{"tensorflow", "grpc"}} & set(sys.modules)
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.strip() in WORDS
