@@ -230,8 +230,8 @@ class _Rest:
         self._session, self._errors, self._timeout = requests.Session(), requests.RequestException, timeout
         at = "" if version is None else f"/versions/{version}"
         self._address, self._url = address, f"{address.rstrip('/')}/v1/models/{model}{at}:predict"
-        if isinstance(tls, str):
-            self._session.verify = tls
+        # Given with each request: the session's own would yield to what REQUESTS_CA_BUNDLE says.
+        self._verify = tls if isinstance(tls, str) else True
         again = retry.Retry(
             retries, backoff_factor=_FIRST_WAIT, backoff_max=_LONGEST_WAIT, status_forcelist=[429, 502, 503, 504],
             allowed_methods=["POST"], raise_on_status=False,
@@ -242,7 +242,7 @@ class _Rest:
         columns = {name: list(values) for name, values in inputs.items()}
         request = {"signature_name": signature, "inputs": columns}
         try:
-            answer = self._session.post(self._url, json=request, timeout=self._timeout)
+            answer = self._session.post(self._url, json=request, timeout=self._timeout, verify=self._verify)
             found = answer.json()
         except self._errors as error:
             raise RequestError(f"{self._address}: {error}") from None

@@ -161,3 +161,97 @@ assert not {{"tensorflow", "grpc"}} & set(sys.modules)
     )
     assert done.returncode == 0, done.stderr
     assert done.stdout.strip() in WORDS
+
+
+@pytest.fixture(scope="module")
+def certificate(tmp_path_factory):
+    """A key and a certificate for localhost, signed by itself: two PEM files."""
+    import datetime
+
+    from cryptography import x509
+    from cryptography.hazmat.primitives import hashes, serialization
+    from cryptography.hazmat.primitives.asymmetric import ec
+
+    key, name = ec.generate_private_key(ec.SECP256R1()), x509.Name.from_rfc4514_string("CN=localhost")
+    now = datetime.datetime.now(datetime.timezone.utc)
+    made = (
+        x509.CertificateBuilder()
+        .subject_name(name)
+        .issuer_name(name)
+        .public_key(key.public_key())
+        .serial_number(1)
+        .not_valid_before(now - datetime.timedelta(days=1))
+        .not_valid_after(now + datetime.timedelta(days=1))
+        .add_extension(x509.SubjectAlternativeName([x509.DNSName("localhost")]), critical=False)
+        .add_extension(x509.BasicConstraints(ca=True, path_length=0), critical=True)
+        .sign(key, hashes.SHA256())
+    )
+    folder = tmp_path_factory.mktemp("tls")
+    pem = serialization.Encoding.PEM
+    (folder / "certificate.pem").write_bytes(made.public_bytes(pem))
+    (folder / "key.pem").write_bytes(
+        key.private_bytes(pem, serialization.PrivateFormat.PKCS8, serialization.NoEncryption())
+    )
+    return str(folder / "key.pem"), str(folder / "certificate.pem")
+
+
+def test_grpc_over_tls(certificate):
+    import concurrent.futures
+    import pathlib
+
+    import grpc
+    import tensorflow as tf
+    from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+
+    class Service(prediction_service_pb2_grpc.PredictionServiceServicer):
+        def Predict(self, request, context):
+            answer = predict_pb2.PredictResponse()
+            answer.outputs["cosine"].CopyFrom(tf.make_tensor_proto([0.5]))
+            answer.outputs["known"].CopyFrom(tf.make_tensor_proto([True]))
+            return answer
+
+    key, chain = (pathlib.Path(path).read_bytes() for path in certificate)
+    running = grpc.server(concurrent.futures.ThreadPoolExecutor(1))
+    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(Service(), running)
+    port = running.add_secure_port("localhost:0", grpc.ssl_server_credentials([(key, chain)]))
+    running.start()
+    try:
+        with Embeddings(f"localhost:{port}", tls=certificate[1]) as made:
+            assert made.similarity("a", "b") == 0.5
+        with Embeddings(f"localhost:{port}", tls=True, retries=0) as made, pytest.raises(client.RequestError):
+            made.similarity("a", "b")
+    finally:
+        running.stop(None).wait()
+
+
+def test_rest_over_tls(certificate):
+    import ssl
+    from http import server
+
+    class Handler(server.BaseHTTPRequestHandler):
+        def do_POST(self):
+            self.rfile.read(int(self.headers["Content-Length"]))
+            body = b'{"outputs": {"cosine": [0.5], "known": [true]}}'
+            self.send_response(200)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    context = ssl.SSLContext(ssl.PROTOCOL_TLS_SERVER)
+    context.load_cert_chain(certificate[1], certificate[0])
+    with server.HTTPServer(("localhost", 0), Handler) as running:
+        running.socket = context.wrap_socket(running.socket, server_side=True)
+        thread = threading.Thread(target=running.serve_forever)
+        thread.start()
+        address = f"https://localhost:{running.server_port}"
+        try:
+            with Embeddings(address, tls=certificate[1]) as made:
+                assert made.similarity("a", "b") == 0.5
+            with Embeddings(address, retries=0) as made, pytest.raises(client.RequestError, match="certificate"):
+                made.similarity("a", "b")
+        finally:
+            running.shutdown()
+            thread.join()
