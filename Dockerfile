@@ -16,6 +16,7 @@ COPY --chown=word2vec README.md setup.py pyproject.toml constraints.txt Makefile
 COPY --chown=word2vec tools tools
 COPY --chown=word2vec pipeline/__init__.py pipeline/
 COPY --chown=word2vec components/__init__.py components/
+COPY --chown=word2vec serving/__init__.py serving/
 RUN make setup
 
 COPY --chown=word2vec . .

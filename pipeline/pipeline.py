@@ -12,6 +12,7 @@ from components.benchmarks.component import BenchmarkExampleGen
 from components.card.component import ModelCard
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
 from components.evaluator import baseline, eval_config
+from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
@@ -204,7 +205,7 @@ def _evaluator(
 
 def _infra_validator(
     config: Config, benchmark_gen: BenchmarkExampleGen, trainer: tfx.components.Trainer
-) -> tfx.components.InfraValidator | None:
+) -> InfraValidator | None:
     settings, proto = config.serving, tfx.proto
     if settings.infra_validation == "off":
         return None
@@ -212,7 +213,7 @@ def _infra_validator(
         "docker": {"local_docker": proto.LocalDockerConfig()},
         "kubernetes": {"kubernetes": proto.KubernetesConfig()},
     }
-    return tfx.components.InfraValidator(
+    return InfraValidator(
         model=trainer.outputs["model"],
         examples=benchmark_gen.outputs["examples"],
         serving_spec=proto.ServingSpec(

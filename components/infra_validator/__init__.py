@@ -1,0 +1,1 @@
+"""TFX's InfraValidator, so that it compiles for Kubeflow Pipelines too."""
