@@ -25,6 +25,9 @@ from pipeline.configs import Config
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
 COMPRESSION_RATIO = 3
 
+# The exit code of a run whose model was blocked, where one wants to know it by that.
+BLOCKED = 3
+
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; returns the exit code."""
@@ -41,7 +44,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if config.trainer.strategy == "multi_worker" and not _is_chief():
                 _join(config, screen)
             else:
-                _run(config, screen, log, use_cache=not options.no_cache)
+                pushed = _run(config, screen, log, use_cache=not options.no_cache)
+                return 0 if pushed or not options.strict else BLOCKED
             return 0
         except UserError as error:
             return _fail(errors, str(error))
@@ -53,7 +57,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             return _fail(errors, f"{type(error).__name__}: {_first_line(error)}\nThe whole story is in {log}")
 
 
-def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: bool) -> None:
+def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: bool) -> bool:
+    """Runs the pipeline; returns whether it ended in a pushed model."""
     screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
     _check_infra_validation(config)
     started = time.perf_counter()
@@ -92,6 +97,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         os.replace(f"{report}.new", report)
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
+    return made.model is not None
 
 
 def _check_infra_validation(config: Config) -> None:
@@ -201,6 +207,7 @@ def _first_line(error: Exception) -> str:
 def _parser() -> argparse.ArgumentParser:
     parser = arguments.parser(__doc__)
     arguments.add_settings(parser, default="sample")
+    parser.add_argument("--strict", action="store_true", help=f"end with exit code {BLOCKED} if no model is pushed")
     parser.add_argument("--no-cache", action="store_true", help="do everything anew, even what has not changed")
     parser.add_argument("--history", action="store_true", help="list the runs that were made, and their verdicts")
     parser.add_argument("--explain", metavar="VERSION", help="say where a pushed version comes from")

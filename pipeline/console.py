@@ -240,13 +240,15 @@ def show_history(console: rich.console.Console, runs: list[Run]) -> None:
             *(_number(run.scores.get(name, math.nan)) for name in names),
         )
     _print_whole(console, table)
+    if any(run.reasons for run in runs):
+        console.print("\n[bold]Why models were blocked[/bold]")
     for run in runs:
         for reason in run.reasons:
             console.print(f"[dim]{run.started:%Y-%m-%d %H:%M:%S}[/dim]  {rich.markup.escape(reason)}", soft_wrap=True)
 
 
-def _print_whole(console: rich.console.Console, table: rich.table.Table) -> None:
-    """Prints a table with all of its text, also on a screen that is too narrow for it."""
+def _print_whole(console: rich.console.Console, table: rich.console.RenderableType) -> None:
+    """Prints what has tables with all of its text, also on a screen that is too narrow for it."""
     needed = rich.measure.Measurement.get(console, console.options.update(max_width=1000), table).maximum
     wide = rich.console.Console(
         file=console.file, width=max(console.width, needed), highlight=False, force_terminal=console.is_terminal
@@ -256,7 +258,7 @@ def _print_whole(console: rich.console.Console, table: rich.table.Table) -> None
 
 def show_origin(console: rich.console.Console, version: str, origin: Origin) -> None:
     """Prints a model's card, and the executions that it depends on."""
-    console.print(rich.markdown.Markdown(origin.card.markdown()))
+    _print_whole(console, rich.markdown.Markdown(origin.card.markdown()))
     if origin.card.baseline:
         console.print(f"\nThe model that it was compared with is version {origin.baseline or 'never pushed'}.")
     console.print(f"\n[bold]How version {version} was made[/bold]")
@@ -282,7 +284,7 @@ def _benchmark_table(results: list[Result]) -> rich.table.Table:
             _number(result.score),
             "" if math.isnan(result.score) else "{:.3f} to {:.3f}".format(*result.interval),
             *before,
-            f"{result.coverage:.0%}",
+            f"{result.coverage:.0%} of {result.values['questions']:,.0f}",
             _limits(result),
         )
     return table

@@ -167,7 +167,7 @@ class Embeddings:
 
 def _pairs(words: np.ndarray, scores: np.ndarray) -> list[tuple[str, float]]:
     found = zip(words[0], scores[0], strict=True)
-    return [(word, float(score)) for word, score in found if word]
+    return [(str(word), float(score)) for word, score in found if word]
 
 
 class _Grpc:
@@ -212,6 +212,8 @@ class _Grpc:
         try:
             answer = self._stub.Predict(request, timeout=self._timeout)
         except self._error as error:
+            if error.code().name == "UNAVAILABLE":
+                raise RequestError(_unreachable(self._address)) from None
             raise RequestError(f"{self._address}: {error.code().name}: {error.details()}") from None
         return {name: _texts(self._tf.make_ndarray(value)) for name, value in answer.outputs.items()}
 
@@ -227,7 +229,7 @@ class _Rest:
         from requests import adapters
         from urllib3.util import retry
 
-        self._session, self._errors, self._timeout = requests.Session(), requests.RequestException, timeout
+        self._session, self._errors, self._timeout = requests.Session(), requests.exceptions, timeout
         at = "" if version is None else f"/versions/{version}"
         self._address, self._url = address, f"{address.rstrip('/')}/v1/models/{model}{at}:predict"
         # Given with each request: the session's own would yield to what REQUESTS_CA_BUNDLE says.
@@ -244,7 +246,13 @@ class _Rest:
         try:
             answer = self._session.post(self._url, json=request, timeout=self._timeout, verify=self._verify)
             found = answer.json()
-        except self._errors as error:
+        except self._errors.SSLError as error:
+            raise RequestError(f"{self._address}: its certificate is not trusted: {error}") from None
+        except self._errors.ConnectionError:
+            raise RequestError(_unreachable(self._address)) from None
+        except self._errors.JSONDecodeError:
+            raise RequestError(f"{self._address}: HTTP {answer.status_code}: this is no TF Serving") from None
+        except self._errors.RequestException as error:
             raise RequestError(f"{self._address}: {error}") from None
         if "outputs" not in found:
             raise RequestError(f"{self._address}: HTTP {answer.status_code}: {found.get('error', found)}")
@@ -252,6 +260,10 @@ class _Rest:
 
     def close(self) -> None:
         self._session.close()
+
+
+def _unreachable(address: str) -> str:
+    return f"{address}: cannot be reached. Has the server been started, as by python -m serving.local --model FOLDER?"
 
 
 def _texts(values: np.ndarray) -> np.ndarray:
@@ -288,7 +300,9 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="python -m serving.client", description="Asks a served model.")
-    parser.add_argument("--server", default="localhost:8500", help="host:port, or http(s)://host:port (%(default)s)")
+    parser.add_argument(
+        "--server", default="http://localhost:8501", help="http(s)://host:port, or host:port for gRPC (%(default)s)"
+    )
     parser.add_argument("--name", default="word2vec", help="the model's name (%(default)s)")
     parser.add_argument("--version", type=int, help="of the model; by default the newest")
     parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="of a request (%(default)s)")

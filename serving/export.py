@@ -1,6 +1,6 @@
 """A pushed model's vectors as files that other tools read, and as a Keras layer.
 
-python -m serving.export --model runs/sample/serving_model/VERSION --to vectors word2vec parquet
+python -m serving.export --model runs/sample/serving_model/VERSION --form keyed_vectors parquet --to FOLDER
 """
 
 from __future__ import annotations
@@ -12,15 +12,19 @@ import sys
 from typing import TYPE_CHECKING
 
 import numpy as np
-import tensorflow as tf
 
-from components import vectors as files
-from components import vocabulary
 from components.errors import UserError
-from components.vocabulary import Vocabulary
 
 if TYPE_CHECKING:
     import keras
+    import tensorflow as tf
+
+    from components.vocabulary import Vocabulary
+
+# As `components.vectors` has them.
+FORMS = ("text", "binary", "keyed_vectors", "parquet", "projector")
+
+_KEY = "{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -66,13 +70,19 @@ def load(model: str) -> Vectors:
     Raises:
         UserError: it holds no model of this project.
     """
+    import tensorflow as tf  # seconds that --help need not wait
+
+    from components import vocabulary
+
     asset = os.path.join(model, "assets", vocabulary.ASSET)
     if not tf.io.gfile.exists(asset):
         raise UserError(
             f"{model}: not a pushed version. Expected a folder such as runs/sample/serving_model/1790000000"
         )
     reader = tf.train.load_checkpoint(os.path.join(model, "variables", "variables"))
-    unit, norms = (reader.get_tensor(f"{name}/.ATTRIBUTES/VARIABLE_VALUE") for name in ("unit", "norms"))
+    if not reader.has_tensor(_KEY.format("unit")):
+        raise UserError(f"{model}: pushed by an older release, which kept vectors in another way. Push it anew")
+    unit, norms = (reader.get_tensor(_KEY.format(name)) for name in ("unit", "norms"))
     unit *= norms[:, np.newaxis]
     return Vectors(vocabulary.read(asset), unit)
 
@@ -83,15 +93,17 @@ def main(arguments: list[str] | None = None) -> int:
         prog="python -m serving.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
     parser.add_argument("--model", required=True, metavar="FOLDER", help="a pushed version's folder")
-    parser.add_argument("--to", required=True, metavar="FOLDER", help="where the files go")
-    parser.add_argument("form", nargs="+", choices=files.FORMS, help="which files: %(choices)s")
+    parser.add_argument("--form", required=True, nargs="+", choices=FORMS, help="which files: %(choices)s")
+    parser.add_argument("--to", required=True, metavar="FOLDER", help="where they go; made if needed")
     options = parser.parse_args(arguments)
     try:
+        from components import vectors
+
         found = load(options.model)
         for form in options.form:
-            for path in files.FORMS[form](options.to, found.words, found.table):
+            for path in vectors.FORMS[form](options.to, found.words, found.table):
                 print(path)
-    except (UserError, OSError, tf.errors.OpError) as error:
+    except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
     return 0

@@ -14,14 +14,17 @@ import contextlib
 import logging
 import os
 import signal
+import socket
 import sys
 from collections.abc import AsyncIterator
-
-import tensorflow as tf
-from aiohttp import web
+from typing import TYPE_CHECKING
 
 from components.errors import UserError
-from serving import grpc_api, rest_api, versions
+
+if TYPE_CHECKING:
+    from aiohttp import web
+
+    from serving.versions import Versions
 
 # Requests that are being answered when the server is told to stop have so many seconds.
 GRACE = 10
@@ -55,6 +58,9 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _serve(options: argparse.Namespace) -> None:
+    _check_ports(options)
+    from serving import rest_api, versions  # seconds that --help need not wait
+
     _check(options.model)
     served = versions.Versions(options.name, options.model, cores=os.cpu_count() or 1)
     await served.refresh()
@@ -77,12 +83,14 @@ async def _serve(options: argparse.Namespace) -> None:
 
 
 @contextlib.asynccontextmanager
-async def _grpc(served: versions.Versions, host: str, port: int) -> AsyncIterator[int]:
+async def _grpc(served: Versions, host: str, port: int) -> AsyncIterator[int]:
+    from serving import grpc_api
+
     server = grpc_api.server(served)
     try:
         bound = server.add_insecure_port(f"{host}:{port}")
     except RuntimeError:
-        raise UserError(f"--port {port}: cannot listen on {host}:{port}; another program does, perhaps") from None
+        raise UserError(f"--port {port}: cannot listen on {host}:{port}") from None
     await server.start()
     try:
         yield bound
@@ -92,6 +100,8 @@ async def _grpc(served: versions.Versions, host: str, port: int) -> AsyncIterato
 
 @contextlib.asynccontextmanager
 async def _rest(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
+    from aiohttp import web
+
     runner = web.AppRunner(application, shutdown_timeout=GRACE)
     await runner.setup()
     site = web.TCPSite(runner, host, port)
@@ -99,19 +109,37 @@ async def _rest(application: web.Application, host: str, port: int) -> AsyncIter
         try:
             await site.start()
         except OSError as error:
-            raise UserError(f"--rest-port {port}: cannot listen on {host}:{port}: {error.strerror}") from None
+            raise UserError(f"--rest-port {port}: cannot listen on {host}:{port}: {os.strerror(error.errno)}") from None
         yield runner.addresses[0][1]
     finally:
         await runner.cleanup()
 
 
+def _check_ports(options: argparse.Namespace) -> None:
+    """Says that a port is taken before the model is loaded."""
+    for option, port in (("--port", options.port), ("--rest-port", options.rest_port)):
+        with socket.socket() as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+            try:
+                probe.bind((options.host, port))
+            except OSError as error:
+                raise UserError(
+                    f"{option} {port}: cannot listen on {options.host}:{port}: {os.strerror(error.errno)}. "
+                    f"Stop what does, or give another; {option} 0 is any that is free"
+                ) from None
+
+
 def _check(folder: str) -> None:
+    import tensorflow as tf
+
+    from serving import versions
+
     if not tf.io.gfile.isdir(folder):
-        raise UserError(f"--model {folder}: no such folder. Expected a run's serving_model, as in runs/sample")
+        raise UserError(f"--model {folder}: no such folder. Expected a run's, as runs/sample/serving_model")
     if tf.io.gfile.exists(os.path.join(folder, versions.MARK)):
         raise UserError(f"--model {folder}: this is one version. Expected the folder of the versions, above it")
     if not versions.find(folder):
-        raise UserError(f"--model {folder}: no version in it. Has a model been pushed?")
+        raise UserError(f"--model {folder}: no version in it. Expected a run's, as runs/sample/serving_model")
 
 
 if __name__ == "__main__":

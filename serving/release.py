@@ -13,11 +13,7 @@ import os
 import pathlib
 import sys
 
-from google.protobuf import text_format
-from tensorflow_serving.config import model_server_config_pb2
-
 from components.errors import UserError
-from serving import versions
 
 
 def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> str:
@@ -32,6 +28,12 @@ def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> 
     Raises:
         UserError: a version is not in the folder.
     """
+    # Seconds that --help need not wait.
+    from google.protobuf import text_format
+    from tensorflow_serving.config import model_server_config_pb2
+
+    from serving import versions
+
     there = versions.find(model)
     for label, number in labels.items():
         if number not in there:
@@ -63,6 +65,7 @@ def main(arguments: list[str] | None = None) -> int:
         beside = options.to.with_name(f"{options.to.name}.new")
         beside.write_text(text, encoding="utf-8")
         os.replace(beside, options.to)
+        print(options.to)
     except (UserError, OSError) as error:
         print(f"error: {error}", file=sys.stderr)
         return 1

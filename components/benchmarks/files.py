@@ -95,16 +95,29 @@ def _parse(lines: io.TextIOWrapper, path: str, benchmark: str) -> Iterator[Quest
         if line.startswith(":"):
             section = line[1:].strip()
             continue
-        fields = re.split(r"\t|,|;" if re.search(r"[\t,;]", line) else r"\s+", line)
-        fields = [field.strip() for field in fields]
+        fields = _split(line)
         if question := _question(fields, benchmark, section):
             yield question
-        elif not is_first:
+        elif not (is_first and _is_header(fields)):
             raise UserError(
                 f"benchmark {path}, line {number}: {line[:60]!r} is no question. "
                 "Expected four words, or two words and a score"
             )
         is_first = False
+
+
+def _split(line: str) -> list[str]:
+    """By the first of these that is in it: tab, semicolon, comma, blanks. So 8,5 is a number between semicolons."""
+    separator = next((mark for mark in "\t;," if mark in line), None)
+    fields = line.split(separator)
+    if len(fields) == 3 and separator != ",":
+        fields[2] = fields[2].replace(",", ".")
+    return [field.strip() for field in fields]
+
+
+def _is_header(fields: list[str]) -> bool:
+    """Whether it names columns; a third field that begins as a number does is a score that went wrong."""
+    return len(fields) == 3 and not re.match(r"[-+.]?[0-9]", fields[2])
 
 
 def _question(fields: list[str], benchmark: str, section: str) -> Question | None:

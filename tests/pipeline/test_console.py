@@ -130,8 +130,8 @@ def test_a_summary_of_a_blessed_model(show):
     assert "90 documents, 2.5 MB of text, from 2 files; vocabulary 1,234 words" in out
     assert "skipped 2 documents; 3 had no text; 1 empty files" in out
     assert "a.txt, line 7: not UTF-8: [b]" in out
-    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.371 to 0.471 +95% +✔ ≥ 0.4", out)
-    assert re.search(r"mine +- +- +0%", out)
+    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.371 to 0.471 +95% of 50 +✔ ≥ 0.4", out)
+    assert re.search(r"mine +- +- +0% of 50", out)
     assert re.search(r"tea +coffee, milk", out)
     assert "runs/x/serving_model/1" in out
 
@@ -141,7 +141,7 @@ def test_a_narrow_screen_cuts_nothing(capsys):
 
     console.show_summary(rich.console.Console(width=40), make_summary(), "runs/x", "runs/x/run.log")
     out = capsys.readouterr().out
-    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.371 to 0.471 +95% +✔ ≥ 0.4", out)
+    assert re.search(r"wordsim353 +spearman correlation +0.421 +0.371 to 0.471 +95% of 50 +✔ ≥ 0.4", out)
 
 
 def test_a_summary_of_a_blocked_model(show):
@@ -154,7 +154,7 @@ def test_a_summary_of_a_blocked_model(show):
     blind = make_result("mine", "analogy_accuracy", float("nan"), 0.0, 0.1, failed=("lower_bound",))
     out = show(make_summary(Evaluation([below, blind], True), blessed=False, model=None))
     assert "not blessed, not pushed" in out
-    assert re.search(r"wordsim353 .* 0.421 +0.371 to 0.471 +0.521 +95% +✘ ≥ 0.5 +✘ change ≥ -0.01", out)
+    assert re.search(r"wordsim353 .* 0.421 +0.371 to 0.471 +0.521 +95% of 50 +✘ ≥ 0.5 +✘ change ≥ -0.01", out)
     assert "wordsim353: spearman correlation 0.421 is 0.079 below its threshold 0.5" in out
     assert "wordsim353: spearman correlation changed by -0.100 (95 % interval -0.120 to -0.080)" in out
     assert "mine: cannot judge, for only 0% of its 50 questions" in out

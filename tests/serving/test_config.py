@@ -109,6 +109,7 @@ def test_release(tmp_path, capsys):
     to = tmp_path / "models.config"
     command = f"--model {tmp_path}/word2vec --stable 3 --canary 4 --to {to}"
     assert release.main(shlex.split(command)) == 0
+    assert capsys.readouterr().out == f"{to}\n"
     found = text_format.Parse(to.read_text(), model_server_config_pb2.ModelServerConfig()).model_config_list.config[0]
     assert dict(found.version_labels) == {"stable": 3, "canary": 4}
     assert list(found.model_version_policy.specific.versions) == [3, 4]

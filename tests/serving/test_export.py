@@ -24,8 +24,9 @@ def test_load(model):
 
 
 def test_every_form(model, tmp_path, capsys):
+    assert tuple(vectors.FORMS) == export.FORMS
     folder = tmp_path / "out"
-    assert export.main(["--model", model, "--to", str(folder), *vectors.FORMS]) == 0
+    assert export.main(["--model", model, "--to", str(folder), "--form", *export.FORMS]) == 0
     assert sorted(capsys.readouterr().out.splitlines()) == sorted(str(path) for path in folder.iterdir())
     table = export.load(model).table
 
@@ -56,7 +57,7 @@ def test_large_keyed_vectors_are_several_files(tmp_path):
 
 
 def test_what_is_no_model_is_said(tmp_path, capsys):
-    assert export.main(["--model", str(tmp_path), "--to", str(tmp_path / "out"), "parquet"]) == 1
+    assert export.main(["--model", str(tmp_path), "--to", str(tmp_path / "out"), "--form", "parquet"]) == 1
     assert capsys.readouterr().err.startswith(f"error: {tmp_path}: not a pushed version")
     assert not (tmp_path / "out").exists()
 

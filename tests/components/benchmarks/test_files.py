@@ -32,10 +32,18 @@ def test_pairs_with_comments_and_a_header(tmp_path, separator):
     assert read(tmp_path, "\n".join(lines)) == [("all", ("tea", "coffee"), 7.5), ("all", ("tea", "car"), -1.0)]
 
 
+@pytest.mark.parametrize("separator", ["\t", ";"])
+def test_a_decimal_comma(tmp_path, separator):
+    content = separator.join(["Wort", "Wort", "Mittel"]) + "\n" + separator.join(["tea", "coffee", "7,5"])
+    assert read(tmp_path, content) == [("all", ("tea", "coffee"), 7.5)]
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
         ("tea coffee 7\ntea coffee\n", r"line 2: 'tea coffee' is no question"),
+        ("tea,coffee,8.x\ntea,car,1\n", r"line 1: 'tea,coffee,8.x' is no question"),
+        ("tea coffee 7,5\n", r"line 1"),
         ("tea coffee 7\ntea coffee nan\n", r"line 2"),
         ("tea,coffee,7\ntea,,7\n", r"line 2"),
         (": only\n# this\n", r"no question in it"),
