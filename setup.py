@@ -47,7 +47,7 @@ setuptools.setup(
     ],
     extras_require={
         "bench": ["fasttext"],
-        "kubeflow": ["kfp>=2"],
+        "kubeflow": ["kfp>=2", "kfp-kubernetes"],
         "lint": ["ruff"],
         "test": ["hypothesis", "kubernetes-validate", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],
     },

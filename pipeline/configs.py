@@ -272,11 +272,85 @@ class BeamConfig(_Section):
     )
 
 
+class TolerationConfig(_Section):
+    """Of a node's taint, in Kubernetes' terms."""
+
+    key: str
+    operator: Literal["Equal", "Exists"] = "Equal"
+    value: str | None = None
+    effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
+
+
+class ResourcesConfig(_Section):
+    """What a component gets on a cluster; sizes in Kubernetes' terms."""
+
+    cpu: str | None = None
+    memory: str | None = None
+    gpus: Annotated[int, Field(ge=0)] = 0
+    gpu_type: str = "nvidia.com/gpu"
+    node_selector: dict[str, str] = {}
+    tolerations: list[TolerationConfig] = []
+    retries: Annotated[int, Field(ge=0)] = 0
+    timeout_seconds: Count | None = None
+
+
+class VolumeConfig(_Section):
+    """A persistent volume that every component sees."""
+
+    claim: str
+    path: Annotated[str, Field(pattern="^/.")]
+
+
+class SecretConfig(_Section):
+    """A Kubernetes secret whose values every component sees as environment variables, by the secret's keys."""
+
+    name: str
+    environment: dict[str, str]
+
+
 class KubeflowConfig(_Section):
     """What Kubeflow Pipelines needs to know."""
 
     image: str = Field("tfx-word2vec:latest", description="the image of every component, made by the Dockerfile")
     root: str = Field("minio://mlpipeline/v2/artifacts", description="the URI below which artifacts are kept")
+    parameters: list[str] = Field(
+        [
+            "name",
+            "corpus.paths",
+            "skipgram.window",
+            "skipgram.min_count",
+            "trainer.epochs",
+            "trainer.dimensions",
+            "trainer.seed",
+            "evaluator.benchmarks",
+            "evaluator.thresholds",
+            "pusher.destination",
+        ],
+        description="settings that can be changed from run to run, as parameters of a run with dots as underscores",
+    )
+    resources: dict[str, ResourcesConfig] = Field(
+        {},
+        description="by component, or default for all: cpu, memory, gpus, gpu_type, node_selector, tolerations, "
+        "retries and timeout_seconds",
+    )
+    uncached: list[str] = Field(
+        ["BenchmarkExampleGen", "ExampleGen", "Baseline"],
+        description="components that run each time: what they read may change while its name stays",
+    )
+    volume: VolumeConfig | None = Field(None, description="claim and path of a volume, for text and pushed models")
+    secrets: list[SecretConfig] = Field([], description="name and environment (variable by key) of secrets")
+    host: str | None = Field(
+        None, description="the address of Kubeflow Pipelines, as https://kubeflow.example/pipeline"
+    )
+    namespace: str | None = Field(None, description="where runs go, with a Kubeflow of many users")
+    experiment: str = Field("tfx-word2vec", description="the group of runs")
+
+    def of(self, component: str) -> ResourcesConfig:
+        """What a component gets: what is said of it, and for the rest what is said of all."""
+        both = (self.resources.get(name, ResourcesConfig()) for name in ("default", component))
+        return ResourcesConfig.model_validate(
+            {key: value for one in both for key, value in one.model_dump(exclude_unset=True).items()}
+        )
 
 
 class Config(_Section):
@@ -407,7 +481,8 @@ def _explain(detail: Any, origin: str) -> str:
     if kind == "extra_forbidden":
         return f"{key}: there is no such setting. {_nearest(key)}"
     if kind == "missing":
-        return f"{key}: is needed, and {origin} does not give it. {_meaning(key)}".strip()
+        how = "Give corpus.paths, or --corpus; builtin://wikipedia is a sample" if key == "corpus" else _meaning(key)
+        return f"{key}: is needed, and {origin} does not give it. {how}".strip()
     expected = message[:1].lower() + message[1:]
     given = f" = {detail['input']!r}" if not isinstance(detail["input"], (dict, pydantic.BaseModel)) else ""
     return f"{key}{given}: {expected}. {_meaning(key)}".strip()

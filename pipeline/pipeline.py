@@ -14,6 +14,7 @@ from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExamp
 from components.evaluator import baseline, eval_config
 from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
+from components.pusher.last_pushed import LastPushed
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
 from pipeline import fingerprint
@@ -43,7 +44,8 @@ def create_pipeline(
         beam_pipeline_args: how Beam runs.
         transform_beam_pipeline_args: how it runs Transform, which has the most to compute.
         durations: a file in which the runner keeps how long components take, for the report; if it does.
-        has_resolvers: whether the orchestrator can look for earlier models.
+        has_resolvers: whether the orchestrator can look for earlier models; else the last one that was pushed to
+            `pusher.destination` is the baseline.
     """
     benchmark_gen = BenchmarkExampleGen(
         benchmarks=json.dumps(config.evaluator.benchmarks),
@@ -86,8 +88,11 @@ def create_pipeline(
     last_blessed = _resolver("LastBlessedModel", tfx.dsl.experimental.LatestBlessedModelStrategy)
     trainer = _trainer(config, transform, checkpoints, last_blessed if config.trainer.warm_start else None)
 
-    last_other = _resolver("Baseline", baseline.LastBlessedOther, candidate=trainer.outputs["model"])
-    evaluator = _evaluator(config, benchmark_gen, trainer, last_other if has_resolvers else None)
+    if has_resolvers:
+        last_other = _resolver("Baseline", baseline.LastBlessedOther, candidate=trainer.outputs["model"])
+    else:
+        last_other = LastPushed(folder=config.pusher.destination).with_id("Baseline")
+    evaluator = _evaluator(config, benchmark_gen, trainer, last_other)
 
     card = ModelCard(
         examples=example_gen.outputs["examples"],
@@ -139,7 +144,7 @@ def create_pipeline(
             transform,
             *([last_blessed] if config.trainer.warm_start else []),
             trainer,
-            *([last_other] if has_resolvers else []),
+            last_other,
             evaluator,
             card,
             *([infra_validator] if infra_validator else []),
@@ -186,13 +191,13 @@ def _evaluator(
     config: Config,
     benchmark_gen: BenchmarkExampleGen,
     trainer: tfx.components.Trainer,
-    last_blessed: tfx.dsl.Resolver | None,
+    last_blessed: tfx.dsl.Resolver | LastPushed,
 ) -> tfx.components.Evaluator:
     settings = config.evaluator
     return tfx.components.Evaluator(
         examples=benchmark_gen.outputs["examples"],
         model=trainer.outputs["model"],
-        baseline_model=last_blessed.outputs["model"] if last_blessed else None,
+        baseline_model=last_blessed.outputs["model"],
         eval_config=eval_config.make(
             {name: threshold.model_dump() for name, threshold in settings.thresholds.items()},
             min_coverage=settings.min_coverage,
