@@ -1,24 +1,34 @@
-# The pipeline in a container: for machines where TFX's packages do not run, and for the components on a cluster.
+# The pipeline in a container: for the components on a cluster, and for machines where TFX's packages do not run.
 #   docker build --platform linux/amd64 -t tfx-word2vec .
-#   docker run --rm -v "$PWD/runs:/home/word2vec/tfx-word2vec/runs" tfx-word2vec make run
-FROM debian:trixie-slim
-
+#   docker build --platform linux/amd64 -t tfx-word2vec:gpu --build-arg EXTRAS=kubeflow,gpu .
+#   docker run --rm -v "$PWD/runs:/runs" tfx-word2vec local_runner.py --set root=/runs
+FROM debian:trixie-slim AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates make python3 python3-pip-whl python3-venv \
-    && rm -rf /var/lib/apt/lists/* \
-    && useradd --create-home word2vec
-
-USER word2vec
-WORKDIR /home/word2vec/tfx-word2vec
+    && rm -rf /var/lib/apt/lists/*
+WORKDIR /opt/tfx-word2vec
 
 # First what the set-up reads, so that a change of code does not install 2 GB anew.
-COPY --chown=word2vec README.md setup.py pyproject.toml constraints.txt Makefile local_runner.py kubeflow_runner.py ./
-COPY --chown=word2vec tools tools
-COPY --chown=word2vec pipeline/__init__.py pipeline/
-COPY --chown=word2vec components/__init__.py components/
-COPY --chown=word2vec serving/__init__.py serving/
-RUN make setup
+COPY README.md setup.py pyproject.toml constraints.txt Makefile local_runner.py kubeflow_runner.py ./
+COPY tools tools
+COPY pipeline/__init__.py pipeline/
+COPY components/__init__.py components/
+COPY serving/__init__.py serving/
+ARG EXTRAS=kubeflow
+RUN TFX_WORD2VEC_EXTRAS="$EXTRAS" make setup && rm -rf .venv/.setup/tools
+COPY . .
+RUN .venv/bin/python -m compileall -q components pipeline serving
 
-COPY --chown=word2vec . .
-ENV PATH="/home/word2vec/tfx-word2vec/.venv/bin:$PATH"
-CMD ["make", "run"]
+FROM debian:trixie-slim
+RUN apt-get update \
+    && apt-get install --yes --no-install-recommends ca-certificates python3 \
+    && rm -rf /var/lib/apt/lists/* \
+    && useradd --uid 10001 --create-home word2vec \
+    && install --directory --owner word2vec /runs
+COPY --from=build /opt/tfx-word2vec /opt/tfx-word2vec
+USER 10001
+WORKDIR /opt/tfx-word2vec
+ENV PATH="/opt/tfx-word2vec/.venv/bin:$PATH"
+HEALTHCHECK --interval=60s --timeout=30s CMD ["python", "-c", "import pipeline.configs"]
+ENTRYPOINT ["python"]
+CMD ["local_runner.py", "--set", "root=/runs"]

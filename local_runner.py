@@ -21,8 +21,6 @@ from components.errors import UserError
 from pipeline import arguments, console
 from pipeline.configs import Config
 
-# Starting one process a core costs some 20 s; with two, Transform wins that back from here on (docs/design.md).
-BYTES_WORTH_MORE_PROCESSES = 200_000_000
 COMPRESSION_RATIO = 3
 
 # The exit code of a run whose model was blocked, where one wants to know it by that.
@@ -64,7 +62,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components import files, threads
-        from pipeline import local, summary
+        from pipeline import engines, local, summary
         from pipeline.pipeline import create_pipeline
 
         _log_everything()
@@ -72,7 +70,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
         benchmarks = files.find(config.evaluator.benchmarks, form="questions", what="benchmark")
         text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
-        beam_arguments, transform_arguments = _beam_arguments(config, text_bytes)
+        beam_arguments, transform_arguments = engines.arguments(config.beam, text_bytes)
         dag = create_pipeline(
             config,
             corpus_fingerprint=files.fingerprint(corpus),
@@ -183,16 +181,6 @@ def _metadata(config: Config) -> object:
     from tfx.orchestration import metadata
 
     return metadata.sqlite_metadata_connection_config(os.path.join(config.run_folder, "metadata.sqlite"))
-
-
-def _beam_arguments(config: Config, corpus_bytes: int) -> tuple[list[str], list[str]]:
-    """Beam's options: for every component, and for Transform."""
-    # Named by its class: Beam's own choice, DirectRunner, would first try to download another runner.
-    runner = ["--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"]
-    workers = config.beam.workers or (os.cpu_count() or 1 if corpus_bytes > BYTES_WORTH_MORE_PROCESSES else 1)
-    if workers == 1:
-        return runner, runner
-    return runner, [*runner, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
 
 
 def _fail(screen: rich.console.Console, message: str) -> int:

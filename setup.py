@@ -47,6 +47,7 @@ setuptools.setup(
     ],
     extras_require={
         "bench": ["fasttext"],
+        "gpu": ["tensorflow[and-cuda] ; sys_platform == 'linux'"],
         "kubeflow": ["kfp>=2", "kfp-kubernetes"],
         "lint": ["ruff"],
         "test": ["hypothesis", "kubernetes-validate", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],

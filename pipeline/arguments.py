@@ -4,13 +4,14 @@ from __future__ import annotations
 
 import argparse
 
-from pipeline import configs
+from pipeline import config_files
+from pipeline.configs import Config
 
 
 def parser(description: str) -> argparse.ArgumentParser:
     """A parser whose help ends with a list of all settings."""
     settings = "\n".join(
-        f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in configs.settings()
+        f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in config_files.settings()
     )
     return argparse.ArgumentParser(
         description=description,
@@ -26,7 +27,7 @@ def add_settings(to: argparse.ArgumentParser, default: str) -> None:
         to: the parser.
         default: the preset for who names none.
     """
-    presets = ", ".join(sorted(path.stem for path in configs.PRESETS.glob("*.yaml")))
+    presets = ", ".join(sorted(path.stem for path in config_files.PRESETS.glob("*.yaml")))
     to.add_argument(
         "--config",
         default=default,
@@ -40,11 +41,11 @@ def add_settings(to: argparse.ArgumentParser, default: str) -> None:
     )
 
 
-def load(options: argparse.Namespace) -> configs.Config:
+def load(options: argparse.Namespace) -> Config:
     """The settings that the arguments give.
 
     Raises:
         UserError: they are wrong.
     """
     values = {"corpus.paths": options.corpus, "name": options.name}
-    return configs.load(options.config, options.set, {key: value for key, value in values.items() if value})
+    return config_files.load(options.config, options.set, {key: value for key, value in values.items() if value})

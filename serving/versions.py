@@ -6,6 +6,7 @@ import asyncio
 import concurrent.futures
 import contextlib
 import functools
+import gc
 import logging
 import os
 import time
@@ -140,7 +141,9 @@ class Versions:
             await self._load(newest)
         for number, version in list(self._loaded.items()):
             if version is not self.newest and not version.users:
-                del self._loaded[number]
+                del self._loaded[number], version
+                # A loaded model is in reference cycles; its memory must not wait for a collection by chance.
+                await asyncio.to_thread(gc.collect)
                 logging.info("%s: version %d is dropped", self.name, number)
 
     @contextlib.asynccontextmanager

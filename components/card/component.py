@@ -11,6 +11,7 @@ from typing import Any
 
 import tensorflow as tf
 import tensorflow_transform as tft
+from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 
@@ -46,7 +47,7 @@ class Executor(base_executor.BaseExecutor):
             blessed=blessing.get_int_custom_property("blessed") == 1,
             reasons=evaluation.reasons,
             benchmarks=card.benchmarks_of(evaluation),
-            baseline=blessing.get_string_custom_property("baseline_model_uri") or None,
+            baseline=blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY) or None,
             corpus=card.Corpus(
                 paths=settings["corpus"]["paths"],
                 fingerprint=exec_properties["corpus_fingerprint"],

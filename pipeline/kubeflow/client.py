@@ -9,6 +9,7 @@ from typing import Any
 
 import kfp
 import kfp_server_api
+import requests
 import urllib3
 
 from components.errors import UserError
@@ -32,10 +33,10 @@ class Client:
         if not config.host:
             raise UserError("kubeflow.host: is needed to submit, as https://kubeflow.example/pipeline")
         self._config = config
+        token = os.environ.get(TOKEN)
         with self._told():
-            self._kfp = kfp.Client(
-                host=config.host, namespace=config.namespace or "kubeflow", existing_token=os.environ.get(TOKEN)
-            )
+            _knock(config.host, token)
+            self._kfp = kfp.Client(host=config.host, namespace=config.namespace or "kubeflow", existing_token=token)
 
     def submit(self, package: str, name: str, parameters: Mapping[str, Any]) -> str:
         """Starts a run.
@@ -55,6 +56,7 @@ class Client:
                 run_name=name,
                 experiment_name=self._config.experiment,
                 namespace=self._config.namespace,
+                service_account=self._config.service_account,
             ).run_id
 
     def wait(self, run: str, seconds: float) -> str:
@@ -92,6 +94,7 @@ class Client:
                 cron_expression=cron,
                 pipeline_package_path=package,
                 params=dict(parameters),
+                service_account=self._config.service_account,
             )
             for old in same:
                 self._kfp.delete_recurring_run(old)
@@ -126,3 +129,16 @@ class Client:
         except (urllib3.exceptions.HTTPError, OSError) as error:
             reason = getattr(error, "reason", error)
             raise UserError(f"{host}: cannot be reached: {reason}. Is kubeflow.host right?") from None
+
+
+def _knock(host: str, token: str | None) -> None:
+    """Asks whether it is there and lets one in, once: the SDK would ask for half a minute.
+
+    Raises:
+        kfp_server_api.ApiException: it refuses.
+        OSError: it cannot be reached.
+    """
+    headers = {"Authorization": f"Bearer {token}"} if token else {}
+    answer = requests.get(f"{host.rstrip('/')}/apis/v2beta1/healthz", headers=headers, timeout=10)
+    if not answer.ok:
+        raise kfp_server_api.ApiException(answer.status_code, answer.reason)

@@ -12,6 +12,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components.errors import UserError
+from pipeline import engines
 from pipeline.configs import Config, ResourcesConfig
 from pipeline.pipeline import create_pipeline
 
@@ -101,14 +102,15 @@ def check(config: Config) -> None:
 
 def tfx_spec(config: Config, *, corpus_fingerprint: str = "", checkpoints: str = "") -> Json:
     """What TFX makes of the pipeline: a `PipelineSpec` without parameters, as JSON."""
+    beam_arguments, transform_arguments = engines.arguments(config.beam, 0)
     dag = create_pipeline(
         config,
         corpus_fingerprint=corpus_fingerprint,
         benchmarks_fingerprint="",
         root=config.kubeflow.root,
         checkpoints=checkpoints,
-        beam_pipeline_args=_BEAM,
-        transform_beam_pipeline_args=_BEAM,
+        beam_pipeline_args=beam_arguments,
+        transform_beam_pipeline_args=transform_arguments,
         has_resolvers=False,
     )
     runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
@@ -116,10 +118,6 @@ def tfx_spec(config: Config, *, corpus_fingerprint: str = "", checkpoints: str =
     )
     job = kubeflow_v2_dag_runner.KubeflowV2DagRunner(config=runner_config).run(dag, write_out=False)
     return job["pipelineSpec"]
-
-
-# By its class, for the name DirectRunner would look for another runner on the network.
-_BEAM = ["--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"]
 
 
 def parameter_name(key: str) -> str:

@@ -23,7 +23,7 @@ from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
 from components import files
 from components.errors import UserError
-from pipeline import configs
+from pipeline import config_files
 from pipeline.kubeflow import compiler
 
 # Where the launcher's paths begin, so that a rehearsal can have its own.
@@ -77,7 +77,7 @@ def _put_parameters(invocation: pipeline_spec_pb2.ExecutorInput, node: str, sett
         if name in given:
             values[key] = _plain(given[name])
             del given[name]
-    config = configs.load(None, values=values)
+    config = config_files.load(None, values=values)
     fingerprint = ""
     if node in ("ExampleGen", "ModelCard"):
         fingerprint = files.fingerprint(files.find(config.corpus.paths, config.corpus.form, config.corpus.compression))

@@ -160,6 +160,9 @@ def test_a_second_run_is_cached_and_other_trainer_settings_do_not_redo_transform
     assert "not blessed, not pushed" in blocked
     assert re.search(r"topics: spearman correlation -?0\.\d+ is \d\.\d+ below its threshold 0.5", blocked)
     assert re.search(r"topics: spearman correlation changed by -\d\.\d+ .* its threshold is -0.1", blocked)
+    card = ModelCard.model_validate_json((project.artifact("ModelCard", "model_card") / "model_card.json").read_text())
+    trained = sorted((project.folder / "runs/tiny/artifacts/Trainer/model").iterdir(), key=lambda path: int(path.name))
+    assert card.baseline == str(trained[0])
     assert len(project.pushed()) == 1
 
 

@@ -70,6 +70,12 @@ def test_valid_for_kubernetes(name):
     kubernetes_validate.validate(load(name), "1.31", strict=True)
 
 
+@pytest.mark.parametrize("name", ["service-account", "volume"])
+def test_what_an_administrator_applies(name):
+    for document in yaml.safe_load_all((ROOT / "deploy" / f"{name}.yaml").read_text()):
+        kubernetes_validate.validate(document, "1.31", strict=True)
+
+
 def test_what_is_wrong_would_be_found():
     wrong = load("deployment")
     wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}

@@ -3,16 +3,16 @@ from __future__ import annotations
 import pytest
 
 from components.errors import UserError
-from pipeline import configs
+from pipeline import config_files
 
 
 def test_presets_are_valid():
-    names = {preset.stem: configs.load(preset.stem).name for preset in configs.PRESETS.glob("*.yaml")}
+    names = {preset.stem: config_files.load(preset.stem).name for preset in config_files.PRESETS.glob("*.yaml")}
     assert names == {"sample": "sample", "imdb": "imdb", "kubeflow": "tfx-word2vec"}
 
 
 def test_overrides_are_typed_and_later_ones_win():
-    config = configs.load(
+    config = config_files.load(
         "sample", ["trainer.epochs=3", "trainer.learning_rate=1e-2", "trainer.epochs=4"], {"name": "mine"}
     )
     assert (config.trainer.epochs, config.trainer.learning_rate, config.name) == (4, 0.01, "mine")
@@ -43,43 +43,43 @@ def test_overrides_are_typed_and_later_ones_win():
 )
 def test_what_is_wrong_is_said_in_one_line_with_the_key(override, parts):
     with pytest.raises(UserError) as error:
-        configs.load("sample", [override])
+        config_files.load("sample", [override])
     assert all(part in str(error.value) for part in parts), str(error.value)
     assert "\n" not in str(error.value)
 
 
 def test_every_mistake_is_told_at_once():
     with pytest.raises(UserError) as error:
-        configs.load("sample", ["trainer.epochs=0", "skipgram.window=0"])
+        config_files.load("sample", ["trainer.epochs=0", "skipgram.window=0"])
     assert len(str(error.value).splitlines()) == 2
 
 
 def test_files(tmp_path):
     with pytest.raises(UserError, match=r"--config smaple: .*Expected a preset \(imdb, kubeflow, sample\)"):
-        configs.load("smaple")
+        config_files.load("smaple")
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: x\ncorpus: [")
     with pytest.raises(UserError, match=r"bad.yaml, line 2: not YAML"):
-        configs.load(str(bad))
+        config_files.load(str(bad))
     bad.write_text("- 1")
     with pytest.raises(UserError, match="expected settings"):
-        configs.load(str(bad))
+        config_files.load(str(bad))
     good = tmp_path / "good.yaml"
     good.write_text("name: mine\ncorpus: {paths: [a.txt]}\ntrainer: {min_learning_rate: 1e-5}\n")
-    assert configs.load(str(good)).trainer.min_learning_rate == 1e-5
+    assert config_files.load(str(good)).trainer.min_learning_rate == 1e-5
 
 
 def test_settings_lists_every_leaf_with_its_meaning():
-    rows = {key: (kind, default, meaning) for key, kind, default, meaning in configs.settings()}
+    rows = {key: (kind, default, meaning) for key, kind, default, meaning in config_files.settings()}
     assert rows["trainer.epochs"] == ("whole number", "5", "passes over all pairs")
     assert rows["name"][1] == "(needed)"
     assert all(meaning for _, _, meaning in rows.values())
     for key, (_, default, _) in rows.items():  # each default can be given back as it is shown
         if default != "(needed)":
-            configs.load("sample", [f"{key}={default}"] if not key.startswith("evaluator.benchmarks") else [])
+            config_files.load("sample", [f"{key}={default}"] if not key.startswith("evaluator.benchmarks") else [])
 
 
 def test_a_threshold_is_a_number_or_more():
-    config = configs.load("sample", ["evaluator.thresholds={a: 0.25, b/c d: {absolute: -0.01}}"])
+    config = config_files.load("sample", ["evaluator.thresholds={a: 0.25, b/c d: {absolute: -0.01}}"])
     assert config.evaluator.thresholds["a"].model_dump() == {"lower_bound": 0.25, "absolute": None}
     assert config.evaluator.thresholds["b/c d"].model_dump() == {"lower_bound": None, "absolute": -0.01}
