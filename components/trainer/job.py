@@ -139,7 +139,8 @@ def _export(job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, traine
 def _release(table: model.WordTable) -> None:
     """Frees a table's memory, which the traced functions of the training would hold to the process' end."""
     for variable in getattr(table.embeddings.value, "values", [table.embeddings.value]):
-        tf.raw_ops.DestroyResourceOp(resource=variable.handle)
+        # An empty value takes the place of the table; the shape that the variable was made with is not looked at.
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=tf.zeros([0], variable.dtype))
 
 
 @dataclasses.dataclass(frozen=True)

@@ -21,8 +21,7 @@ from tests.e2e.conftest import ROOT
 def rehearsed(project, first_run, tmp_path_factory):
     """A rehearsal whose run's parameters undo what its settings have changed, beside a model that is pushed already."""
     folder = tmp_path_factory.mktemp("rehearsal")
-    (local,) = project.pushed()
-    shutil.copytree(local, folder / "pushed" / "100")
+    shutil.copytree(project.pushed()[0], folder / "pushed" / "100")
     command = [sys.executable, str(ROOT / "kubeflow_runner.py"), "rehearse", "--folder", str(folder)]
     settings = ["trainer.epochs=1", "skipgram.window=1", "pusher.destination=/nowhere", "report.map_words=20"]
     settings = ["--config", str(project.folder / "config.yaml"), *(f"--set={setting}" for setting in settings)]
