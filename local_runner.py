@@ -70,15 +70,13 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
         benchmarks = files.find(config.evaluator.benchmarks, form="questions", what="benchmark")
         text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
-        beam_arguments, transform_arguments = engines.arguments(config.beam, text_bytes)
         dag = create_pipeline(
             config,
             corpus_fingerprint=files.fingerprint(corpus),
             benchmarks_fingerprint=files.fingerprint(benchmarks),
             root=config.run_folder,
             checkpoints=_checkpoints(config),
-            beam_pipeline_args=beam_arguments,
-            transform_beam_pipeline_args=transform_arguments,
+            beam=engines.arguments(config.beam, text_bytes),
             durations=_durations(config),
         )
         dag.enable_cache = use_cache

@@ -17,7 +17,7 @@ setuptools.setup(
     ),
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
-        "pipeline": ["presets/*.yaml"],
+        "pipeline": ["presets/*.yaml", "flink/*.yaml"],
         "components.corpus": ["schema/*.pbtxt"],
         "components.report": ["page.*"],
         "serving": ["page/*", "docker-compose.yaml", "kubernetes/*.yaml", "kubernetes/config/*"],
@@ -50,6 +50,6 @@ setuptools.setup(
         "gpu": ["tensorflow[and-cuda] ; sys_platform == 'linux'"],
         "kubeflow": ["kfp>=2", "kfp-kubernetes"],
         "lint": ["ruff"],
-        "test": ["hypothesis", "kubernetes-validate", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],
+        "test": ["hypothesis", "kubernetes-validate", "psutil", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],
     },
 )

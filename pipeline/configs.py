@@ -245,7 +245,9 @@ class BeamConfig(_Section):
     """Which engine works through the text, and how."""
 
     runner: Literal["direct", "flink", "spark", "dataflow", "prism"] = Field(
-        "direct", description="the engine: this machine, or a distributed one, of which none has been tried yet"
+        "direct",
+        description="the engine of the components that read the text: this machine, or a distributed one "
+        "(docs/scaling.md)",
     )
     workers: Annotated[int, Field(ge=0)] = Field(
         0,
@@ -253,7 +255,17 @@ class BeamConfig(_Section):
         "costs more than they bring, else one a core; other engines: how much runs at once, and 0 is the cores here",
     )
     master: str | None = Field(
-        None, description="the address of Flink's or Spark's cluster; by default a small one on this machine"
+        None, description="the address of Flink's, Spark's or Prism's cluster; by default a small one on this machine"
+    )
+    stage: bool = Field(
+        True,
+        description="send this package to workers on other machines, as setup.py packs it; not needed where their image "
+        "has it",
+    )
+    exchange: str | None = Field(
+        None,
+        description="on Kubeflow, a folder of a shared volume, or a URI, through which the components and the engine's "
+        "workers hand each other files",
     )
     options: list[str] = Field([], description="further options of Beam's, as --region=europe-west1")
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import atexit
 import contextlib
 import logging
 import math
@@ -56,6 +57,7 @@ def logs_to(path: str, *, verbose: bool) -> Iterator[tuple[rich.console.Console,
         sys.stderr.flush()
         os.dup2(before[0], 1)
         os.dup2(before[1], 2)
+        atexit.register(os.dup2, log, 2)  # what Beam says while its servers stop, after all
 
 
 @contextlib.contextmanager

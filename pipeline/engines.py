@@ -2,8 +2,12 @@
 
 from __future__ import annotations
 
+import dataclasses
 import os
+import pathlib
+import sys
 
+from components.errors import UserError
 from pipeline.configs import BeamConfig
 
 # Starting one process a core costs some 20 s; with two, Transform wins that back from here on (docs/design.md).
@@ -12,26 +16,60 @@ BYTES_WORTH_MORE_PROCESSES = 200_000_000
 # By its class: the name DirectRunner would make Beam look for another runner on the network first.
 _DIRECT = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 
+# TFX packs its own sources for the workers, for two seconds a component, unless an option says that they are there. This
+# one does, and nobody who runs Python where it was started looks at it.
+_NOTHING_TO_SEND = "--sdk_container_image=none"
 
-def arguments(beam: BeamConfig, text_bytes: int) -> tuple[list[str], list[str]]:
+_SETUP_FILE = pathlib.Path(__file__).parent.parent / "setup.py"
+
+# Without it, Flink gives a batch up with its first lost worker.
+_FLINK_CONFIGURATION = pathlib.Path(__file__).parent / "flink"
+
+
+@dataclasses.dataclass(frozen=True)
+class Arguments:
+    """Beam's options, by what a component has to do.
+
+    Attributes:
+        text: of ExampleGen and StatisticsGen.
+        transform: of Transform, which has the most to do.
+        evaluator: of the Evaluator, which never sees the text, and so runs where it is started.
+    """
+
+    text: list[str]
+    transform: list[str]
+    evaluator: list[str]
+
+
+def arguments(beam: BeamConfig, text_bytes: int) -> Arguments:
     """Beam's options.
 
     Args:
         beam: the settings.
         text_bytes: about how much text there is.
 
-    Returns:
-        (for every component, for Transform, which has the most to do).
+    Raises:
+        UserError: the package is to be sent to workers, and its setup.py is not here.
     """
     cores = os.cpu_count() or 1
+    is_much = text_bytes > BYTES_WORTH_MORE_PROCESSES
+    direct = [_DIRECT, _NOTHING_TO_SEND]
     if beam.runner != "direct":
-        distributed = [*_ENGINES[beam.runner](beam, beam.workers or cores), *beam.options]
-        return distributed, distributed
-    workers = beam.workers or (cores if text_bytes > BYTES_WORTH_MORE_PROCESSES else 1)
-    direct = [_DIRECT, *beam.options]
+        workers = beam.workers or cores
+        where = _package(beam) if is_remote(beam) else [_NOTHING_TO_SEND, *_loopback(workers if is_much else 1)]
+        engine = [*_ENGINES[beam.runner](beam, workers), *where, *beam.options]
+        return Arguments(engine, engine, direct)
+    direct += beam.options
+    workers = beam.workers or (cores if is_much else 1)
     if workers == 1:
-        return direct, direct
-    return direct, [*direct, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+        return Arguments(direct, direct, direct)
+    several = [*direct, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+    return Arguments(direct, several, direct)
+
+
+def is_remote(beam: BeamConfig) -> bool:
+    """Whether the workers are in other containers or on other machines, with files of their own."""
+    return beam.runner == "dataflow" or (beam.runner != "direct" and beam.master is not None)
 
 
 def _flink(beam: BeamConfig, workers: int) -> list[str]:
@@ -39,12 +77,13 @@ def _flink(beam: BeamConfig, workers: int) -> list[str]:
         "--runner=FlinkRunner",
         f"--flink_master={beam.master or '[local]'}",
         f"--parallelism={workers}",
-        *_workers_at(beam),
+        "--faster_copy",  # Beam forbids to change an element in place, so that Flink need not copy them
+        *([] if beam.master else [f"--flink_conf_dir={_FLINK_CONFIGURATION}"]),
     ]
 
 
 def _spark(beam: BeamConfig, workers: int) -> list[str]:
-    return ["--runner=SparkRunner", f"--spark_master_url={beam.master or f'local[{workers}]'}", *_workers_at(beam)]
+    return ["--runner=SparkRunner", f"--spark_master_url={beam.master or f'local[{workers}]'}"]
 
 
 def _dataflow(beam: BeamConfig, workers: int) -> list[str]:
@@ -52,12 +91,30 @@ def _dataflow(beam: BeamConfig, workers: int) -> list[str]:
 
 
 def _prism(beam: BeamConfig, workers: int) -> list[str]:
-    return ["--runner=PrismRunner", *_workers_at(beam)]
+    del workers  # Prism takes what there is
+    return ["--runner=PrismRunner", *([f"--job_endpoint={beam.master}"] if beam.master else [])]
 
 
-def _workers_at(beam: BeamConfig) -> list[str]:
-    """Without a cluster, Python's part runs in the process that submits; on one, the options say where."""
-    return [] if beam.master else ["--environment_type=LOOPBACK"]
+def _loopback(processes: int) -> list[str]:
+    """Without a cluster, Python's part runs in the process that submits, or beside it."""
+    thread = ["--environment_type=LOOPBACK"]
+    if processes == 1:
+        return thread
+    # Beam starts them by the name of `python`, which need not be this one.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
+    return [*thread, "--experiments=use_loopback_process_worker", f"--sdk_worker_parallelism={processes}"]
+
+
+def _package(beam: BeamConfig) -> list[str]:
+    """How workers on other machines come by this package."""
+    if not beam.stage:
+        return [_NOTHING_TO_SEND]
+    if not _SETUP_FILE.exists():
+        raise UserError(
+            f"beam.stage: there is no {_SETUP_FILE} that would pack this package for the workers. Run from its sources, "
+            "or give the workers an image that has it, and set beam.stage=false"
+        )
+    return [f"--setup_file={_SETUP_FILE}"]
 
 
 _ENGINES = {"flink": _flink, "spark": _spark, "dataflow": _dataflow, "prism": _prism}

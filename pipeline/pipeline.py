@@ -6,6 +6,7 @@ import json
 import os
 from typing import Any
 
+import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
 
 from components.benchmarks.component import BenchmarkExampleGen
@@ -17,7 +18,7 @@ from components.pusher.component import Pusher
 from components.pusher.last_pushed import LastPushed
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
-from pipeline import fingerprint
+from pipeline import engines, fingerprint
 from pipeline.configs import Config
 
 
@@ -28,8 +29,7 @@ def create_pipeline(
     benchmarks_fingerprint: str,
     root: str,
     checkpoints: str,
-    beam_pipeline_args: list[str],
-    transform_beam_pipeline_args: list[str],
+    beam: engines.Arguments,
     durations: str = "",
     has_resolvers: bool = True,
 ) -> tfx.dsl.Pipeline:
@@ -41,8 +41,7 @@ def create_pipeline(
         benchmarks_fingerprint: stands for the content of the benchmarks' files.
         root: the folder or URI below which everything is kept.
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
-        beam_pipeline_args: how Beam runs.
-        transform_beam_pipeline_args: how it runs Transform, which has the most to compute.
+        beam: how Beam runs what a component has to do.
         durations: a file in which the runner keeps how long components take, for the report; if it does.
         has_resolvers: whether the orchestrator can look for earlier models; else the last one that was pushed to
             `pusher.destination` is the baseline.
@@ -57,9 +56,15 @@ def create_pipeline(
         corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
         fingerprint=corpus_fingerprint + fingerprint.of_code("corpus"),
     )
-    example_gen.with_id("ExampleGen")
+    example_gen.with_id("ExampleGen").with_beam_pipeline_args(beam.text)
 
-    statistics_gen = tfx.components.StatisticsGen(examples=example_gen.outputs["examples"])
+    statistics_gen = tfx.components.StatisticsGen(
+        examples=example_gen.outputs["examples"],
+        stats_options=tfdv.StatsOptions(
+            use_sketch_based_topk_uniques=True, num_top_values=5, num_rank_histogram_buckets=5
+        ),
+    )
+    statistics_gen.with_beam_pipeline_args(beam.text)
 
     schema_gen = SchemaGen(schema_file=config.corpus.schema_file).with_id("SchemaGen")
 
@@ -81,7 +86,7 @@ def create_pipeline(
         disable_analyzer_cache=True,
         disable_statistics=True,
     )
-    transform.with_id("Transform").with_beam_pipeline_args(transform_beam_pipeline_args)
+    transform.with_id("Transform").with_beam_pipeline_args(beam.transform)
     transform.add_upstream_node(example_validator)
     transform.add_upstream_node(benchmark_gen)
 
@@ -93,6 +98,7 @@ def create_pipeline(
     else:
         last_other = LastPushed(folder=config.pusher.destination).with_id("Baseline")
     evaluator = _evaluator(config, benchmark_gen, trainer, last_other)
+    evaluator.with_beam_pipeline_args(beam.evaluator)
 
     card = ModelCard(
         examples=example_gen.outputs["examples"],
@@ -152,7 +158,6 @@ def create_pipeline(
             report,
         ],
         enable_cache=True,
-        beam_pipeline_args=beam_pipeline_args,
     )
 
 

@@ -5,14 +5,25 @@ from __future__ import annotations
 import json
 import os
 from typing import Any
+from unittest import mock
 
 import apache_beam as beam
 import tensorflow as tf
+import tensorflow_text  # noqa: F401 see _RunGraph
 import tensorflow_transform as tft
+from tensorflow_transform.beam import impl
 from tfx.components.transform import executor
 from tfx.types import artifact_utils
 
 from components import records, vocabulary
+
+
+class _RunGraph(impl._RunMetaGraphDoFn):
+    """TFT's, for workers that know nothing but what they unpickle.
+
+    They load the graph, and only then TFT imports TensorFlow Text, whose ops are in it. To unpickle this class is to import
+    this module, and so TensorFlow Text before.
+    """
 
 
 class Executor(executor.Executor):
@@ -24,7 +35,8 @@ class Executor(executor.Executor):
         Raises:
             UserError: the vocabulary has fewer than two words.
         """
-        super().Do(input_dict, output_dict, exec_properties)
+        with mock.patch.object(impl, "_RunMetaGraphDoFn", _RunGraph):
+            super().Do(input_dict, output_dict, exec_properties)
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
         vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
         shards = json.loads(exec_properties["custom_config"])["shards"]

@@ -102,15 +102,13 @@ def check(config: Config) -> None:
 
 def tfx_spec(config: Config, *, corpus_fingerprint: str = "", checkpoints: str = "") -> Json:
     """What TFX makes of the pipeline: a `PipelineSpec` without parameters, as JSON."""
-    beam_arguments, transform_arguments = engines.arguments(config.beam, 0)
     dag = create_pipeline(
         config,
         corpus_fingerprint=corpus_fingerprint,
         benchmarks_fingerprint="",
         root=config.kubeflow.root,
         checkpoints=checkpoints,
-        beam_pipeline_args=beam_arguments,
-        transform_beam_pipeline_args=transform_arguments,
+        beam=engines.arguments(config.beam, text_bytes=0),
         has_resolvers=False,
     )
     runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(

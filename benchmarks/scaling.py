@@ -1,0 +1,267 @@
+"""What the components that read the text cost: time, and bytes read, written and shuffled, on several engines and sizes.
+
+    python -m benchmarks.scaling --corpus 'imdb/*.gz' --files 6 --engines direct:1 direct:2 flink:2 --jar JAR
+    python -m benchmarks.scaling --corpus 'imdb/*.gz' --files 1 3 6 --engines direct:1 cluster:2 --jar JAR
+
+`flink` is Beam's mini-cluster; `cluster` a Flink of several processes: a job manager, a task manager, and a pool of
+Python workers, as on Kubernetes. Its REST interface tells what was shuffled. Bytes read and written are what the
+kernel counted for the process, with temporary files; that is asked of the direct runner with one worker, in which
+nothing else passes through files. Every run is a process of its own; of all, the results must be the same.
+"""
+
+from __future__ import annotations
+
+import argparse
+import contextlib
+import hashlib
+import json
+import os
+import pathlib
+import subprocess
+import sys
+import tempfile
+import time
+import urllib.request
+from collections.abc import Iterator
+from typing import Any
+
+TEXT = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform")
+REST = "http://127.0.0.1:18081"
+POOL_PORT = 18082
+
+_CLUSTER = {
+    "jobmanager.rpc.address": "127.0.0.1",
+    "jobmanager.rpc.port": 18083,
+    "jobmanager.memory.process.size": "1600m",
+    "rest.address": "127.0.0.1",
+    "rest.port": 18081,
+    "taskmanager.host": "127.0.0.1",
+    "taskmanager.cpu.cores": 2.0,
+    "taskmanager.memory.task.heap.size": "2g",
+    "taskmanager.memory.task.off-heap.size": "128m",
+    "taskmanager.memory.framework.heap.size": "128m",
+    "taskmanager.memory.framework.off-heap.size": "128m",
+    "taskmanager.memory.managed.size": "1g",
+    "taskmanager.memory.network.min": "1g",
+    "taskmanager.memory.network.max": "1g",
+    "taskmanager.memory.jvm-metaspace.size": "256m",
+    "taskmanager.memory.jvm-overhead.min": "192m",
+    "taskmanager.memory.jvm-overhead.max": "192m",
+}
+
+
+def main(argv: list[str] | None = None) -> None:
+    """Runs every engine on every size, and prints a row each; `--output` gets all of it as JSON lines."""
+    options = _parser().parse_args(argv)
+    if options.one:
+        print("RESULT " + json.dumps(_run(options)))
+        return
+    corpus = sorted(
+        map(
+            str,
+            pathlib.Path().glob(options.corpus)
+            if not options.corpus.startswith("/")
+            else pathlib.Path("/").glob(options.corpus[1:]),
+        )
+    )
+    digests: dict[int, str] = {}
+    for files in options.files or [len(corpus)]:
+        for engine in options.engines:
+            row = _in_a_process(options, corpus[:files], engine)
+            _print(row)
+            if digests.setdefault(files, row["digest"]) != row["digest"]:
+                raise SystemExit(f"error: {engine} gave another result than {options.engines[0]}")
+            if options.output:
+                with open(options.output, "a", encoding="utf-8") as file:
+                    file.write(json.dumps(row) + "\n")
+
+
+def _parser() -> argparse.ArgumentParser:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--corpus", required=True, help="a glob")
+    parser.add_argument("--files", type=int, nargs="+", help="how many of its files, for each size; by default all")
+    parser.add_argument("--engines", nargs="+", default=["direct:1"], help="direct, flink or cluster, and its workers")
+    parser.add_argument("--jar", help="Flink's job server (deploy/flink/pom.xml)")
+    parser.add_argument("--output", help="a file for the rows")
+    parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
+    return parser
+
+
+def _in_a_process(options: argparse.Namespace, corpus: list[str], engine: str) -> dict[str, Any]:
+    command = [sys.executable, "-m", "benchmarks.scaling", "--corpus", "-", "--engines", engine, "--one", *corpus]
+    command += ["--jar", options.jar] if options.jar else []
+    with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
+        if engine.startswith("cluster"):
+            stack.enter_context(_cluster(options.jar, pathlib.Path(folder), int(engine.partition(":")[2])))
+        done = subprocess.run(command, cwd=folder, env=_environment(), capture_output=True, text=True, check=False)
+    results = [line for line in done.stdout.splitlines() if line.startswith("RESULT ")]
+    if not results:
+        raise SystemExit(f"error: {engine}:\n{done.stdout[-2000:]}{done.stderr[-4000:]}")
+    return {"engine": engine, "files": len(corpus), **json.loads(results[0].removeprefix("RESULT "))}
+
+
+def _environment() -> dict[str, str]:
+    here = os.path.dirname(os.path.dirname(os.path.abspath(__file__)))
+    return {**os.environ, "PYTHONPATH": here, "PATH": f"{os.path.dirname(sys.executable)}:{os.environ['PATH']}"}
+
+
+@contextlib.contextmanager
+def _cluster(jar: str, folder: pathlib.Path, slots: int) -> Iterator[None]:
+    """A Flink with a task manager of so many slots, and a pool of Python workers beside it."""
+    settings = {**_CLUSTER, "taskmanager.numberOfTaskSlots": slots, "taskmanager.tmp.dirs": str(folder)}
+    (folder / "config.yaml").write_text("".join(f"{key}: {value}\n" for key, value in settings.items()))
+    flink = "org.apache.flink.runtime"
+    java = ["java", "-cp", jar]
+    commands = [
+        [*java, "-Xmx1g", f"{flink}.entrypoint.StandaloneSessionClusterEntrypoint", "--configDir", str(folder)],
+        [
+            *java,
+            "-Xmx2200m",
+            "-XX:MaxDirectMemorySize=1500m",
+            f"{flink}.taskexecutor.TaskManagerRunner",
+            "--configDir",
+            str(folder),
+        ],
+        [sys.executable, "-m", "apache_beam.runners.worker.worker_pool_main", f"--service_port={POOL_PORT}"],
+    ]
+    with open(folder / "cluster.log", "wb") as log:
+        processes = [subprocess.Popen(one, stdout=log, stderr=log, cwd=folder, env=_environment()) for one in commands]
+    try:
+        for _ in range(60):
+            with contextlib.suppress(OSError):
+                if _get("/overview")["slots-available"] == slots:
+                    break
+            time.sleep(1)
+        else:
+            raise SystemExit("error: Flink does not start:\n" + (folder / "cluster.log").read_text()[-3000:])
+        yield
+    finally:
+        for process in processes:
+            process.terminate()
+        for process in processes:
+            process.wait(30)
+
+
+def _get(path: str) -> Any:
+    with urllib.request.urlopen(REST + path, timeout=10) as answer:
+        return json.load(answer)
+
+
+class _Observer:
+    """Notes what each component cost."""
+
+    def __init__(self, has_rest: bool):
+        self._has_rest, self._seen = has_rest, set()
+        self._before: dict[str, int] = {}
+        self.rows: dict[str, dict[str, float]] = {}
+
+    def started(self, component: str) -> None:
+        self._before = _io()
+
+    def ended(self, run: Any) -> None:
+        after = _io()
+        row = {"seconds": run.seconds, **{key: after[key] - self._before[key] for key in after}}
+        if self._has_rest:
+            jobs = {job["jid"] for job in _get("/jobs/overview")["jobs"]} - self._seen
+            self._seen |= jobs
+            row["shuffled"] = sum(map(_shuffled, jobs))
+        self.rows[run.component] = row
+
+
+def _io() -> dict[str, int]:
+    """Bytes that this process has read and written since it began."""
+    with open("/proc/self/io", encoding="ascii") as file:
+        counts = dict(line.split(": ") for line in file.read().splitlines())
+    return {"read": int(counts["rchar"]), "written": int(counts["wchar"])}
+
+
+def _shuffled(job: str) -> int:
+    """Bytes that a job's tasks got from others by a key, or spread over all; without what was handed straight on."""
+    found = _get(f"/jobs/{job}")
+    plan = {node["id"]: node for node in found["plan"]["nodes"]}
+    total = 0
+    for vertex in found["vertices"]:
+        strategies = [given["ship_strategy"] for given in plan[vertex["id"]].get("inputs", [])]
+        if strategies and not any(one.startswith(("Forward", "Broadcast")) for one in strategies):
+            total += vertex["metrics"]["read-bytes"]
+    return total
+
+
+def _run(options: argparse.Namespace) -> dict[str, Any]:
+    """In a process of its own: one engine on one corpus."""
+    from components import files
+    from pipeline import config_files, engines, local
+    from pipeline.pipeline import create_pipeline
+    from tfx import v1 as tfx
+
+    (engine,) = options.engines
+    runner, _, workers = engine.partition(":")
+    beam: dict[str, Any] = {"runner": "direct" if runner == "direct" else "flink", "workers": int(workers or 1)}
+    if runner != "direct":
+        beam["options"] = ["--flink_version=1.19", f"--flink_job_server_jar={options.jar}"]
+    if runner == "cluster":
+        beam |= {"master": REST, "stage": False}
+        beam["options"] += [
+            "--environment_type=EXTERNAL",
+            f"--environment_config=localhost:{POOL_PORT}",
+            f"--sdk_worker_parallelism={workers}",
+        ]
+    config = config_files.load(None, values={"corpus": {"paths": options.one}, "beam": beam})
+    root = os.path.abspath("run")
+    text_bytes = 10**9 if runner == "flink" and workers != "1" else 0  # as much as is worth a process a worker
+    dag = create_pipeline(
+        config,
+        corpus_fingerprint=files.fingerprint(files.find(config.corpus.paths, "auto", "auto")),
+        benchmarks_fingerprint="",
+        root=root,
+        checkpoints=root,
+        beam=engines.arguments(config.beam, text_bytes),
+    )
+    dag.components = [component for component in dag.components if component.id in TEXT]
+    dag.metadata_connection_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(f"{root}.sqlite")
+    observer = _Observer(has_rest=runner == "cluster")
+    runs = local.LocalRunner(observer, f"{root}.json")
+    runs.run(dag)
+    return {**_facts(runs.runs), "components": {name: observer.rows[name] for name in TEXT if name in observer.rows}}
+
+
+def _facts(runs: dict[str, Any]) -> dict[str, Any]:
+    """What was made, in numbers, and a digest of all of it."""
+    from components import vocabulary
+
+    (graph,), (pairs,) = (runs["Transform"].outputs[key] for key in ("transform_graph", "transformed_examples"))
+    (examples,) = runs["ExampleGen"].outputs["examples"]
+    assets = pathlib.Path(graph.uri, "transform_fn", "assets")
+    digest, sizes = hashlib.sha256(), {}
+    for name, folder in (("examples", examples.uri), ("pairs", pairs.uri), ("vocabulary", assets)):
+        made = sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file())
+        sizes[f"{name}_bytes"] = sum(path.stat().st_size for path in made)
+        for path in made:
+            digest.update(path.name.encode())
+            digest.update(path.read_bytes())
+    return {
+        "words": vocabulary.read_tokens(str(assets / vocabulary.TOKENS_ASSET)),
+        "vocabulary": len(vocabulary.read(str(assets / vocabulary.ASSET))),
+        "documents": json.loads(pathlib.Path(examples.uri, "corpus_report.json").read_text())["documents"],
+        **sizes,
+        "digest": digest.hexdigest()[:16],
+    }
+
+
+def _print(row: dict[str, Any]) -> None:
+    millions = row["words"] / 1e6
+    total = sum(one["seconds"] for one in row["components"].values())
+    print(
+        f"{row['engine']}, {row['files']} files: {row['documents']:,} documents, {row['words']:,} words, "
+        f"{row['vocabulary']:,} in the vocabulary, {total:.0f} s, result {row['digest']}"
+    )
+    for name in ("ExampleGen", "StatisticsGen", "Transform"):
+        one = row["components"][name]
+        bytes_ = ", ".join(
+            f"{key} {one[key] / millions / 1e6:.2f}" for key in ("read", "written", "shuffled") if key in one
+        )
+        print(f"  {name:<14} {one['seconds']:7.1f} s   MB a million words: {bytes_}", flush=True)
+
+
+if __name__ == "__main__":
+    main()
