@@ -1,4 +1,4 @@
-"""What the components that read the text cost: time, and bytes read, written and shuffled, on several engines and sizes.
+"""What the components that read the text cost: time, and bytes read, written and shuffled, by engine and size.
 
     python -m benchmarks.scaling --corpus 'imdb/*.gz' --files 6 --engines direct:1 direct:2 flink:2 --jar JAR
     python -m benchmarks.scaling --corpus 'imdb/*.gz' --files 1 3 6 --engines direct:1 cluster:2 --jar JAR
@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import contextlib
+import glob
 import hashlib
 import json
 import os
@@ -56,14 +57,7 @@ def main(argv: list[str] | None = None) -> None:
     if options.one:
         print("RESULT " + json.dumps(_run(options)))
         return
-    corpus = sorted(
-        map(
-            str,
-            pathlib.Path().glob(options.corpus)
-            if not options.corpus.startswith("/")
-            else pathlib.Path("/").glob(options.corpus[1:]),
-        )
-    )
+    corpus = [os.path.abspath(path) for path in sorted(glob.glob(options.corpus))]
     digests: dict[int, str] = {}
     for files in options.files or [len(corpus)]:
         for engine in options.engines:
@@ -189,10 +183,12 @@ def _shuffled(job: str) -> int:
 
 def _run(options: argparse.Namespace) -> dict[str, Any]:
     """In a process of its own: one engine on one corpus."""
+    from tfx import v1 as tfx
+    from tfx.dsl.compiler import compiler
+
     from components import files
     from pipeline import config_files, engines, local
     from pipeline.pipeline import create_pipeline
-    from tfx import v1 as tfx
 
     (engine,) = options.engines
     runner, _, workers = engine.partition(":")
@@ -206,7 +202,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
             f"--environment_config=localhost:{POOL_PORT}",
             f"--sdk_worker_parallelism={workers}",
         ]
-    config = config_files.load(None, values={"corpus": {"paths": options.one}, "beam": beam})
+    config = config_files.load(None, values={"name": "scaling", "corpus": {"paths": options.one}, "beam": beam})
     root = os.path.abspath("run")
     text_bytes = 10**9 if runner == "flink" and workers != "1" else 0  # as much as is worth a process a worker
     dag = create_pipeline(
@@ -217,11 +213,13 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         checkpoints=root,
         beam=engines.arguments(config.beam, text_bytes),
     )
-    dag.components = [component for component in dag.components if component.id in TEXT]
     dag.metadata_connection_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(f"{root}.sqlite")
     observer = _Observer(has_rest=runner == "cluster")
     runs = local.LocalRunner(observer, f"{root}.json")
-    runs.run(dag)
+    compiled = compiler.Compiler().compile(dag)
+    for node in [node for node in compiled.nodes if node.pipeline_node.node_info.id not in TEXT]:
+        compiled.nodes.remove(node)
+    runs.run_with_ir(compiled)
     return {**_facts(runs.runs), "components": {name: observer.rows[name] for name in TEXT if name in observer.rows}}
 
 

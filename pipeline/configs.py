@@ -259,7 +259,7 @@ class BeamConfig(_Section):
     )
     stage: bool = Field(
         True,
-        description="send this package to workers on other machines, as setup.py packs it; not needed where their image "
+        description="send this package to workers on other machines, as setup.py packs it; not needed if their image "
         "has it",
     )
     exchange: str | None = Field(

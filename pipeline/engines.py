@@ -16,7 +16,7 @@ BYTES_WORTH_MORE_PROCESSES = 200_000_000
 # By its class: the name DirectRunner would make Beam look for another runner on the network first.
 _DIRECT = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 
-# TFX packs its own sources for the workers, for two seconds a component, unless an option says that they are there. This
+# TFX packs its own sources for the workers, in two seconds a component, unless an option says that they have them. This
 # one does, and nobody who runs Python where it was started looks at it.
 _NOTHING_TO_SEND = "--sdk_container_image=none"
 
@@ -111,8 +111,8 @@ def _package(beam: BeamConfig) -> list[str]:
         return [_NOTHING_TO_SEND]
     if not _SETUP_FILE.exists():
         raise UserError(
-            f"beam.stage: there is no {_SETUP_FILE} that would pack this package for the workers. Run from its sources, "
-            "or give the workers an image that has it, and set beam.stage=false"
+            f"beam.stage: there is no {_SETUP_FILE} that would pack this package for the workers. Run from its "
+            "sources, or give the workers an image that has it, and set beam.stage=false"
         )
     return [f"--setup_file={_SETUP_FILE}"]
 

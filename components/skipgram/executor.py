@@ -21,8 +21,8 @@ from components import records, vocabulary
 class _RunGraph(impl._RunMetaGraphDoFn):
     """TFT's, for workers that know nothing but what they unpickle.
 
-    They load the graph, and only then TFT imports TensorFlow Text, whose ops are in it. To unpickle this class is to import
-    this module, and so TensorFlow Text before.
+    They load the graph, and only then TFT imports TensorFlow Text, whose ops are in it. To unpickle this class is to
+    import this module, and so TensorFlow Text before.
     """
 
 
