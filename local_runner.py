@@ -18,7 +18,7 @@ import rich.console
 import rich.markup
 
 from components.errors import UserError
-from pipeline import arguments, console
+from pipeline import arguments, console, engines
 from pipeline.configs import Config
 
 COMPRESSION_RATIO = 3
@@ -50,6 +50,8 @@ def main(argv: Sequence[str] | None = None) -> int:
         except KeyboardInterrupt:
             _fail(errors, "interrupted. The same command goes on from here")
             return 130
+        except SystemExit:  # so argparse ends, in which Beam reads its options
+            return _fail(errors, f"beam.options: Beam does not take them; the end of {log} has its words")
         except Exception as error:  # whatever it is, a person gets one line, and the log the rest
             traceback.print_exc()
             return _fail(errors, f"{type(error).__name__}: {_first_line(error)}\nThe whole story is in {log}")
@@ -59,10 +61,11 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
     """Runs the pipeline; returns whether it ended in a pushed model."""
     screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
     _check_infra_validation(config)
+    engines.check(config.beam)
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components import files, threads
-        from pipeline import engines, local, summary
+        from pipeline import local, summary
         from pipeline.pipeline import create_pipeline
 
         _log_everything()

@@ -2,6 +2,7 @@
 
     python -m benchmarks.scaling --corpus 'imdb/*.gz' --files 6 --engines direct:1 direct:2 flink:2 --jar JAR
     python -m benchmarks.scaling --corpus 'imdb/*.gz' --files 1 3 6 --engines direct:1 cluster:2 --jar JAR
+    python -m benchmarks.scaling --vocabulary 1000000 4000000
 
 `flink` is Beam's mini-cluster; `cluster` a Flink of several processes: a job manager, a task manager, and a pool of
 Python workers, as on Kubernetes. Its REST interface tells what was shuffled. Bytes read and written are what the
@@ -18,6 +19,7 @@ import hashlib
 import json
 import os
 import pathlib
+import resource
 import subprocess
 import sys
 import tempfile
@@ -26,7 +28,9 @@ import urllib.request
 from collections.abc import Iterator
 from typing import Any
 
-TEXT = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform")
+import numpy as np
+
+TEXT = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform")  # engines.COMPONENTS, and between
 REST = "http://127.0.0.1:18081"
 POOL_PORT = 18082
 
@@ -58,6 +62,11 @@ def main(argv: list[str] | None = None) -> None:
         print("RESULT " + json.dumps(_run(options)))
         return
     corpus = [os.path.abspath(path) for path in sorted(glob.glob(options.corpus))]
+    for words in options.vocabulary or ():
+        with tempfile.TemporaryDirectory() as folder:
+            _print(_in_a_process(options, [_write_distinct(folder, words)], "direct:1"))
+    if not corpus:
+        return
     digests: dict[int, str] = {}
     for files in options.files or [len(corpus)]:
         for engine in options.engines:
@@ -72,13 +81,24 @@ def main(argv: list[str] | None = None) -> None:
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", required=True, help="a glob")
+    parser.add_argument("--corpus", default="", help="a glob")
+    parser.add_argument("--vocabulary", type=int, nargs="+", help="or made up texts of so many distinct words")
     parser.add_argument("--files", type=int, nargs="+", help="how many of its files, for each size; by default all")
     parser.add_argument("--engines", nargs="+", default=["direct:1"], help="direct, flink or cluster, and its workers")
     parser.add_argument("--jar", help="Flink's job server (deploy/flink/pom.xml)")
     parser.add_argument("--output", help="a file for the rows")
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     return parser
+
+
+def _write_distinct(folder: str, words: int) -> str:
+    """Writes texts in which so many distinct words occur five times each; returns the path."""
+    path = os.path.join(folder, "distinct.txt")
+    ids = np.random.default_rng(1).permutation(np.tile(np.arange(words), 5))
+    with open(path, "w", encoding="utf-8") as file:
+        for document in np.array_split(ids, max(1, len(ids) // 1000)):
+            file.write(" ".join(f"word{one:09d}" for one in document) + "\n")
+    return path
 
 
 def _in_a_process(options: argparse.Namespace, corpus: list[str], engine: str) -> dict[str, Any]:
@@ -243,6 +263,7 @@ def _facts(runs: dict[str, Any]) -> dict[str, Any]:
         "documents": json.loads(pathlib.Path(examples.uri, "corpus_report.json").read_text())["documents"],
         **sizes,
         "digest": digest.hexdigest()[:16],
+        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
     }
 
 
@@ -251,7 +272,7 @@ def _print(row: dict[str, Any]) -> None:
     total = sum(one["seconds"] for one in row["components"].values())
     print(
         f"{row['engine']}, {row['files']} files: {row['documents']:,} documents, {row['words']:,} words, "
-        f"{row['vocabulary']:,} in the vocabulary, {total:.0f} s, result {row['digest']}"
+        f"{row['vocabulary']:,} in the vocabulary, {total:.0f} s, {row['peak_mib']:,.0f} MiB, result {row['digest']}"
     )
     for name in ("ExampleGen", "StatisticsGen", "Transform"):
         one = row["components"][name]

@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 import pathlib
+import shutil
 import sys
 
 from components.errors import UserError
@@ -19,6 +20,9 @@ _DIRECT = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnAp
 # TFX packs its own sources for the workers, in two seconds a component, unless an option says that they have them. This
 # one does, and nobody who runs Python where it was started looks at it.
 _NOTHING_TO_SEND = "--sdk_container_image=none"
+
+# What runs on the engine: the components that read the text.
+COMPONENTS = ("ExampleGen", "StatisticsGen", "Transform")
 
 _SETUP_FILE = pathlib.Path(__file__).parent.parent / "setup.py"
 
@@ -39,6 +43,11 @@ class Arguments:
     text: list[str]
     transform: list[str]
     evaluator: list[str]
+
+    def of(self, component: str) -> list[str]:
+        """Those of a component by its name; none where Beam has no part in it."""
+        text = {"ExampleGen": self.text, "StatisticsGen": self.text, "Transform": self.transform}
+        return {**text, "Evaluator": self.evaluator}.get(component, [])
 
 
 def arguments(beam: BeamConfig, text_bytes: int) -> Arguments:
@@ -65,6 +74,28 @@ def arguments(beam: BeamConfig, text_bytes: int) -> Arguments:
         return Arguments(direct, direct, direct)
     several = [*direct, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
     return Arguments(direct, several, direct)
+
+
+def check(beam: BeamConfig) -> None:
+    """Makes sure that the engine can be started from here, before anything long begins.
+
+    Raises:
+        UserError: it can't.
+    """
+    options = dict(option.partition("=")[::2] for option in beam.options)
+    if beam.runner not in ("flink", "spark") or "--job_endpoint" in options:
+        return
+    java = options.get("--job_server_java_launcher", "java")
+    if not shutil.which(java):
+        raise UserError(
+            f"beam.runner = {beam.runner}: there is no {java!r}, in which Beam's job server runs. Install Java 11 or "
+            "newer, or name a job server that runs elsewhere: beam.options=[--job_endpoint=HOST:8099]"
+        )
+    jar = options.get("--flink_job_server_jar", "")
+    if jar and "://" not in jar and not os.path.exists(jar):
+        raise UserError(
+            f"beam.options: --flink_job_server_jar={jar}: there is no such file (docs/scaling.md makes one)"
+        )
 
 
 def is_remote(beam: BeamConfig) -> bool:

@@ -95,6 +95,16 @@ def check(config: Config) -> None:
         raise UserError(
             "trainer.warm_start: needs the last model's checkpoint, which a push does not carry. Set it to false"
         )
+    if engines.is_remote(config.beam) and not config.beam.exchange:
+        raise UserError(
+            f"beam.exchange: is needed, for the workers of {config.beam.runner} do not see the files of a component's "
+            "container. Give a folder of a volume that both have, or a URI as gs://bucket/exchange"
+        )
+    for key in config.kubeflow.parameters:
+        if not any(depends_on(component, key) for component in DEPENDS_ON):
+            raise UserError(
+                f"kubeflow.parameters: {key} is nothing that a component looks at while it runs. Set it and compile"
+            )
     for name in (*config.kubeflow.resources, *config.kubeflow.uncached):
         if name not in (*DEPENDS_ON, "default"):
             raise UserError(f"kubeflow: there is no component {name}. There are {', '.join(DEPENDS_ON)}")

@@ -11,19 +11,24 @@ then the pipeline is made anew from them, for what this component is to do.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import json
 import os
 import sys
 import tempfile
+import uuid
+from collections.abc import Iterator
 from typing import Any
 
+import tensorflow as tf
 from google.protobuf import json_format, struct_pb2
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 
 from components import files
 from components.errors import UserError
-from pipeline import config_files
+from pipeline import config_files, engines
+from pipeline.configs import Config
 from pipeline.kubeflow import compiler
 
 # Where the launcher's paths begin, so that a rehearsal can have its own.
@@ -39,9 +44,9 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--executor_class_path", required=True)
     parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput")
     parser.add_argument("--json_serialized_inputs_spec_args", required=True, help="KFP's ComponentInputsSpec")
-    options, beam_arguments = parser.parse_known_args(arguments)
+    options, _ = parser.parse_known_args(arguments)  # Beam's options are made anew, for they have paths of this machine
     try:
-        _run(options, beam_arguments)
+        _run(options)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -56,21 +61,27 @@ def local_path(uri: str) -> str:
     return uri
 
 
-def _run(options: argparse.Namespace, beam_arguments: list[str]) -> None:
+def _run(options: argparse.Namespace) -> None:
     invocation = json_format.Parse(
         options.json_serialized_invocation_args, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
     )
     inputs_spec = json_format.Parse(options.json_serialized_inputs_spec_args, pipeline_spec_pb2.ComponentInputsSpec())
-    _put_parameters(invocation, options.node, json.loads(options.settings))
+    config = _put_parameters(invocation, options.node, json.loads(options.settings))
     uris = _localize(invocation)
     _complete(invocation, inputs_spec)
-    options.json_serialized_invocation_args = json_format.MessageToJson(invocation)
-    kubeflow_v2_run_executor.main((options, beam_arguments))
-    _restore(invocation.outputs.output_file, uris)
+    beam_arguments = engines.arguments(config.beam, text_bytes=0).of(options.node)
+    is_shared = options.node in engines.COMPONENTS and engines.is_remote(config.beam)
+    with _shared(invocation, config.beam.exchange) if is_shared else contextlib.nullcontext({}) as shared:
+        options.json_serialized_invocation_args = json_format.MessageToJson(invocation)
+        kubeflow_v2_run_executor.main((options, beam_arguments))
+    _restore(invocation.outputs.output_file, uris | {there: uris[here] for there, here in shared.items()})
 
 
-def _put_parameters(invocation: pipeline_spec_pb2.ExecutorInput, node: str, settings: dict[str, Any]) -> None:
-    """Replaces the component's parameters by those of the settings, with the parameters of the run on top."""
+def _put_parameters(invocation: pipeline_spec_pb2.ExecutorInput, node: str, settings: dict[str, Any]) -> Config:
+    """Replaces the component's parameters by those of the settings, with the parameters of the run on top of them.
+
+    Returns these settings.
+    """
     values, given = dict(settings), invocation.inputs.parameter_values
     for key in settings["kubeflow"]["parameters"]:
         name = compiler.parameter_name(key)
@@ -86,6 +97,7 @@ def _put_parameters(invocation: pipeline_spec_pb2.ExecutorInput, node: str, sett
     spec = compiler.tfx_spec(config, corpus_fingerprint=fingerprint, checkpoints=checkpoints)
     for name, value in spec["root"]["dag"]["tasks"][node].get("inputs", {}).get("parameters", {}).items():
         json_format.ParseDict(value["runtimeValue"]["constant"], given[name])
+    return config
 
 
 def _plain(value: struct_pb2.Value) -> Any:
@@ -105,6 +117,44 @@ def _localize(invocation: pipeline_spec_pb2.ExecutorInput) -> dict[str, str]:
                     uris[path] = artifact.uri
                 artifact.uri = path
     return uris
+
+
+@contextlib.contextmanager
+def _shared(invocation: pipeline_spec_pb2.ExecutorInput, exchange: str) -> Iterator[dict[str, str]]:
+    """Lets the artifacts be where an engine's workers see them too, and not on this container's own paths alone.
+
+    Args:
+        invocation: its artifacts' URIs become those of copies.
+        exchange: a folder on a volume, or a URI, in which the copies are for the time.
+
+    Yields:
+        the outputs' local paths by the URIs of their copies; they are copied there at the end.
+    """
+    folder = f"{exchange.rstrip('/')}/{uuid.uuid4().hex}"
+    outputs = {}
+    try:
+        for side, artifacts in (("in", invocation.inputs.artifacts), ("out", invocation.outputs.artifacts)):
+            for name, found in artifacts.items():
+                for index, artifact in enumerate(found.artifacts):
+                    here, artifact.uri = artifact.uri, f"{folder}/{side}/{name}/{index}"
+                    if side == "in":
+                        _copy(here, artifact.uri)
+                    else:
+                        outputs[artifact.uri] = here
+        yield outputs
+        for there, here in outputs.items():
+            _copy(there, here)
+    finally:
+        if tf.io.gfile.exists(folder):
+            tf.io.gfile.rmtree(folder)
+
+
+def _copy(source: str, destination: str) -> None:
+    for folder, _, names in tf.io.gfile.walk(source):
+        into = destination + folder[len(source) :].rstrip("/")
+        tf.io.gfile.makedirs(into)
+        for name in names:
+            tf.io.gfile.copy(f"{folder.rstrip('/')}/{name}", f"{into}/{name}", overwrite=True)
 
 
 def _complete(invocation: pipeline_spec_pb2.ExecutorInput, inputs_spec: pipeline_spec_pb2.ComponentInputsSpec) -> None:

@@ -1,10 +1,13 @@
 from __future__ import annotations
 
 import os
+import tarfile
 
 import pytest
 from apache_beam.options import pipeline_options
+from apache_beam.runners.portability import stager
 
+from components.errors import UserError
 from pipeline import engines
 from pipeline.configs import BeamConfig
 
@@ -12,26 +15,43 @@ FLINK = pipeline_options.FlinkRunnerOptions
 PORTABLE = pipeline_options.PortableOptions
 
 
-def parse(runner, **settings):
-    arguments, for_transform = engines.arguments(BeamConfig(runner=runner, **settings), 10**12)
-    assert arguments == for_transform
-    return pipeline_options.PipelineOptions(arguments)
+SETUP = pipeline_options.SetupOptions
+WORKERS = pipeline_options.WorkerOptions
+
+
+def parse(runner, text_bytes=1000, **settings):
+    found = engines.arguments(BeamConfig(runner=runner, **settings), text_bytes)
+    assert found.text == found.transform
+    assert ".FnApiRunner" in found.evaluator[0]
+    return pipeline_options.PipelineOptions(found.text)
 
 
 def test_direct_takes_more_processes_for_much_text():
-    arguments, for_transform = engines.arguments(BeamConfig(), 1000)
-    assert arguments == for_transform
-    assert arguments[0].endswith(".FnApiRunner")
-    _, for_transform = engines.arguments(BeamConfig(workers=3), 1000)
-    assert "--direct_num_workers=3" in for_transform
-    _, for_transform = engines.arguments(BeamConfig(), 10**9)
-    assert (f"--direct_num_workers={os.cpu_count()}" in for_transform) == (os.cpu_count() > 1)
+    found = engines.arguments(BeamConfig(), 1000)
+    assert found.text == found.transform == found.evaluator
+    assert found.text[0].endswith(".FnApiRunner")
+    assert "--direct_num_workers=3" in engines.arguments(BeamConfig(workers=3), 1000).transform
+    several = engines.arguments(BeamConfig(), 10**9)
+    assert (f"--direct_num_workers={os.cpu_count()}" in several.transform) == (os.cpu_count() > 1)
+    assert several.text == found.text
+
+
+def test_components():
+    found = engines.arguments(BeamConfig(runner="dataflow"), 1000)
+    for component in engines.COMPONENTS:
+        assert "--runner=DataflowRunner" in found.of(component)
+    assert found.of("Evaluator") == found.evaluator
+    assert found.of("Trainer") == []
 
 
 def test_flink():
     small = parse("flink", workers=2)
     assert (small.view_as(FLINK).flink_master, small.view_as(FLINK).parallelism) == ("[local]", 2)
     assert small.view_as(PORTABLE).environment_type == "LOOPBACK"
+    assert "use_loopback_process_worker" not in (small.view_as(pipeline_options.DebugOptions).experiments or [])
+    much = parse("flink", 10**9, workers=2)
+    assert much.view_as(pipeline_options.DebugOptions).experiments == ["use_loopback_process_worker"]
+    assert much.view_as(PORTABLE).sdk_worker_parallelism == 2
     cluster = parse("flink", master="flink:8081", options=["--environment_type=DOCKER"])
     assert cluster.view_as(FLINK).flink_master == "flink:8081"
     assert cluster.view_as(PORTABLE).environment_type == "DOCKER"
@@ -44,3 +64,33 @@ def test_other_engines(runner, name):
     made = parse(runner, workers=4, options=["--region=europe-west1"])
     assert made.view_as(pipeline_options.StandardOptions).runner == name
     assert made.view_as(pipeline_options.GoogleCloudOptions).region == "europe-west1"
+
+
+def test_workers_elsewhere_are_sent_the_package(tmp_path):
+    assert parse("flink", workers=2).view_as(SETUP).setup_file is None
+    assert parse("flink", master="flink:8081", stage=False).view_as(SETUP).setup_file is None
+    sent = parse("flink", master="flink:8081")
+    assert sent.view_as(WORKERS).sdk_container_image is None
+    artifacts = stager.Stager.create_job_resources(sent, str(tmp_path))
+    (path,) = [path for path, name, _ in artifacts if name == "workflow.tar.gz"]
+    with tarfile.open(path) as package:
+        names = {name.partition("/")[2] for name in package.getnames()}
+    for needed in ("setup.py", "README.md", "components/skipgram/executor.py", "pipeline/presets/sample.yaml",
+                   "components/corpus/schema/schema.pbtxt", "serving/page/page.js"):  # fmt: skip
+        assert needed in names
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"options": ["--job_server_java_launcher=no-java"]}, "no 'no-java'"),
+        (
+            {"options": ["--flink_job_server_jar=no.jar", "--job_server_java_launcher=true"]},
+            r"no\.jar: there is no such",
+        ),
+    ],
+)
+def test_an_engine_that_cannot_be_started(settings, message):
+    with pytest.raises(UserError, match=message):
+        engines.check(BeamConfig(runner="flink", **settings))
+    engines.check(BeamConfig(runner="flink", options=[*settings["options"], "--job_endpoint=flink:8099"]))

@@ -124,6 +124,8 @@ def test_the_cache_is_off_where_inputs_may_change_unseen():
         ({"kubeflow.resources": {"Trainr": {"cpu": "1"}}}, "no component Trainr"),
         ({"kubeflow.uncached": ["Trainr"]}, "no component Trainr"),
         ({"trainer.warm_start": True}, r"trainer\.warm_start"),
+        ({"beam.runner": "flink", "beam.master": "flink:8081"}, r"beam\.exchange"),
+        ({"kubeflow.parameters": ["beam.workers"]}, r"kubeflow\.parameters: beam\.workers"),
     ],
 )
 def test_what_a_cluster_can_not_do(values, message):

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import json
+import pathlib
 
 import pytest
 from google.protobuf import json_format, struct_pb2
@@ -93,3 +94,25 @@ def test_uris_types_and_the_baseline(tmp_path, monkeypatch, has_baseline):
     launcher._restore(str(tmp_path / "output.json"), uris)
     written = json.loads((tmp_path / "output.json").read_text())
     assert written["artifacts"]["evaluation"]["artifacts"][0]["uri"] == "minio://bucket/evaluation"
+
+
+def test_an_engines_workers_see_copies(tmp_path, monkeypatch):
+    """What runs on an engine gets copies of its inputs, and its outputs come back; nothing else stays behind."""
+    monkeypatch.setenv(launcher.MIRROR, str(tmp_path))
+    invocation = make_invocation(tmp_path)
+    uris = launcher._localize(invocation)
+    (evaluation,) = uris
+    model = tmp_path / "minio" / "bucket" / "model" / "Format-Serving"
+    model.mkdir(parents=True)
+    (model / "weights").write_text("1 2 3")
+    exchange = tmp_path / "exchange"
+    with launcher._shared(invocation, f"{exchange}/") as shared:
+        assert invocation.inputs.artifacts["model"].artifacts[0].uri.startswith(f"{exchange}/")
+        copied = pathlib.Path(invocation.inputs.artifacts["model"].artifacts[0].uri, "Format-Serving", "weights")
+        assert copied.read_text() == "1 2 3"
+        made = pathlib.Path(invocation.outputs.artifacts["evaluation"].artifacts[0].uri, "Split-train")
+        assert shared == {str(made.parent): evaluation}
+        made.mkdir(parents=True)
+        (made / "result").write_text("blessed")
+    assert pathlib.Path(evaluation, "Split-train", "result").read_text() == "blessed"
+    assert not list(exchange.iterdir())
