@@ -1,6 +1,7 @@
 # The pipeline in a container: for the components on a cluster, and for machines where TFX's packages do not run.
 #   docker build --platform linux/amd64 -t tfx-word2vec .
 #   docker build --platform linux/amd64 -t tfx-word2vec:gpu --build-arg EXTRAS=kubeflow,gpu .
+#   docker build --platform linux/amd64 -t tfx-word2vec:worker --target worker .     # for Beam's workers (docs/scaling.md)
 #   docker run --rm -v "$PWD/runs:/runs" tfx-word2vec local_runner.py --set root=/runs
 FROM debian:trixie-slim AS build
 RUN apt-get update \
@@ -19,7 +20,7 @@ RUN TFX_WORD2VEC_EXTRAS="$EXTRAS" make setup && rm -rf .venv/.setup/tools
 COPY . .
 RUN .venv/bin/python -m compileall -q components pipeline serving
 
-FROM debian:trixie-slim
+FROM debian:trixie-slim AS components
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* \
@@ -32,3 +33,12 @@ ENV PATH="/opt/tfx-word2vec/.venv/bin:$PATH"
 HEALTHCHECK --interval=60s --timeout=30s CMD ["python", "-c", "import pipeline.configs"]
 ENTRYPOINT ["python"]
 CMD ["local_runner.py", "--set", "root=/runs"]
+
+# With Beam's own start program, which engines look for that start the containers themselves. Its version is that of
+# apache-beam in constraints.txt; it is a program of Go, and the same for every Python.
+FROM components AS worker
+COPY --from=apache/beam_python3.12_sdk:2.77.0 /opt/apache/beam/boot /opt/apache/beam/boot
+ENV RUN_PYTHON_SDK_IN_DEFAULT_ENVIRONMENT=1
+ENTRYPOINT ["/opt/apache/beam/boot"]
+
+FROM components

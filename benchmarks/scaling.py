@@ -64,7 +64,11 @@ def main(argv: list[str] | None = None) -> None:
     corpus = [os.path.abspath(path) for path in sorted(glob.glob(options.corpus))]
     for words in options.vocabulary or ():
         with tempfile.TemporaryDirectory() as folder:
-            _print(_in_a_process(options, [_write_distinct(folder, words)], "direct:1"))
+            corpus = [_write_distinct(folder, words)]
+            _print(_in_a_process(options, corpus, "direct:1"))
+            options.top = words - 1
+            _print(_in_a_process(options, corpus, "direct:1"))
+            corpus, options.top = [], None
     if not corpus:
         return
     digests: dict[int, str] = {}
@@ -87,6 +91,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--engines", nargs="+", default=["direct:1"], help="direct, flink or cluster, and its workers")
     parser.add_argument("--jar", help="Flink's job server (deploy/flink/pom.xml)")
     parser.add_argument("--output", help="a file for the rows")
+    parser.add_argument("--top", type=int, help="skipgram.max_vocabulary")
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     return parser
 
@@ -104,6 +109,7 @@ def _write_distinct(folder: str, words: int) -> str:
 def _in_a_process(options: argparse.Namespace, corpus: list[str], engine: str) -> dict[str, Any]:
     command = [sys.executable, "-m", "benchmarks.scaling", "--corpus", "-", "--engines", engine, "--one", *corpus]
     command += ["--jar", options.jar] if options.jar else []
+    command += ["--top", str(options.top)] if options.top else []
     with tempfile.TemporaryDirectory() as folder, contextlib.ExitStack() as stack:
         if engine.startswith("cluster"):
             stack.enter_context(_cluster(options.jar, pathlib.Path(folder), int(engine.partition(":")[2])))
@@ -222,7 +228,15 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
             f"--environment_config=localhost:{POOL_PORT}",
             f"--sdk_worker_parallelism={workers}",
         ]
-    config = config_files.load(None, values={"name": "scaling", "corpus": {"paths": options.one}, "beam": beam})
+    config = config_files.load(
+        None,
+        values={
+            "name": "scaling",
+            "corpus": {"paths": options.one},
+            "skipgram": {"max_vocabulary": options.top},
+            "beam": beam,
+        },
+    )
     root = os.path.abspath("run")
     text_bytes = 10**9 if runner == "flink" and workers != "1" else 0  # as much as is worth a process a worker
     dag = create_pipeline(
