@@ -51,7 +51,7 @@ def test_flink():
     assert "use_loopback_process_worker" not in (small.view_as(pipeline_options.DebugOptions).experiments or [])
     much = parse("flink", 10**9, workers=2)
     assert much.view_as(pipeline_options.DebugOptions).experiments == ["use_loopback_process_worker"]
-    assert much.view_as(PORTABLE).sdk_worker_parallelism == 2
+    assert much.view_as(PORTABLE).sdk_worker_parallelism == "2"
     cluster = parse("flink", master="flink:8081", options=["--environment_type=DOCKER"])
     assert cluster.view_as(FLINK).flink_master == "flink:8081"
     assert cluster.view_as(PORTABLE).environment_type == "DOCKER"
@@ -72,8 +72,8 @@ def test_workers_elsewhere_are_sent_the_package(tmp_path):
     sent = parse("flink", master="flink:8081")
     assert sent.view_as(WORKERS).sdk_container_image is None
     artifacts = stager.Stager.create_job_resources(sent, str(tmp_path))
-    (path,) = [path for path, name, _ in artifacts if name == "workflow.tar.gz"]
-    with tarfile.open(path) as package:
+    staged = {name: path for path, name, _ in stager.Stager.extract_staging_tuple_iter(artifacts)}
+    with tarfile.open(staged["workflow.tar.gz"]) as package:
         names = {name.partition("/")[2] for name in package.getnames()}
     for needed in ("setup.py", "README.md", "components/skipgram/executor.py", "pipeline/presets/sample.yaml",
                    "components/corpus/schema/schema.pbtxt", "serving/page/page.js"):  # fmt: skip

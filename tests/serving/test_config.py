@@ -76,6 +76,34 @@ def test_what_an_administrator_applies(name):
         kubernetes_validate.validate(document, "1.31", strict=True)
 
 
+def test_flink_and_its_workers():
+    """The operator's own kind has no schema here; what it makes pods from has."""
+    cluster, *others = yaml.safe_load_all((ROOT / "deploy" / "flink" / "cluster.yaml").read_text())
+    for document in others:
+        kubernetes_validate.validate(document, "1.31", strict=True)
+    pod = {"apiVersion": "v1", "kind": "Pod", **cluster["spec"]["taskManager"]["podTemplate"]}
+    kubernetes_validate.validate(pod, "1.31", strict=True)
+    _, workers = pod["spec"]["containers"]
+    assert "--service_port=50000" in workers["args"]
+    (volume,) = yaml.safe_load_all((ROOT / "deploy" / "volume.yaml").read_text())
+    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == volume["metadata"]["name"]
+    job_server, service = others
+    assert service["spec"]["selector"] == job_server["spec"]["selector"]["matchLabels"]
+    own = yaml.safe_load((ROOT / "pipeline" / "flink" / "config.yaml").read_text())
+    given = cluster["spec"]["flinkConfiguration"]
+    for settings in (given, {".".join(keys): value for keys, value in _leaves(own)}):
+        assert settings["restart-strategy.type"] == "exponential-delay"
+        assert settings["jobmanager.execution.failover-strategy"] == "full"
+
+
+def _leaves(tree, keys=()):
+    for key, value in tree.items():
+        if isinstance(value, dict):
+            yield from _leaves(value, (*keys, key))
+        else:
+            yield (*keys, key), value
+
+
 def test_what_is_wrong_would_be_found():
     wrong = load("deployment")
     wrong["spec"]["template"]["spec"]["containers"][0]["readinesProbe"] = {}
