@@ -73,8 +73,11 @@ def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(proj
         wait_for(lambda: re.search(r"Analyze.*switched from INITIALIZING to RUNNING", project.whole_log("flink")), 300)
         os.kill(wait_for(lambda: busy_worker(process.pid), 60), signal.SIGKILL)
         out, err = process.communicate(timeout=300)
-    finally:
-        process.kill()
+    finally:  # if it has not ended, its job servers have not either
+        left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
+        for one in (process, *left):
+            with contextlib.suppress(psutil.Error):
+                one.kill()
     assert process.returncode == 0, out + err + project.log("flink")
     assert "blessed" in out
     assert not err.strip()
