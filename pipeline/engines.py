@@ -128,11 +128,11 @@ def _prism(beam: BeamConfig, workers: int) -> list[str]:
 
 def _loopback(processes: int) -> list[str]:
     """Without a cluster, Python's part runs in the process that submits, or beside it."""
+    # Beam starts processes by the name of `python`, which need not be this one.
+    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
     thread = ["--environment_type=LOOPBACK"]
     if processes == 1:
         return thread
-    # Beam starts them by the name of `python`, which need not be this one.
-    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
     return [*thread, "--experiments=use_loopback_process_worker", f"--sdk_worker_parallelism={processes}"]
 
 

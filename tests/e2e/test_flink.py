@@ -35,10 +35,16 @@ def contents(folder: pathlib.Path) -> dict[str, bytes]:
     return {str(path.relative_to(folder)): path.read_bytes() for path in folder.rglob("*") if path.is_file()}
 
 
+def analyzers(log: str) -> int:
+    """How many of Transform's workers have begun."""
+    begun = re.search(r"Analyze.*switched from INITIALIZING to RUNNING", log)
+    return log.count("Beam Fn Data client connected", begun.start()) if begun else 0
+
+
 def busy_worker(parent: int) -> int | None:
     """The process of a Python worker that has a connection for data too, and so is in the midst of its work.
 
-    Of a worker killed before that, Flink learns only after three minutes.
+    That a worker was killed before, Flink learns only after three minutes.
     """
     for child in psutil.Process(parent).children(recursive=True):
         with contextlib.suppress(psutil.Error):  # it may just have ended
@@ -59,6 +65,7 @@ def wait_for(found, seconds: float):
     raise AssertionError("it did not come")
 
 
+@pytest.mark.timeout(900)
 def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(project, first_run, jar):
     options = [
         "--flink_version=1.19",
@@ -70,9 +77,9 @@ def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(proj
     command = project.command("--name", "flink", *(word for setting in settings for word in ("--set", setting)))
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
-        wait_for(lambda: re.search(r"Analyze.*switched from INITIALIZING to RUNNING", project.whole_log("flink")), 300)
+        wait_for(lambda: analyzers(project.whole_log("flink")) >= 2, 300)
         os.kill(wait_for(lambda: busy_worker(process.pid), 60), signal.SIGKILL)
-        out, err = process.communicate(timeout=300)
+        out, err = process.communicate(timeout=480)  # with three minutes in which Flink may wait for the dead
     finally:  # if it has not ended, its job servers have not either
         left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         for one in (process, *left):
