@@ -29,6 +29,8 @@ RUN apt-get update \
 COPY --from=build /opt/tfx-word2vec /opt/tfx-word2vec
 USER 10001
 WORKDIR /opt/tfx-word2vec
+# Also where a cluster gives the container a user of its own, who has no home.
+ENV HOME=/tmp
 ENV PATH="/opt/tfx-word2vec/.venv/bin:$PATH"
 HEALTHCHECK --interval=60s --timeout=30s CMD ["python", "-c", "import pipeline.configs"]
 ENTRYPOINT ["python"]

@@ -9,9 +9,9 @@ python kubeflow_runner.py rehearse --config my.yaml
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import pathlib
-import re
 import sys
 import tempfile
 from collections.abc import Sequence
@@ -24,6 +24,7 @@ import yaml
 from components.errors import UserError
 from pipeline import arguments
 from pipeline.configs import Config
+from pipeline.kubeflow import checks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -47,8 +48,7 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
     Raises:
         UserError: settings that a cluster cannot use.
     """
-    if not re.fullmatch(r"[a-z0-9][a-z0-9-]{0,127}", config.name):
-        raise UserError(f"name = {config.name!r}: Kubeflow takes small letters, digits and - only")
+    checks.check(config)
     if output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {output}: expected a name that ends in .yaml")
     from pipeline.kubeflow import compiler
@@ -95,42 +95,59 @@ def _schedule(config: Config, options: argparse.Namespace, screen: rich.console.
 
 def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:
     folder = pathlib.Path(options.folder).absolute()
-    folder.mkdir(parents=True, exist_ok=True)
     package = pathlib.Path(options.pipeline or folder / "pipeline.yaml")
     if not options.pipeline:
+        checks.check(config)
+        folder.mkdir(parents=True, exist_ok=True)
         compile_pipeline(config, package)
+    from pipeline.kubeflow.rehearsal import run
+
+    spec, platform = _read(package)
+    rehearsal = run.Rehearsal(
+        spec,
+        platform,
+        folder,
+        volumes={claim: pathlib.Path(path) for claim, path in _pairs("--volume", options.volume, "CLAIM=FOLDER")},
+        parameters=_parameters(options.parameter),
+        tell=functools.partial(_tell, screen),
+        version=run.VERSIONS[options.kfp],
+    )
+    pushed = rehearsal.pushed(rehearsal.run())
+    screen.print(f"Model       {pushed}" if pushed else "not pushed: it is blocked", soft_wrap=True, markup=False)
+    return 0 if pushed else 1
+
+
+def _tell(screen: rich.console.Console, task: str, seconds: float, *, cached: bool) -> None:
+    screen.print(f"  [green]✔[/green] {task:<20} " + ("[dim]  cached[/dim]" if cached else f"{seconds:>6.1f} s"))
+
+
+def _read(package: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
+    """A compiled pipeline: the specification, and what Kubernetes needs to know; both as JSON."""
     from google.protobuf import json_format
     from kfp.pipeline_spec import pipeline_spec_pb2
 
-    from pipeline.kubeflow.rehearsal import Rehearsal
-
     try:
-        document = next(iter(yaml.safe_load_all(package.read_text(encoding="utf-8"))))
-        spec = json_format.ParseDict(document, pipeline_spec_pb2.PipelineSpec())
-    except (OSError, UnicodeDecodeError, yaml.YAMLError, json_format.ParseError) as error:
+        spec, *platform = yaml.safe_load_all(package.read_text(encoding="utf-8"))
+        json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
+    except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, json_format.ParseError) as error:
         raise UserError(f"--pipeline {package}: not a compiled pipeline: {str(error).splitlines()[0]}") from None
-    parameters = {"pusher_destination": str(folder / "pushed"), **_parameters(options.parameter)}
-    rehearsal = Rehearsal(
-        spec, folder, parameters, lambda name, seconds: screen.print(f"  [green]✔[/green] {name:<20} {seconds:>6.1f} s")
-    )
-    pushed = rehearsal.run()["Pusher"]["pushed_model"].metadata
-    if not pushed.get("pushed"):
-        screen.print("not pushed: the Evaluator blocked it")
-        return 1
-    screen.print(f"Model       {pushed['pushed_destination']}", soft_wrap=True)
-    return 0
+    return spec, platform[0] if platform else {}
+
+
+def _pairs(option: str, given: Sequence[str], expected: str) -> list[tuple[str, str]]:
+    for text in given:
+        if "=" not in text:
+            raise UserError(f"{option} {text}: expected {expected}")
+    return [tuple(text.split("=", 1)) for text in given]
 
 
 def _parameters(given: Sequence[str]) -> dict[str, Any]:
     found = {}
-    for text in given:
-        name, separator, value = text.partition("=")
-        if not separator:
-            raise UserError(f"--parameter {text}: expected name=value, as in --parameter trainer_epochs=5")
+    for name, value in _pairs("--parameter", given, "name=value, as in --parameter trainer_epochs=5"):
         try:
             found[name] = yaml.safe_load(value)
         except yaml.YAMLError:
-            raise UserError(f"--parameter {text}: the value is not YAML") from None
+            raise UserError(f"--parameter {name}={value}: the value is not YAML") from None
     return found
 
 
@@ -154,6 +171,12 @@ def _parser() -> argparse.ArgumentParser:
     made["submit"].add_argument("--timeout", type=float, default=86400, metavar="SECONDS", help="of --wait")
     made["schedule"].add_argument(
         "--cron", required=True, help="when, with seconds: '0 0 3 * * *' is at three each night"
+    )
+    made["rehearse"].add_argument(
+        "--volume", action="append", default=[], metavar="CLAIM=FOLDER", help="a folder for a volume's claim"
+    )
+    made["rehearse"].add_argument(
+        "--kfp", default="2.17", choices=("2.4", "2.5", "2.17"), help="whose ways: KFP's from then on (%(default)s)"
     )
     made["rehearse"].add_argument("--pipeline", metavar="FILE", help="a compiled one; by default it is compiled first")
     made["rehearse"].add_argument("--folder", default="runs/rehearsal", help="where everything goes (%(default)s)")

@@ -64,19 +64,18 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
     engines.check(config.beam)
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
-        from components import files, threads
+        from components import threads
         from pipeline import local, summary
+        from pipeline.inputs import Inputs
         from pipeline.pipeline import create_pipeline
 
         _log_everything()
         threads.one_thread_an_op()
-        corpus = files.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
-        benchmarks = files.find(config.evaluator.benchmarks, form="questions", what="benchmark")
-        text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus)
+        inputs = Inputs.find(config)
+        text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in inputs.corpus)
         dag = create_pipeline(
             config,
-            corpus_fingerprint=files.fingerprint(corpus),
-            benchmarks_fingerprint=files.fingerprint(benchmarks),
+            fingerprints=inputs.fingerprints,
             root=config.run_folder,
             checkpoints=_checkpoints(config),
             beam=engines.arguments(config.beam, text_bytes),

@@ -212,8 +212,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     from tfx import v1 as tfx
     from tfx.dsl.compiler import compiler
 
-    from components import files
-    from pipeline import config_files, engines, local
+    from pipeline import config_files, engines, inputs, local
     from pipeline.pipeline import create_pipeline
 
     (engine,) = options.engines
@@ -241,8 +240,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     text_bytes = 10**9 if runner == "flink" and workers != "1" else 0  # as much as is worth a process a worker
     dag = create_pipeline(
         config,
-        corpus_fingerprint=files.fingerprint(files.find(config.corpus.paths, "auto", "auto")),
-        benchmarks_fingerprint="",
+        fingerprints=inputs.Inputs.find(config).fingerprints,
         root=root,
         checkpoints=root,
         beam=engines.arguments(config.beam, text_bytes),

@@ -11,6 +11,13 @@ from pydantic import Field
 Count = Annotated[int, Field(ge=1)]
 Share = Annotated[float, Field(ge=0, le=1)]
 
+# Kubernetes' own terms: a DNS label or subdomain, and a quantity of cores or bytes.
+KubernetesName = Annotated[
+    str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
+]
+Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+EnvironmentVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
+
 
 class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
@@ -150,20 +157,16 @@ class TrainerConfig(_Section):
     )
     seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
 
-    @pydantic.model_validator(mode="before")
-    @classmethod
-    def _learning_rate_of_the_optimizer(cls, values: Any) -> Any:
-        if not isinstance(values, dict) or values.get("learning_rate") is not None:
-            return values
-        return {**values, "learning_rate": LEARNING_RATES.get(values.get("optimizer", "sgd"))}
-
     @pydantic.model_validator(mode="after")
     def _learning_rate_falls(self) -> TrainerConfig:
-        if self.learning_rate is not None and self.min_learning_rate > self.learning_rate:
-            raise ValueError(
-                f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({self.learning_rate})"
-            )
+        learning_rate = self.filled()["learning_rate"]
+        if self.min_learning_rate > learning_rate:
+            raise ValueError(f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({learning_rate})")
         return self
+
+    def filled(self) -> dict[str, Any]:
+        """All settings by name, with the optimizer's learning rate where none is set."""
+        return {**self.model_dump(), "learning_rate": self.learning_rate or LEARNING_RATES[self.optimizer]}
 
 
 class Threshold(_Section):
@@ -282,8 +285,8 @@ class TolerationConfig(_Section):
 class ResourcesConfig(_Section):
     """What a component gets on a cluster; sizes in Kubernetes' terms."""
 
-    cpu: str | None = None
-    memory: str | None = None
+    cpu: Quantity | None = None
+    memory: Quantity | None = None
     gpus: Annotated[int, Field(ge=0)] = 0
     gpu_type: str = "nvidia.com/gpu"
     node_selector: dict[str, str] = {}
@@ -295,22 +298,24 @@ class ResourcesConfig(_Section):
 class VolumeConfig(_Section):
     """A persistent volume that every component sees."""
 
-    claim: str
-    path: Annotated[str, Field(pattern="^/.")]
+    claim: KubernetesName
+    path: Annotated[str, Field(pattern="^/[^:]+$")]
 
 
 class SecretConfig(_Section):
     """A Kubernetes secret whose values every component sees as environment variables, by the secret's keys."""
 
-    name: str
-    environment: dict[str, str]
+    name: KubernetesName
+    environment: dict[str, EnvironmentVariable]
 
 
 class KubeflowConfig(_Section):
     """What Kubeflow Pipelines needs to know."""
 
     image: str = Field("tfx-word2vec:latest", description="the image of every component, made by the Dockerfile")
-    root: str = Field("minio://mlpipeline/v2/artifacts", description="the URI below which artifacts are kept")
+    root: Annotated[str, Field(pattern=r"^(minio|s3|gs)://[^/]+")] = Field(
+        "minio://mlpipeline/v2/artifacts", description="the URI (minio://, s3://, gs://) below which artifacts are kept"
+    )
     parameters: list[str] = Field(
         [
             "name",
@@ -328,21 +333,36 @@ class KubeflowConfig(_Section):
     )
     resources: dict[str, ResourcesConfig] = Field(
         {},
-        description="by component, or default for all: cpu, memory, gpus, gpu_type, node_selector, tolerations, "
+        description="by task, or default for all: cpu, memory, gpus, gpu_type, node_selector, tolerations, "
         "retries and timeout_seconds",
     )
     uncached: list[str] = Field(
-        ["BenchmarkExampleGen", "ExampleGen", "Baseline"],
-        description="components that run each time: what they read may change while its name stays",
+        [], description="tasks that run each time; by default each that reads files knows whether they have changed"
     )
     volume: VolumeConfig | None = Field(None, description="claim and path of a volume, for text and pushed models")
     secrets: list[SecretConfig] = Field([], description="name and environment (variable by key) of secrets")
+    image_pull_secrets: list[KubernetesName] = Field(
+        [], description="names of secrets with which the image is pulled from a private registry"
+    )
     host: str | None = Field(
         None, description="the address of Kubeflow Pipelines, as https://kubeflow.example/pipeline"
     )
-    namespace: str | None = Field(None, description="where runs go, with a Kubeflow of many users")
+    namespace: KubernetesName | None = Field(None, description="where runs go, with a Kubeflow of many users")
+    token_file: str | None = Field(
+        None,
+        description="a file with the token that lets one in, read anew where it has expired; or the token itself in "
+        "the environment variable KUBEFLOW_TOKEN (docs/kubeflow.md says where to get one)",
+    )
+    cookie_file: str | None = Field(
+        None,
+        description="a file with the session's cookie (NAME=VALUE), for a login page without tokens; or the cookie "
+        "itself in KUBEFLOW_COOKIE",
+    )
+    ca_certificate: str | None = Field(
+        None, description="a file with the certificates (PEM) of the authority that signed the host's"
+    )
     experiment: str = Field("tfx-word2vec", description="the group of runs")
-    service_account: str | None = Field(None, description="of the pods; by default KFP's own")
+    service_account: KubernetesName | None = Field(None, description="of the pods; by default KFP's own")
 
     def of(self, component: str) -> ResourcesConfig:
         """What a component gets: what is said of it, and for the rest what is said of all."""

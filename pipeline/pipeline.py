@@ -20,41 +20,40 @@ from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
 from pipeline import engines, fingerprint
 from pipeline.configs import Config
+from pipeline.inputs import Fingerprints
 
 
 def create_pipeline(
     config: Config,
     *,
-    corpus_fingerprint: str,
-    benchmarks_fingerprint: str,
+    fingerprints: Fingerprints,
     root: str,
     checkpoints: str,
     beam: engines.Arguments,
     durations: str = "",
-    has_resolvers: bool = True,
+    pushed_version: str | None = None,
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
 
     Args:
         config: all settings.
-        corpus_fingerprint: stands for the content of the corpus's files.
-        benchmarks_fingerprint: stands for the content of the benchmarks' files.
+        fingerprints: stand for the content of the files that it reads.
         root: the folder or URI below which everything is kept.
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam: how Beam runs what a component has to do.
         durations: a file in which the runner keeps how long components take, for the report; if it does.
-        has_resolvers: whether the orchestrator can look for earlier models; else the last one that was pushed to
-            `pusher.destination` is the baseline.
+        pushed_version: the baseline, where the orchestrator has no resolver that looks for the last blessed model: a
+            version below `pusher.destination`, or empty for none. By default it has one.
     """
     benchmark_gen = BenchmarkExampleGen(
         benchmarks=json.dumps(config.evaluator.benchmarks),
         thresholds=json.dumps(sorted(config.evaluator.thresholds)),
-        fingerprint=benchmarks_fingerprint + fingerprint.of_code("benchmarks", "evaluator"),
+        fingerprint=fingerprints.benchmarks + fingerprint.of_code("benchmarks", "evaluator"),
     ).with_id("BenchmarkExampleGen")
 
     example_gen = CorpusExampleGen(
         corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
-        fingerprint=corpus_fingerprint + fingerprint.of_code("corpus"),
+        fingerprint=fingerprints.corpus + fingerprint.of_code("corpus"),
     )
     example_gen.with_id("ExampleGen").with_beam_pipeline_args(beam.text)
 
@@ -66,7 +65,10 @@ def create_pipeline(
     )
     statistics_gen.with_beam_pipeline_args(beam.text)
 
-    schema_gen = SchemaGen(schema_file=config.corpus.schema_file).with_id("SchemaGen")
+    schema_gen = SchemaGen(
+        schema_file=config.corpus.schema_file,
+        fingerprint=fingerprints.schema + fingerprint.of_code("corpus"),
+    ).with_id("SchemaGen")
 
     example_validator = StrictExampleValidator(
         statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
@@ -93,10 +95,10 @@ def create_pipeline(
     last_blessed = _resolver("LastBlessedModel", tfx.dsl.experimental.LatestBlessedModelStrategy)
     trainer = _trainer(config, transform, checkpoints, last_blessed if config.trainer.warm_start else None)
 
-    if has_resolvers:
+    if pushed_version is None:
         last_other = _resolver("Baseline", baseline.LastBlessedOther, candidate=trainer.outputs["model"])
     else:
-        last_other = LastPushed(folder=config.pusher.destination).with_id("Baseline")
+        last_other = LastPushed(folder=config.pusher.destination, version=pushed_version).with_id("Baseline")
     evaluator = _evaluator(config, benchmark_gen, trainer, last_other)
     evaluator.with_beam_pipeline_args(beam.evaluator)
 
@@ -107,8 +109,11 @@ def create_pipeline(
         evaluation=evaluator.outputs["evaluation"],
         model_blessing=evaluator.outputs["blessing"],
         name=config.name,
-        settings=json.dumps(config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})),
-        corpus_fingerprint=corpus_fingerprint,
+        settings=json.dumps(
+            config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})
+            | {"trainer": config.trainer.filled()}
+        ),
+        corpus_fingerprint=fingerprints.corpus,
         code=json.dumps(fingerprint.facts()),
     )
 
@@ -183,7 +188,7 @@ def _trainer(
         train_args=tfx.proto.TrainArgs(splits=["train"]),
         eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
         custom_config={
-            "trainer": config.trainer.model_dump(),
+            "trainer": config.trainer.filled(),
             "skipgram": config.skipgram.model_dump(),
             "eval_split": eval_split,
             "checkpoints": checkpoints,

@@ -4,10 +4,10 @@ from __future__ import annotations
 
 from tfx import types
 from tfx.components import ExampleValidator
-from tfx.components.schema_gen.import_schema_gen.component import ImportSchemaGen
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import component_spec, standard_artifacts
 
+from components.component import Component
 from components.corpus import executor, validator
 
 
@@ -41,9 +41,26 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
         super().__init__(spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, examples=examples))
 
 
-class SchemaGen(ImportSchemaGen):
-    """TFX's ImportSchemaGen, which knows the built-in schema too: on a cluster, that one is in the image."""
+class SchemaGenSpec(component_spec.ComponentSpec):
+    """What SchemaGen takes and gives."""
 
+    PARAMETERS = {
+        "schema_file": component_spec.ExecutionParameter(type=str),
+        "fingerprint": component_spec.ExecutionParameter(type=str),
+    }
+    INPUTS: dict[str, component_spec.ChannelParameter] = {}
+    OUTPUTS = {"schema": component_spec.ChannelParameter(type=standard_artifacts.Schema)}
+
+
+class SchemaGen(Component):
+    """Imports a curated schema, as TFX's ImportSchemaGen; but an edited file is a new one to the cache.
+
+    Args:
+        schema_file: the schema (.pbtxt), which may be a built-in one: on a cluster, that one is in the image.
+        fingerprint: stands for the file's content and the code's version.
+    """
+
+    SPEC_CLASS = SchemaGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(validator.SchemaExecutor)
 
 

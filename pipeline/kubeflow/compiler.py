@@ -4,36 +4,20 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from typing import Any
+from typing import Any, NamedTuple
 
 from google.protobuf import json_format
-from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
 from components.errors import UserError
 from pipeline import engines
-from pipeline.configs import Config, ResourcesConfig
+from pipeline.configs import Config
+from pipeline.inputs import Fingerprints
+from pipeline.kubeflow import checks, needs, platform
 from pipeline.pipeline import create_pipeline
 
-LAUNCHER = ("python", "-m", "pipeline.kubeflow.launcher")
-
-# The settings that a component depends on: of these, a run's parameters are given to it.
-DEPENDS_ON = {
-    "BenchmarkExampleGen": ("evaluator.benchmarks", "evaluator.thresholds"),
-    "ExampleGen": ("corpus",),
-    "SchemaGen": ("corpus.schema_file",),
-    "StatisticsGen": (),
-    "ExampleValidator": (),
-    "Transform": ("skipgram", "corpus"),
-    "Trainer": ("trainer", "skipgram", "corpus"),
-    "Baseline": ("pusher",),
-    "Evaluator": ("evaluator",),
-    "ModelCard": ("name", "corpus", "skipgram", "trainer", "evaluator"),
-    "InfraValidator": ("serving",),
-    "Pusher": ("pusher",),
-    "Report": ("report",),
-}
+_LAUNCHER, _PROBES = "pipeline.kubeflow.launcher", "pipeline.kubeflow.probes"
 
 _TYPES = {bool: "BOOLEAN", int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING", list: "LIST", dict: "STRUCT"}
 
@@ -52,74 +36,43 @@ def compile_pipeline(config: Config) -> tuple[Json, Json]:
     Raises:
         UserError: settings that a cluster cannot use.
     """
-    check(config)
-    spec, platform = tfx_spec(config), {}
-    parameters = {parameter_name(key): _parameter(config, key) for key in config.kubeflow.parameters}
-    if parameters:
-        spec["root"].setdefault("inputDefinitions", {})["parameters"] = parameters
+    checks.check(config)
+    spec, platforms = tfx_spec(config), {}
+    spec["defaultPipelineRoot"] = config.kubeflow.root
+    parameters = {needs.parameter_name(key): _parameter(config, key) for key in config.kubeflow.parameters}
+    spec["root"]["inputDefinitions"] = {"parameters": parameters}
+    for name in needs.PROBES:
+        _add_probe(spec, name)
     for name, task in spec["root"]["dag"]["tasks"].items():
         component = spec["components"][task["componentRef"]["name"]]
-        given = {parameter_name(key): key for key in config.kubeflow.parameters if depends_on(name, key)}
-        for parameter in given:
-            component.setdefault("inputDefinitions", {}).setdefault("parameters", {})[parameter] = parameters[parameter]
-            task.setdefault("inputs", {}).setdefault("parameters", {})[parameter] = {
-                "componentInputParameter": parameter
-            }
-        resources = config.kubeflow.of(name)
-        task["cachingOptions"] = {"enableCache": True} if name not in config.kubeflow.uncached else {}
-        if resources.retries:
-            task["retryPolicy"] = {"maxRetryCount": resources.retries, "backoffDuration": "30s", "backoffFactor": 2.0}
-        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
-        container["command"] = list(LAUNCHER)
-        container["args"] += ["--node", name, "--settings", json.dumps(config.model_dump())]
-        if limits := _limits(resources):
-            container["resources"] = limits
-        if on_kubernetes := _on_kubernetes(config, resources):
-            platform[component["executorLabel"]] = on_kubernetes
+        _connect(config, name, task, component, parameters)
+        label = component["executorLabel"]
+        spec["deploymentSpec"]["executors"][label] = {"container": _container(config, name)}
+        if on_kubernetes := platform.executor_config(config, name):
+            platforms[label] = on_kubernetes
+    for source in needs.FACTS.values():
+        outputs = spec["components"][source.task].setdefault("outputDefinitions", {})
+        outputs.setdefault("parameters", {})[source.output] = {"parameterType": "STRING"}
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-    platforms = {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platform}}}} if platform else {}
-    return spec, platforms
+    checks.check_sizes(spec, {})
+    return spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platforms}}}} if platforms else {}
 
 
-def check(config: Config) -> None:
-    """Makes sure that a cluster can use the settings.
-
-    Raises:
-        UserError: it can't.
-    """
-    if not config.pusher.destination:
-        raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
-    if config.serving.infra_validation == "docker":
-        raise UserError("serving.infra_validation = docker: in a cluster, set it to kubernetes")
-    if config.trainer.warm_start:
-        raise UserError(
-            "trainer.warm_start: needs the last model's checkpoint, which a push does not carry. Set it to false"
-        )
-    if engines.is_remote(config.beam) and not config.beam.exchange:
-        raise UserError(
-            f"beam.exchange: is needed, for the workers of {config.beam.runner} do not see the files of a component's "
-            "container. Give a folder of a volume that both have, or a URI as gs://bucket/exchange"
-        )
-    for key in config.kubeflow.parameters:
-        if not any(depends_on(component, key) for component in DEPENDS_ON):
-            raise UserError(
-                f"kubeflow.parameters: {key} is nothing that a component looks at while it runs. Set it and compile"
-            )
-    for name in (*config.kubeflow.resources, *config.kubeflow.uncached):
-        if name not in (*DEPENDS_ON, "default"):
-            raise UserError(f"kubeflow: there is no component {name}. There are {', '.join(DEPENDS_ON)}")
-
-
-def tfx_spec(config: Config, *, corpus_fingerprint: str = "", checkpoints: str = "") -> Json:
-    """What TFX makes of the pipeline: a `PipelineSpec` without parameters, as JSON."""
+def tfx_spec(
+    config: Config,
+    *,
+    fingerprints: Fingerprints = Fingerprints(),  # noqa: B008  (a tuple)
+    pushed_version: str = "",
+    checkpoints: str = "",
+) -> Json:
+    """What TFX makes of the pipeline: a `PipelineSpec` of its components alone, as JSON."""
     dag = create_pipeline(
         config,
-        corpus_fingerprint=corpus_fingerprint,
-        benchmarks_fingerprint="",
+        fingerprints=fingerprints,
         root=config.kubeflow.root,
         checkpoints=checkpoints,
         beam=engines.arguments(config.beam, text_bytes=0),
-        has_resolvers=False,
+        pushed_version=pushed_version,
     )
     runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         default_image=config.kubeflow.image, use_pipeline_spec_2_1=True
@@ -128,16 +81,89 @@ def tfx_spec(config: Config, *, corpus_fingerprint: str = "", checkpoints: str =
     return job["pipelineSpec"]
 
 
-def parameter_name(key: str) -> str:
-    """A setting's name as a parameter of a run: `trainer.epochs` is `trainer_epochs`."""
-    return key.replace(".", "_")
+class TfxComponent(NamedTuple):
+    """What TFX's compiler makes of a component, and TFX's entry point wants to know.
+
+    Attributes:
+        executor: the path of its class.
+        inputs: a `ComponentInputsSpec` as JSON: the types of its artifacts and parameters.
+        outputs: the names of its artifacts.
+        parameters: the values of its parameters by name.
+    """
+
+    executor: str
+    inputs: Json
+    outputs: frozenset[str]
+    parameters: Json
+
+    @classmethod
+    def of(cls, spec: Json, name: str) -> TfxComponent:
+        """Of one of `tfx_spec`'s components."""
+        task = spec["root"]["dag"]["tasks"][name]
+        component = spec["components"][task["componentRef"]["name"]]
+        arguments = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["args"]
+        return cls(
+            executor=arguments[arguments.index("--executor_class_path") + 1],
+            inputs=component.get("inputDefinitions", {}),
+            outputs=frozenset(component.get("outputDefinitions", {}).get("artifacts", {})),
+            parameters={
+                key: value["runtimeValue"]["constant"]
+                for key, value in task.get("inputs", {}).get("parameters", {}).items()
+            },
+        )
 
 
-def depends_on(component: str, key: str) -> bool:
-    """Whether a component depends on a setting."""
-    return any(
-        key == part or key.startswith(f"{part}.") or part.startswith(f"{key}.") for part in DEPENDS_ON[component]
-    )
+def _add_probe(spec: Json, name: str) -> None:
+    label = f"{name}_executor"
+    spec["components"][name] = {"executorLabel": label}
+    spec["root"]["dag"]["tasks"][name] = {"taskInfo": {"name": name}, "componentRef": {"name": name}}
+
+
+def _connect(config: Config, name: str, task: Json, component: Json, parameters: Mapping[str, Json]) -> None:
+    """Gives a task the parameters of the run and the facts that it needs, in the place of TFX's constants."""
+    own = needs.OF[name]
+    sources, kinds = {}, {}
+    for key in config.kubeflow.parameters:
+        if needs.depends_on(name, key):
+            parameter = needs.parameter_name(key)
+            sources[parameter] = {"componentInputParameter": parameter}
+            kinds[parameter] = {"parameterType": parameters[parameter]["parameterType"]}
+    producers = set(task.get("dependentTasks", ()))
+    for fact in own.facts:
+        source = needs.FACTS[fact]
+        sources[fact] = {
+            "taskOutputParameter": {"producerTask": source.task, "outputParameterKey": source.output},
+        }
+        kinds[fact] = {"parameterType": "STRING"}
+        producers.add(source.task)
+    task.setdefault("inputs", {})["parameters"] = sources
+    component.setdefault("inputDefinitions", {})["parameters"] = kinds
+    if producers:
+        task["dependentTasks"] = sorted(producers)
+    is_cached = name not in needs.PROBES and name not in config.kubeflow.uncached
+    task["cachingOptions"] = {"enableCache": True} if is_cached else {}
+    resources = config.kubeflow.of(name)
+    if resources.retries:
+        task["retryPolicy"] = platform.retry_policy(resources)
+
+
+def _container(config: Config, name: str) -> Json:
+    module = _PROBES if name in needs.PROBES else _LAUNCHER
+    settings = needs.settings_of(name, config, config.kubeflow.parameters)
+    told = {
+        "--task": name,
+        "--settings": json.dumps(settings, ensure_ascii=False, sort_keys=True),
+        "--note": needs.note(name, config),
+        "--executor-input": "{{$}}",
+    }
+    container = {
+        "image": config.kubeflow.image,
+        "command": ["python", "-m", module],
+        "args": [part for argument in told.items() for part in argument],
+        "env": [{"name": needs.PLACE, "value": needs.place(config)}],
+    }
+    limits = platform.limits(config.kubeflow.of(name))
+    return {**container, "resources": limits} if limits else container
 
 
 def _parameter(config: Config, key: str) -> Json:
@@ -147,33 +173,3 @@ def _parameter(config: Config, key: str) -> Json:
             raise UserError(f"kubeflow.parameters: {key} is no setting, or has no value that would tell its type")
         value = value[part]
     return {"parameterType": _TYPES[type(value)], "defaultValue": value, "isOptional": True}
-
-
-def _limits(resources: ResourcesConfig) -> Json:
-    limits: Json = {}
-    if resources.cpu:
-        limits |= {"resourceCpuRequest": resources.cpu, "resourceCpuLimit": resources.cpu}
-    if resources.memory:
-        limits |= {"resourceMemoryRequest": resources.memory, "resourceMemoryLimit": resources.memory}
-    if resources.gpus:
-        limits["accelerator"] = {"resourceType": resources.gpu_type, "resourceCount": str(resources.gpus)}
-    return limits
-
-
-def _on_kubernetes(config: Config, resources: ResourcesConfig) -> Json:
-    made = kubernetes.KubernetesExecutorConfig()
-    if resources.node_selector:
-        made.node_selector.labels.update(resources.node_selector)
-    for toleration in resources.tolerations:
-        made.tolerations.add(**toleration.model_dump(exclude_none=True))
-    if resources.timeout_seconds:
-        made.active_deadline_seconds = resources.timeout_seconds
-    for secret in config.kubeflow.secrets:
-        of_secret = made.secret_as_env.add(secret_name=secret.name)
-        of_secret.secret_name_parameter.runtime_value.constant.string_value = secret.name
-        for key, variable in secret.environment.items():
-            of_secret.key_to_env.add(secret_key=key, env_var=variable)
-    if volume := config.kubeflow.volume:
-        mount = made.pvc_mount.add(mount_path=volume.path, constant=volume.claim)
-        mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
-    return json_format.MessageToDict(made)

@@ -4,8 +4,8 @@ KFP's launcher downloads a component's inputs before it runs, and uploads its ou
 store; in between, `minio://bucket/key` is the path `/minio/bucket/key`, and likewise for s3 and gs. TFX's own entry
 point would open the URIs themselves. So they are rewritten to these paths before, and back to URIs after.
 
-The parameters of the run that this component depends on are put over the settings with which the pipeline was compiled;
-then the pipeline is made anew from them, for what this component is to do.
+The pipeline is made anew from the settings that the task is told (`needs.py`), and TFX's entry point is given what its
+compiler says of this component, and nothing that KFP adds of its own.
 """
 
 from __future__ import annotations
@@ -14,39 +14,45 @@ import argparse
 import contextlib
 import json
 import os
+import shutil
 import sys
 import tempfile
 import uuid
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from typing import Any
 
 import tensorflow as tf
-from google.protobuf import json_format, struct_pb2
+from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+from tfx.utils import path_utils
 
-from components import files
 from components.errors import UserError
-from pipeline import config_files, engines
+from components.pusher import versions
+from pipeline import engines
 from pipeline.configs import Config
-from pipeline.kubeflow import compiler
+from pipeline.inputs import Fingerprints
+from pipeline.kubeflow import compiler, needs, probes, volume
 
-# Where the launcher's paths begin, so that a rehearsal can have its own.
-MIRROR = "TFX_WORD2VEC_MIRROR"
-_SCHEMES = {"minio://": "minio/", "s3://": "s3/", "gs://": "gcs/"}
+# Where KFP's launcher keeps what is at a URI.
+_MIRRORS = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}
+
+# What KFP writes into the metadata of an artifact, beside what TFX wrote.
+_KFPS_OWN = ("display_name", "store_session_info")
+
+Json = dict[str, Any]
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Runs one component; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--node", required=True, help="the component's name in the pipeline")
-    parser.add_argument("--settings", required=True, help="those of the compilation, in JSON")
-    parser.add_argument("--executor_class_path", required=True)
-    parser.add_argument("--json_serialized_invocation_args", required=True, help="KFP's ExecutorInput")
-    parser.add_argument("--json_serialized_inputs_spec_args", required=True, help="KFP's ComponentInputsSpec")
-    options, _ = parser.parse_known_args(arguments)  # Beam's options are made anew, for they have paths of this machine
+    parser.add_argument("--task", required=True, help="the component's name in the pipeline")
+    parser.add_argument("--settings", required=True, help="those on which it depends, in JSON")
+    parser.add_argument("--note", help="for KFP's cache alone")
+    parser.add_argument("--executor-input", required=True, help="KFP's ExecutorInput, in JSON")
+    options = parser.parse_args(arguments)
     try:
-        _run(options)
+        _run(options.task, json.loads(options.settings), options.executor_input)
     except UserError as error:
         print(f"error: {error}", file=sys.stderr)
         return 1
@@ -55,83 +61,162 @@ def main(arguments: list[str] | None = None) -> int:
 
 def local_path(uri: str) -> str:
     """Where KFP's launcher keeps what is at a URI; other paths as they are."""
-    for scheme, folder in _SCHEMES.items():
+    for scheme, folder in _MIRRORS.items():
         if uri.startswith(scheme):
-            return os.path.join(os.environ.get(MIRROR, "/"), folder, uri.removeprefix(scheme))
+            return folder + uri.removeprefix(scheme)
     return uri
 
 
-def _run(options: argparse.Namespace) -> None:
-    invocation = json_format.Parse(
-        options.json_serialized_invocation_args, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True
+def remote_uri(path: str) -> str:
+    """The inverse of `local_path`."""
+    for scheme, folder in _MIRRORS.items():
+        if path.startswith(folder):
+            return scheme + path.removeprefix(folder)
+    return path
+
+
+def _run(task: str, settings: Json, executor_input: str) -> None:
+    invocation = json_format.Parse(executor_input, pipeline_spec_pb2.ExecutorInput(), ignore_unknown_fields=True)
+    inputs = json_format.MessageToDict(invocation.inputs).get("parameterValues", {})
+    config, facts = needs.config_in_container(settings, inputs)
+    checkpoints = _checkpoints(config)
+    for folder in _written(task, config, checkpoints):
+        volume.check_writable(folder, config.kubeflow.volume)
+    component = _component(task, config, facts, checkpoints)
+    wanted = {name: output.output_file for name, output in invocation.outputs.parameters.items()}
+    _keep_declared(invocation, component)
+    _localize(invocation)
+    _complete(invocation, component.inputs)
+    model = next((one.artifacts[0].uri for name, one in invocation.outputs.artifacts.items() if name == "model"), "")
+    with _on_volume(task, config, invocation), _on_engine(task, config, invocation) as copies:
+        _execute(task, component, invocation, config)
+    _restore(invocation.outputs.output_file, copies)
+    for path in wanted.values():  # the Trainer's alone has one
+        probes.write_parameter(path, versions.identity(path_utils.serving_model_path(model)))
+
+
+def _checkpoints(config: Config) -> str:
+    """Where the Trainer's are: on the volume, if there is one, on which they survive the container."""
+    on = config.kubeflow.volume
+    return os.path.join(on.path if on else tempfile.gettempdir(), "checkpoints", config.name)
+
+
+def _written(task: str, config: Config, checkpoints: str) -> list[str]:
+    """The folders outside the object store into which a task writes."""
+    exchange = [config.beam.exchange] if _has_engine(task, config) else []
+    return {
+        "Trainer": [checkpoints],
+        "Pusher": [config.pusher.destination],
+        "InfraValidator": [config.kubeflow.volume.path] if config.kubeflow.volume else [],
+    }.get(task, exchange)
+
+
+def _component(task: str, config: Config, facts: Mapping[str, str], checkpoints: str) -> compiler.TfxComponent:
+    spec = compiler.tfx_spec(
+        config,
+        fingerprints=Fingerprints(*(facts.get(f"{name}_fingerprint", "") for name in Fingerprints._fields)),
+        pushed_version=facts.get("pushed_version", ""),
+        checkpoints=checkpoints,
     )
-    inputs_spec = json_format.Parse(options.json_serialized_inputs_spec_args, pipeline_spec_pb2.ComponentInputsSpec())
-    config = _put_parameters(invocation, options.node, json.loads(options.settings))
-    uris = _localize(invocation)
-    _complete(invocation, inputs_spec)
-    beam_arguments = engines.arguments(config.beam, text_bytes=0).of(options.node)
-    is_shared = options.node in engines.COMPONENTS and engines.is_remote(config.beam)
-    with _shared(invocation, config.beam.exchange) if is_shared else contextlib.nullcontext({}) as shared:
-        options.json_serialized_invocation_args = json_format.MessageToJson(invocation)
-        kubeflow_v2_run_executor.main((options, beam_arguments))
-    _restore(invocation.outputs.output_file, uris | {there: uris[here] for there, here in shared.items()})
+    return compiler.TfxComponent.of(spec, task)
 
 
-def _put_parameters(invocation: pipeline_spec_pb2.ExecutorInput, node: str, settings: dict[str, Any]) -> Config:
-    """Replaces the component's parameters by those of the settings, with the parameters of the run on top of them.
+def _keep_declared(invocation: pipeline_spec_pb2.ExecutorInput, component: compiler.TfxComponent) -> None:
+    """Replaces the parameters by TFX's, and drops whatever TFX's component does not know.
 
-    Returns these settings.
+    KFP adds to a task's outputs what it wants to keep of it, as its logs.
     """
-    values, given = dict(settings), invocation.inputs.parameter_values
-    for key in settings["kubeflow"]["parameters"]:
-        name = compiler.parameter_name(key)
-        if name in given:
-            values[key] = _plain(given[name])
-            del given[name]
-    config = config_files.load(None, values=values)
-    fingerprint = ""
-    if node in ("ExampleGen", "ModelCard"):
-        fingerprint = files.fingerprint(files.find(config.corpus.paths, config.corpus.form, config.corpus.compression))
-    volume = config.kubeflow.volume  # on which checkpoints survive the container
-    checkpoints = os.path.join(volume.path if volume else tempfile.gettempdir(), "checkpoints", config.name)
-    spec = compiler.tfx_spec(config, corpus_fingerprint=fingerprint, checkpoints=checkpoints)
-    for name, value in spec["root"]["dag"]["tasks"][node].get("inputs", {}).get("parameters", {}).items():
-        json_format.ParseDict(value["runtimeValue"]["constant"], given[name])
-    return config
+    for side, declared in (
+        (invocation.inputs, component.inputs.get("artifacts", {})),
+        (invocation.outputs, component.outputs),
+    ):
+        for name in set(side.artifacts) - set(declared):
+            del side.artifacts[name]
+    invocation.outputs.ClearField("parameters")
+    invocation.inputs.ClearField("parameter_values")
+    for name, value in component.parameters.items():
+        json_format.ParseDict(value, invocation.inputs.parameter_values[name])
 
 
-def _plain(value: struct_pb2.Value) -> Any:
-    """As Python has it; numbers without a fraction as integers."""
-    found = json_format.MessageToDict(value)
-    return int(found) if isinstance(found, float) and found.is_integer() else found
-
-
-def _localize(invocation: pipeline_spec_pb2.ExecutorInput) -> dict[str, str]:
-    """Rewrites artifacts' URIs to local paths; returns the URIs of the outputs by path."""
-    uris = {}
+def _localize(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
+    """Rewrites artifacts' URIs to local paths."""
     for side in (invocation.inputs, invocation.outputs):
         for artifacts in side.artifacts.values():
             for artifact in artifacts.artifacts:
-                path = local_path(artifact.uri)
-                if side is invocation.outputs:
-                    uris[path] = artifact.uri
-                artifact.uri = path
-    return uris
+                artifact.uri = local_path(artifact.uri)
+
+
+def _complete(invocation: pipeline_spec_pb2.ExecutorInput, inputs: Json) -> None:
+    """Makes inputs again what TFX put out, and drops a baseline that is none."""
+    for name, artifacts in list(invocation.inputs.artifacts.items()):
+        for artifact in artifacts.artifacts:
+            # KFP does not pass on what type the producer gave it.
+            json_format.ParseDict(inputs["artifacts"][name]["artifactType"], artifact.type)
+            metadata = _unwrapped(json_format.MessageToDict(artifact.metadata))
+            artifact.metadata.Clear()
+            json_format.ParseDict(metadata, artifact.metadata)
+        if name == "baseline_model" and not any(_has_files(artifact.uri) for artifact in artifacts.artifacts):
+            del invocation.inputs.artifacts[name]
+
+
+def _unwrapped(metadata: Json) -> Json:
+    """Metadata as it was before it went through KFP, which wraps lists and mappings and adds some of its own."""
+    found = {}
+    for key, value in metadata.items():
+        if key in _KFPS_OWN:
+            continue
+        is_wrapped = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("list", "struct")
+        found[key] = next(iter(value.values())) if is_wrapped else value
+    return found
+
+
+def _has_files(folder: str) -> bool:
+    return any(names for _, _, names in os.walk(folder))
 
 
 @contextlib.contextmanager
-def _shared(invocation: pipeline_spec_pb2.ExecutorInput, exchange: str) -> Iterator[dict[str, str]]:
-    """Lets the artifacts be where an engine's workers see them too, and not on this container's own paths alone.
+def _on_volume(task: str, config: Config, invocation: pipeline_spec_pb2.ExecutorInput) -> Iterator[None]:
+    """Lets TFX's InfraValidator work on the volume, from which another pod's TF Serving can read the model too.
+
+    TFX works beside the file into which it writes its output; so that file is there for the time.
+    """
+    if task != "InfraValidator":
+        yield
+        return
+    kept = invocation.outputs.output_file
+    folder = os.path.join(config.kubeflow.volume.path, "infra_validation", uuid.uuid4().hex)
+    os.makedirs(folder)
+    try:
+        invocation.outputs.output_file = os.path.join(folder, "output.json")
+        yield
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        shutil.copyfile(invocation.outputs.output_file, kept)
+        invocation.outputs.output_file = kept
+    finally:
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def _has_engine(task: str, config: Config) -> bool:
+    return task in engines.COMPONENTS and engines.is_remote(config.beam)
+
+
+@contextlib.contextmanager
+def _on_engine(task: str, config: Config, invocation: pipeline_spec_pb2.ExecutorInput) -> Iterator[dict[str, str]]:
+    """Lets artifacts be where an engine's workers see them too, and not on this container's own paths alone.
 
     Args:
+        task: the component.
+        config: its settings; the copies are in `beam.exchange` for the time.
         invocation: its artifacts' URIs become those of copies.
-        exchange: a folder on a volume, or a URI, in which the copies are for the time.
 
     Yields:
         the outputs' local paths by the URIs of their copies; they are copied there at the end.
     """
-    folder = f"{exchange.rstrip('/')}/{uuid.uuid4().hex}"
-    outputs = {}
+    outputs: dict[str, str] = {}
+    if not _has_engine(task, config):
+        yield outputs
+        return
+    folder = f"{config.beam.exchange.rstrip('/')}/{uuid.uuid4().hex}"
     try:
         for side, artifacts in (("in", invocation.inputs.artifacts), ("out", invocation.outputs.artifacts)):
             for name, found in artifacts.items():
@@ -157,29 +242,36 @@ def _copy(source: str, destination: str) -> None:
             tf.io.gfile.copy(f"{folder.rstrip('/')}/{name}", f"{into}/{name}", overwrite=True)
 
 
-def _complete(invocation: pipeline_spec_pb2.ExecutorInput, inputs_spec: pipeline_spec_pb2.ComponentInputsSpec) -> None:
-    """Gives inputs the types of their channels, which KFP does not pass on, and drops a baseline that is none."""
-    for name, artifacts in invocation.inputs.artifacts.items():
-        for artifact in artifacts.artifacts:
-            artifact.type.CopyFrom(inputs_spec.artifacts[name].artifact_type)
-    for name, artifacts in list(invocation.inputs.artifacts.items()):
-        if name == "baseline_model" and not any(_has_files(artifact.uri) for artifact in artifacts.artifacts):
-            del invocation.inputs.artifacts[name]
+def _execute(
+    task: str, component: compiler.TfxComponent, invocation: pipeline_spec_pb2.ExecutorInput, config: Config
+) -> None:
+    options = argparse.Namespace(
+        executor_class_path=component.executor,
+        json_serialized_invocation_args=json_format.MessageToJson(invocation),
+        json_serialized_inputs_spec_args=json.dumps(component.inputs),
+    )
+    kubeflow_v2_run_executor.main((options, engines.arguments(config.beam, text_bytes=0).of(task)))
 
 
-def _has_files(folder: str) -> bool:
-    return any(names for _, _, names in os.walk(folder))
+def _restore(path: str, copies: Mapping[str, str]) -> None:
+    """Puts URIs into the executor's output, which KFP reads: of the artifacts, and wherever metadata names one."""
 
+    def outward(value: Any) -> Any:
+        if isinstance(value, dict):
+            return {key: outward(part) for key, part in value.items()}
+        if isinstance(value, list):
+            return [outward(part) for part in value]
+        if not isinstance(value, str):
+            return value
+        for there, here in copies.items():
+            if f"{value}/".startswith(f"{there}/"):
+                value = here + value[len(there) :]
+        return remote_uri(value)
 
-def _restore(path: str, uris: dict[str, str]) -> None:
-    """Puts URIs back into the executor's output, which KFP reads."""
     with open(path, encoding="utf-8") as file:
-        output = json_format.Parse(file.read(), pipeline_spec_pb2.ExecutorOutput(), ignore_unknown_fields=True)
-    for artifacts in output.artifacts.values():
-        for artifact in artifacts.artifacts:
-            artifact.uri = uris.get(artifact.uri, artifact.uri)
+        written = json.load(file)
     with open(path, "w", encoding="utf-8") as file:
-        file.write(json_format.MessageToJson(output))
+        json.dump(outward(written), file)
 
 
 if __name__ == "__main__":

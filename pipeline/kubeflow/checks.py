@@ -1,0 +1,161 @@
+"""What keeps a pipeline from running on Kubeflow, found before anything is compiled, started or even imported."""
+
+from __future__ import annotations
+
+import json
+import re
+from collections.abc import Mapping
+from typing import Any
+
+from components.errors import UserError
+from pipeline import engines
+from pipeline.configs import Config, VolumeConfig
+from pipeline.kubeflow import needs
+
+# KFP makes pods' names and labels of a pipeline's name, and TFX and KFP take no more than a label may have.
+_NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
+
+# What Linux takes as one argument of a process, less what KFP puts around ours.
+LARGEST_ARGUMENT = 131_072
+_AROUND = 8_192
+
+_TYPES = {
+    "BOOLEAN": (bool, "true or false"),
+    "NUMBER_INTEGER": (int, "a whole number"),
+    "NUMBER_DOUBLE": (float, "a number"),
+    "STRING": (str, "text"),
+    "LIST": (list, "a list"),
+    "STRUCT": (dict, "a mapping"),
+}
+
+
+def check(config: Config) -> None:
+    """Makes sure that a cluster can use the settings.
+
+    Raises:
+        UserError: it can't.
+    """
+    if not _NAME.fullmatch(config.name):
+        raise UserError(
+            f"name = {config.name!r}: Kubeflow takes at most 63 small letters, digits and -, no - at either end"
+        )
+    if not config.pusher.destination:
+        raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
+    check_destination(config)
+    if config.trainer.warm_start:
+        raise UserError(
+            "trainer.warm_start: needs the last model's checkpoint, which a push does not carry. Set it to false"
+        )
+    if engines.is_remote(config.beam) and not config.beam.exchange:
+        raise UserError(
+            f"beam.exchange: is needed, for the workers of {config.beam.runner} do not see the files of a component's "
+            "container. Give a folder of a volume that both have, or a URI as gs://bucket/exchange"
+        )
+    _check_infra_validation(config)
+    _check_tasks(config)
+
+
+def check_destination(config: Config) -> None:
+    """Makes sure that a pushed model outlives the container that pushes it.
+
+    Raises:
+        UserError: it would be lost.
+    """
+    destination, volume = config.pusher.destination or "", config.kubeflow.volume
+    if "://" not in destination and not (volume and is_on(volume, destination)):
+        where = f"which is at {volume.path}" if volume else "of which there is none"
+        raise UserError(
+            f"pusher.destination = {destination}: what is written there is gone with the container. Give a folder of "
+            f"kubeflow.volume ({where}), or a URI as s3://bucket/word2vec"
+        )
+
+
+def is_on(volume: VolumeConfig, path: str) -> bool:
+    """Whether a path is on the volume."""
+    return f"{path}/".startswith(f"{volume.path.rstrip('/')}/")
+
+
+def check_parameters(spec: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Makes sure that a run can be started with these parameters, as KFP's API server will.
+
+    Args:
+        spec: the `PipelineSpec`, as JSON.
+        given: the run's parameters by name.
+
+    Raises:
+        UserError: there is no such parameter, it is of another type, or larger than a container can be given.
+    """
+    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    for name, value in given.items():
+        if name not in known:
+            raise UserError(f"parameter {name}: there is none. There are {', '.join(sorted(known))}")
+        kind, meaning = _TYPES[known[name]["parameterType"]]
+        numbers = (int, float) if kind in (int, float) else kind
+        is_right = isinstance(value, numbers) and isinstance(value, bool) == (kind is bool)
+        if not is_right or (kind is int and value != int(value)):
+            raise UserError(f"parameter {name} = {json.dumps(value)}: expected {meaning}")
+    check_sizes(spec, given)
+
+
+def check_sizes(spec: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+    """Makes sure that all arguments with which KFP starts containers are below Linux' limit.
+
+    Args:
+        spec: the `PipelineSpec`, as JSON.
+        given: the run's parameters by name; for the others it has defaults.
+
+    Raises:
+        UserError: one is above; it names the setting that makes it so large.
+    """
+    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    values = {name: given.get(name, parameter.get("defaultValue")) for name, parameter in known.items()}
+    for name, task in spec["root"]["dag"]["tasks"].items():
+        component = spec["components"][task["componentRef"]["name"]]
+        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+        of_run = {
+            parameter: values[source["componentInputParameter"]]
+            for parameter, source in task.get("inputs", {}).get("parameters", {}).items()
+            if "componentInputParameter" in source
+        }
+        settings = json.loads(container["args"][container["args"].index("--settings") + 1])
+        _check_size(f"{name}'s settings", settings, container)
+        _check_size(f"{name}'s parameters", of_run, of_run)
+    _check_size("the run's parameters", values, values)
+
+
+def _check_size(what: str, parts: Mapping[str, Any], argument: Any) -> None:
+    size = _size(argument)
+    if size + _AROUND <= LARGEST_ARGUMENT:
+        return
+    largest = max(parts, key=lambda name: _size(parts[name]))
+    raise UserError(
+        f"{largest}: is too large: {what} are {size / 1024:,.0f} KB in one argument of a container, and Linux takes "
+        f"{LARGEST_ARGUMENT // 1024}. Name a folder or a glob instead of many files"
+    )
+
+
+def _size(value: Any) -> int:
+    return len(json.dumps(value, ensure_ascii=False).encode())
+
+
+def _check_infra_validation(config: Config) -> None:
+    if config.serving.infra_validation == "docker":
+        raise UserError("serving.infra_validation = docker: in a cluster, set it to kubernetes")
+    if config.serving.infra_validation == "kubernetes" and not config.kubeflow.volume:
+        raise UserError(
+            "serving.infra_validation = kubernetes: needs kubeflow.volume, from which the TF Serving that is tried "
+            "reads the model"
+        )
+
+
+def _check_tasks(config: Config) -> None:
+    for key in config.kubeflow.parameters:
+        if not any(needs.depends_on(task, key) for task in needs.OF):
+            raise UserError(
+                f"kubeflow.parameters: {key} is nothing that a component looks at while it runs. Set it and compile"
+            )
+    if "serving.infra_validation" in config.kubeflow.parameters:
+        raise UserError("kubeflow.parameters: serving.infra_validation adds a component. Set it and compile")
+    for name in (*config.kubeflow.resources, *config.kubeflow.uncached):
+        if name not in (*needs.OF, "default"):
+            raise UserError(f"kubeflow: there is no task {name}. There are {', '.join(needs.OF)}")

@@ -1,0 +1,178 @@
+"""What each task on Kubeflow is told, and no more: so that KFP's cache answers it until something of that changes.
+
+KFP compares a task's parameters by value, but its artifacts by their ids, and its command as a whole. So a command has
+those settings only on which its task depends. Settings that are parameters of a run come as parameters; and so do
+facts: what a task cannot see from its inputs, and another one finds out for it. How and where a task runs (Beam's
+engine, the volume) makes no difference to what comes out, and stands in the container's environment, at which the cache
+does not look.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+import json
+import os
+from collections.abc import Iterable, Mapping
+from typing import Any, NamedTuple
+
+from pipeline import config_files, fingerprint
+from pipeline.configs import Config, CorpusConfig, EvaluatorConfig
+
+# The environment variable with the settings of how and where.
+PLACE = "TFX_WORD2VEC_PLACE"
+
+
+class Source(NamedTuple):
+    """Who finds a fact out: a task, and the name of its output parameter."""
+
+    task: str
+    output: str
+
+
+FACTS = {
+    "corpus_fingerprint": Source("Fingerprints", "corpus"),
+    "benchmarks_fingerprint": Source("Fingerprints", "benchmarks"),
+    "schema_fingerprint": Source("Fingerprints", "schema"),
+    "model_identity": Source("Trainer", "identity"),
+    "pushed_version": Source("PushedVersion", "version"),
+}
+
+
+@dataclasses.dataclass(frozen=True)
+class Needs:
+    """Of one task.
+
+    Attributes:
+        settings: keys, or groups of them.
+        facts: names in `FACTS`.
+        code: the folders below `components/` whose code it runs.
+        after: tasks that must have ended well, without giving it anything.
+    """
+
+    settings: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    after: tuple[str, ...] = ()
+
+
+def _fields(group: str, model: type, *without: str) -> tuple[str, ...]:
+    return tuple(f"{group}.{name}" for name in model.model_fields if name not in without)
+
+
+# Tasks that are no components of TFX's: they look at what may have changed outside, and so always run (`probes.py`).
+PROBES = {
+    "Fingerprints": Needs(("corpus", "evaluator.benchmarks", "pusher.destination")),
+    "PushedVersion": Needs(("pusher.destination",), facts=("model_identity",)),
+}
+
+OF = {
+    "BenchmarkExampleGen": Needs(
+        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("benchmarks", "evaluator")
+    ),
+    "ExampleGen": Needs(_fields("corpus", CorpusConfig, "schema_file"), ("corpus_fingerprint",), ("corpus",)),
+    "SchemaGen": Needs(("corpus.schema_file",), ("schema_fingerprint",), ("corpus",)),
+    "StatisticsGen": Needs(),
+    "ExampleValidator": Needs(code=("corpus",)),
+    "Transform": Needs(("skipgram", "corpus.shards", "corpus.splits"), code=("skipgram",)),
+    "Trainer": Needs(("trainer", "skipgram", "corpus.splits"), code=("trainer",)),
+    "Baseline": Needs(("pusher.destination",), ("pushed_version",), ("pusher",)),
+    "Evaluator": Needs(_fields("evaluator", EvaluatorConfig, "benchmarks"), code=("evaluator",)),
+    "ModelCard": Needs(
+        ("name", "corpus", "skipgram", "trainer", "evaluator"), ("corpus_fingerprint",), ("card", "evaluator")
+    ),
+    "InfraValidator": Needs(("serving",), code=("infra_validator",)),
+    "Pusher": Needs(("pusher.destination", "serving.infra_validation"), code=("pusher",)),
+    "Report": Needs(("report",), code=("report",)),
+    **PROBES,
+}
+
+
+def parameter_name(key: str) -> str:
+    """A setting's name as a parameter of a run: `trainer.epochs` is `trainer_epochs`."""
+    return key.replace(".", "_")
+
+
+def depends_on(task: str, key: str) -> bool:
+    """Whether a task depends on a setting, or on one of a group."""
+    return any(key == part or _is_below(key, part) or _is_below(part, key) for part in OF[task].settings)
+
+
+def settings_of(task: str, config: Config, parameters: Iterable[str]) -> dict[str, Any]:
+    """The settings that a task is told in its command.
+
+    Args:
+        task: its name.
+        config: all settings.
+        parameters: the keys of those that are parameters of a run, which the task gets from the run.
+
+    Returns:
+        Values by key, as JSON has them.
+    """
+    told = {}
+    for key, value in _leaves(config.model_dump(mode="json")):
+        if depends_on(task, key) and not any(key == other or _is_below(key, other) for other in parameters):
+            told[key] = value
+    return told
+
+
+def note(task: str, config: Config) -> str:
+    """What KFP's cache is to know of a task besides: changes with the code that it runs, and with `kubeflow.root`.
+
+    An image may be replaced under its name; and KFP would take artifacts from another root, and then not find them.
+    """
+    code = OF[task].code
+    return " ".join([*([fingerprint.of_code(*code)] if code else []), config.kubeflow.root])
+
+
+def place(config: Config) -> str:
+    """How and where tasks run, for `PLACE`."""
+    volume = config.kubeflow.volume
+    return json.dumps(
+        {
+            "name": config.name,
+            "beam": config.beam.model_dump(mode="json"),
+            "kubeflow.volume": volume and volume.model_dump(),
+        }
+    )
+
+
+def config_in_container(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:
+    """What a task knows.
+
+    Args:
+        settings: of its command.
+        inputs: its parameters by name: settings of the run and facts; others are passed over.
+
+    Returns:
+        (the settings, with defaults for all that the task does not depend on; the facts by name)
+
+    Raises:
+        UserError: a parameter of the run has a value that is none.
+    """
+    known = {parameter_name(key): key for key in _keys(Config)}
+    given = {known[name]: value for name, value in inputs.items() if name in known}
+    needed = {"name": "unknown", "corpus.paths": ["-"], "pusher.destination": "-"}
+    values = {**needed, **json.loads(os.environ.get(PLACE, "{}")), **settings, **given}
+    return config_files.load(None, values=values), {name: inputs[name] for name in FACTS if name in inputs}
+
+
+def _is_below(key: str, group: str) -> bool:
+    return key.startswith(f"{group}.")
+
+
+def _leaves(tree: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
+    """(key, value) of every setting; a setting's value may be a mapping itself."""
+    for key in _keys(Config, groups=False):
+        value: Any = tree
+        for part in key.split("."):
+            value = value[part]
+        yield key, value
+
+
+def _keys(model: type, prefix: str = "", *, groups: bool = True) -> Iterable[str]:
+    for name, field in model.model_fields.items():
+        is_group = isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields")
+        if groups or not is_group:
+            yield f"{prefix}{name}"
+        if is_group:
+            yield from _keys(field.annotation, f"{prefix}{name}.", groups=groups)

@@ -1,0 +1,75 @@
+"""What Kubernetes is told of a task: resources, retries, secrets, volumes, nodes."""
+
+from __future__ import annotations
+
+from typing import Any
+
+from google.protobuf import json_format
+from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes
+
+from pipeline.configs import Config, ResourcesConfig
+
+Json = dict[str, Any]
+
+_BACKOFF_SECONDS, _BACKOFF_FACTOR = 30, 2
+
+# What a task may wait for a node in all its tries, and how long one without a time-out may take.
+_WAITING_SECONDS = 24 * 3600
+_UNLIMITED_SECONDS = 365 * 24 * 3600
+
+
+def retry_policy(resources: ResourcesConfig) -> Json:
+    """How a failed task is tried again, as KFP's specification says it.
+
+    Argo counts `backoffMaxDuration` from the first try's start and starts no further one after it, and KFP makes 0 of
+    none at all. So it is above what all tries, the pauses between them and the waiting for nodes may take together.
+
+    Args:
+        resources: of the task, with `retries` above 0.
+    """
+    one = resources.timeout_seconds or _UNLIMITED_SECONDS
+    pauses = _BACKOFF_SECONDS * (_BACKOFF_FACTOR**resources.retries - 1)
+    most = one * (resources.retries + 1) + pauses + _WAITING_SECONDS
+    return {
+        "maxRetryCount": resources.retries,
+        "backoffDuration": f"{_BACKOFF_SECONDS}s",
+        "backoffFactor": float(_BACKOFF_FACTOR),
+        "backoffMaxDuration": f"{most}s",
+    }
+
+
+def limits(resources: ResourcesConfig) -> Json:
+    """The container's share of a node: what is asked for is what it may take."""
+    found: Json = {}
+    if resources.cpu:
+        found |= {"resourceCpuRequest": resources.cpu, "resourceCpuLimit": resources.cpu}
+    if resources.memory:
+        found |= {"resourceMemoryRequest": resources.memory, "resourceMemoryLimit": resources.memory}
+    if resources.gpus:
+        found["accelerator"] = {"resourceType": resources.gpu_type, "resourceCount": str(resources.gpus)}
+    return found
+
+
+def executor_config(config: Config, task: str) -> Json:
+    """The rest, as a `KubernetesExecutorConfig`."""
+    resources, made = config.kubeflow.of(task), kubernetes.KubernetesExecutorConfig()
+    if resources.node_selector:
+        made.node_selector.labels.update(resources.node_selector)
+    for toleration in resources.tolerations:
+        made.tolerations.add(**toleration.model_dump(exclude_none=True))
+    if resources.timeout_seconds:
+        made.active_deadline_seconds = resources.timeout_seconds
+    for name in config.kubeflow.image_pull_secrets:
+        pull = made.image_pull_secret.add(secret_name=name)
+        pull.secret_name_parameter.runtime_value.constant.string_value = name
+    for secret in config.kubeflow.secrets:
+        of_secret = made.secret_as_env.add(secret_name=secret.name)
+        of_secret.secret_name_parameter.runtime_value.constant.string_value = secret.name
+        for key, variable in secret.environment.items():
+            of_secret.key_to_env.add(secret_key=key, env_var=variable)
+    if volume := config.kubeflow.volume:
+        mount = made.pvc_mount.add(mount_path=volume.path, constant=volume.claim)
+        mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
+    if task == "InfraValidator":  # TFX looks for its own pod there, and KFP says the pod's name only
+        made.field_path_as_env.add(name="KFP_NAMESPACE", field_path="metadata.namespace")
+    return json_format.MessageToDict(made)
