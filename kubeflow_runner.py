@@ -9,12 +9,13 @@ python kubeflow_runner.py rehearse --config my.yaml
 from __future__ import annotations
 
 import argparse
+import contextlib
 import functools
 import os
 import pathlib
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import rich.console
@@ -69,28 +70,36 @@ def _submit(config: Config, options: argparse.Namespace, screen: rich.console.Co
     from pipeline.kubeflow.client import Client
 
     parameters, client = _parameters(options.parameter), Client(config.kubeflow)
-    with tempfile.TemporaryDirectory() as folder:
-        package = pathlib.Path(folder) / "pipeline.yaml"
-        compile_pipeline(config, package)
-        run = client.submit(str(package), config.name, parameters)
-    screen.print(client.address(run), soft_wrap=True)
+    with _compiled(config, parameters) as package:
+        run = client.submit(package, config.name, parameters)
+    screen.print(client.address(run), soft_wrap=True, markup=False)
     if not options.wait:
         return 0
     state = client.wait(run, options.timeout)
-    screen.print(state)
-    return 0 if state.upper() == "SUCCEEDED" else 1
+    screen.print(state, soft_wrap=True, markup=False)
+    return 0 if state == "SUCCEEDED" else 1
 
 
 def _schedule(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:
     from pipeline.kubeflow.client import Client
 
     parameters, client = _parameters(options.parameter), Client(config.kubeflow)
+    with _compiled(config, parameters) as package:
+        made = client.schedule(package, config.name, options.cron, parameters)
+    screen.print(f"recurring run {config.name} ({made}): {options.cron}", soft_wrap=True, markup=False)
+    return 0
+
+
+@contextlib.contextmanager
+def _compiled(config: Config, parameters: dict[str, Any]) -> Iterator[str]:
+    """A compiled file for the time, which takes the parameters."""
     with tempfile.TemporaryDirectory() as folder:
         package = pathlib.Path(folder) / "pipeline.yaml"
         compile_pipeline(config, package)
-        made = client.schedule(str(package), config.name, options.cron, parameters)
-    screen.print(f"recurring run {config.name} ({made}): {options.cron}", soft_wrap=True)
-    return 0
+        spec, _ = _read(package)
+        checks.check_parameters(spec, parameters)
+        checks.check_sizes(spec, parameters)
+        yield str(package)
 
 
 def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:

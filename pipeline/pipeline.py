@@ -22,6 +22,9 @@ from pipeline import engines, fingerprint
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 
+# What a TF Serving that is tried gets for answering, after it has loaded the model.
+_ASKING_SECONDS = 300
+
 
 def create_pipeline(
     config: Config,
@@ -226,7 +229,9 @@ def _infra_validator(
         return None
     platforms = {
         "docker": {"local_docker": proto.LocalDockerConfig()},
-        "kubernetes": {"kubernetes": proto.KubernetesConfig()},
+        "kubernetes": {
+            "kubernetes": proto.KubernetesConfig(active_deadline_seconds=settings.loading_seconds + _ASKING_SECONDS)
+        },
     }
     return InfraValidator(
         model=trainer.outputs["model"],

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-from tfx.components.infra_validator import executor
 from tfx.dsl.components.base import executor_spec
 from tfx.types import standard_component_specs
 
 from components.component import Component
+from components.infra_validator import executor
 
 
 class InfraValidator(Component):

@@ -1,9 +1,9 @@
 """Runs a container's command in a process that sees of this machine what it would see of an image.
 
-The process has a root of its own, which it cannot write to: the system's programs, this Python, the project's files, and
-nothing else of the machine. What KFP mounts is there and empty, and so is `/tmp`; volumes are folders of this machine.
-Its user is the image's, who is not in `/etc/passwd`, has no home, and no more rights than its number. That takes Linux'
-namespaces, which root may always make, and others where their system lets them.
+The process has a root of its own, which it cannot write to: the system's programs, this Python, the project's files,
+and nothing else of the machine. What KFP mounts is there and empty, and so is `/tmp`; volumes are folders of this
+machine. Its user is the image's, who is not in `/etc/passwd`, has no home, and no rights but its number's. That takes
+Linux' namespaces, which root may always make, and others where their system lets them.
 """
 
 from __future__ import annotations
@@ -60,7 +60,7 @@ class Container:
         self.open()
 
     def open(self) -> None:
-        """Opens all folders in the scratch folders to every user, as KFP's init container and launcher run as the same."""
+        """Opens all folders in the scratch folders to every user; in a pod, the launcher makes them as the same one."""
         for folder, _, _ in os.walk(self.folder):
             os.chmod(folder, 0o777)
 
@@ -125,8 +125,8 @@ def check() -> None:
     """
     if not _can_sandbox():
         raise UserError(
-            "rehearse: needs Linux' namespaces, which this system does not let you make. Run it as root, in a privileged "
-            "container, or allow them: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
+            "rehearse: needs Linux' namespaces, which this system does not let you make. Run it as root, in a "
+            "privileged container, or allow them: sysctl kernel.unprivileged_userns_clone=1 (Debian), "
             "kernel.apparmor_restrict_unprivileged_userns=0 (Ubuntu)"
         )
 

@@ -53,7 +53,7 @@ class Rehearsal:
     Args:
         spec: a `PipelineSpec` of one DAG of containers, as JSON.
         platform: a `PlatformSpec`, as JSON; empty for none.
-        folder: where everything goes: `store` and `metadata.json`, which later runs in it find again; and by task a log.
+        folder: where everything goes: `store` and `metadata.json`, which later runs in it find again, and logs by task.
         volumes: folders of this machine by volume claim; others are made in `folder`.
         parameters: of the run, by name.
         tell: hears of every task.

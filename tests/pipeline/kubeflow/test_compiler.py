@@ -9,49 +9,11 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from components.errors import UserError
 from kubeflow_runner import compile_pipeline
 from pipeline import config_files
-from pipeline.kubeflow import compiler
-
-# Another value for each setting that is a parameter of a run by default.
-OTHERS = {
-    "name": "other",
-    "corpus.paths": ["gs://texts/*.gz"],
-    "skipgram.window": 9,
-    "skipgram.min_count": 3,
-    "trainer.epochs": 2,
-    "trainer.dimensions": 64,
-    "trainer.seed": 5,
-    "evaluator.benchmarks": ["builtin://simlex999"],
-    "evaluator.thresholds": {"simlex999": 0.2},
-    "pusher.destination": "/mnt/other",
-}
+from pipeline.kubeflow import compiler, needs
 
 
 def load(**values):
     return config_files.load("kubeflow", values=values)
-
-
-@pytest.fixture(scope="module")
-def constants():
-    def of(config):
-        tasks = compiler.tfx_spec(config)["root"]["dag"]["tasks"]
-        return {name: task.get("inputs", {}).get("parameters", {}) for name, task in tasks.items()}
-
-    return of, of(load())
-
-
-def test_every_default_parameter_is_tried():
-    assert set(OTHERS) == set(load().kubeflow.parameters)
-
-
-@pytest.mark.parametrize("key", OTHERS)
-def test_who_depends_on_a_setting_is_given_it(constants, key):
-    """And nobody else is: what KFP's cache knows of a component stays the same."""
-    of, before = constants
-    after = of(load(**{key: OTHERS[key]}))
-    changed = {name for name in before if before[name] != after[name]}
-    given = {name for name in before if compiler.depends_on(name, key)}
-    assert changed
-    assert changed <= given
 
 
 def test_parameters_of_a_run():
@@ -65,9 +27,67 @@ def test_parameters_of_a_run():
     assert "trainer_epochs" not in tasks["ExampleGen"]["inputs"]["parameters"]
     for name, task in tasks.items():
         defined = spec["components"][name].get("inputDefinitions", {}).get("parameters", {})
-        for parameter, source in task.get("inputs", {}).get("parameters", {}).items():
+        sources = task.get("inputs", {}).get("parameters", {})
+        assert set(defined) == set(sources)
+        for parameter, source in sources.items():
             if "componentInputParameter" in source:
-                assert defined[parameter] == parameters[source["componentInputParameter"]]
+                kind = parameters[source["componentInputParameter"]]["parameterType"]
+                assert defined[parameter] == {"parameterType": kind}
+
+
+def test_facts_come_from_tasks_that_have_ended():
+    spec, _ = compiler.compile_pipeline(load())
+    tasks = spec["root"]["dag"]["tasks"]
+    found = {}
+    for name, task in tasks.items():
+        for parameter, source in task["inputs"]["parameters"].items():
+            if "taskOutputParameter" in source:
+                producer, output = source["taskOutputParameter"].values()
+                assert producer in task["dependentTasks"]
+                assert spec["components"][producer]["outputDefinitions"]["parameters"][output] == {
+                    "parameterType": "STRING"
+                }
+                found[name, parameter] = producer
+    assert found == {
+        ("ExampleGen", "corpus_fingerprint"): "Fingerprints",
+        ("BenchmarkExampleGen", "benchmarks_fingerprint"): "Fingerprints",
+        ("SchemaGen", "schema_fingerprint"): "Fingerprints",
+        ("ModelCard", "corpus_fingerprint"): "Fingerprints",
+        ("PushedVersion", "model_identity"): "Trainer",
+        ("Baseline", "pushed_version"): "PushedVersion",
+    }
+
+
+def test_a_setting_stands_in_the_command_of_those_alone_that_depend_on_it():
+    """So that another number of words in the report does not train anew."""
+    commands = {}
+    for words in (20, 30):
+        spec, _ = compiler.compile_pipeline(load(**{"report.map_words": words}))
+        for name, executor in spec["deploymentSpec"]["executors"].items():
+            commands.setdefault(name, []).append(executor["container"])
+    assert [name for name, (one, other) in commands.items() if one != other] == ["Report_executor"]
+
+
+def test_where_and_how_stands_in_the_environment():
+    """At which KFP's cache does not look."""
+    beam = {"beam.workers": 4, "beam.options": ["--experiments=x"]}
+    specs = [compiler.compile_pipeline(load(**values))[0] for values in ({}, beam)]
+    one, other = (spec["deploymentSpec"]["executors"]["Transform_executor"]["container"] for spec in specs)
+    assert one["args"] == other["args"]
+    assert one["env"] != other["env"]
+
+
+def test_artifacts_go_where_the_settings_say():
+    spec, _ = compiler.compile_pipeline(load(**{"kubeflow.root": "s3://my-bucket/artifacts"}))
+    assert spec["defaultPipelineRoot"] == "s3://my-bucket/artifacts"
+
+
+def test_no_argument_is_near_the_limit():
+    spec, _ = compiler.compile_pipeline(load())
+    arguments = [
+        part for executor in spec["deploymentSpec"]["executors"].values() for part in executor["container"]["args"]
+    ]
+    assert max(map(len, arguments)) < 4096
 
 
 @pytest.mark.parametrize("key", ["trainer.epoch", "trainer.blocks_per_step"])
@@ -80,7 +100,7 @@ def test_resources_and_kubernetes():
     config = load(
         **{
             "kubeflow.resources": {
-                "default": {"cpu": "1", "memory": "2Gi", "retries": 2},
+                "default": {"cpu": "1", "memory": "2Gi", "retries": 2, "timeout_seconds": 300},
                 "Trainer": {
                     "cpu": "8", "gpus": 1, "timeout_seconds": 600, "node_selector": {"pool": "gpu"},
                     "tolerations": [{"key": "gpu", "operator": "Exists", "effect": "NoSchedule"}],
@@ -88,6 +108,7 @@ def test_resources_and_kubernetes():
             },
             "kubeflow.volume": {"claim": "models", "path": "/mnt/models"},
             "kubeflow.secrets": [{"name": "s3", "environment": {"key": "AWS_SECRET_ACCESS_KEY"}}],
+            "kubeflow.image_pull_secrets": ["registry"],
         }
     )  # fmt: skip
     spec, platform = compiler.compile_pipeline(config)
@@ -98,7 +119,7 @@ def test_resources_and_kubernetes():
     }  # fmt: skip
     assert executors["Pusher_executor"]["container"]["resources"]["resourceCpuLimit"] == "1"
     tasks = spec["root"]["dag"]["tasks"]
-    assert tasks["Trainer"]["retryPolicy"]["maxRetryCount"] == 2
+    assert {task["retryPolicy"]["maxRetryCount"] for task in tasks.values()} == {2}
     json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
     of_executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
     assert set(of_executors) == set(executors)
@@ -108,29 +129,35 @@ def test_resources_and_kubernetes():
     assert trainer.active_deadline_seconds == 600
     assert (trainer.pvc_mount[0].constant, trainer.pvc_mount[0].mount_path) == ("models", "/mnt/models")
     assert trainer.secret_as_env[0].key_to_env[0].env_var == "AWS_SECRET_ACCESS_KEY"
+    assert trainer.image_pull_secret[0].secret_name_parameter.runtime_value.constant.string_value == "registry"
+    assert not trainer.field_path_as_env
     pusher = json_format.ParseDict(of_executors["Pusher_executor"], kubernetes.KubernetesExecutorConfig())
     assert not pusher.node_selector.labels
 
 
-def test_the_cache_is_off_where_inputs_may_change_unseen():
-    spec, _ = compiler.compile_pipeline(load(**{"kubeflow.uncached": ["ExampleGen", "Trainer"]}))
-    cached = {name for name, task in spec["root"]["dag"]["tasks"].items() if task["cachingOptions"].get("enableCache")}
-    assert cached == set(compiler.DEPENDS_ON) - {"ExampleGen", "Trainer", "InfraValidator"}
+@pytest.mark.parametrize(("timeout", "retries"), [(60, 1), (3600, 5), (None, 2)])
+def test_argo_lets_all_tries_be_made(timeout, retries):
+    """It counts from the first one's start, takes no limit for 0 seconds, and starts none after it."""
+    resources = {"default": {"retries": retries, "timeout_seconds": timeout}}
+    spec, _ = compiler.compile_pipeline(load(**{"kubeflow.resources": resources}))
+    for task in spec["root"]["dag"]["tasks"].values():
+        policy = json_format.ParseDict(task["retryPolicy"], pipeline_spec_pb2.PipelineTaskSpec.RetryPolicy())
+        pauses = sum(policy.backoff_duration.seconds * policy.backoff_factor**n for n in range(retries))
+        assert policy.backoff_max_duration.seconds > (timeout or 30 * 86400) * (retries + 1) + pauses
 
 
-@pytest.mark.parametrize(
-    ("values", "message"),
-    [
-        ({"kubeflow.resources": {"Trainr": {"cpu": "1"}}}, "no component Trainr"),
-        ({"kubeflow.uncached": ["Trainr"]}, "no component Trainr"),
-        ({"trainer.warm_start": True}, r"trainer\.warm_start"),
-        ({"beam.runner": "flink", "beam.master": "flink:8081"}, r"beam\.exchange"),
-        ({"kubeflow.parameters": ["beam.workers"]}, r"kubeflow\.parameters: beam\.workers"),
-    ],
-)
-def test_what_a_cluster_can_not_do(values, message):
-    with pytest.raises(UserError, match=message):
-        compiler.compile_pipeline(load(**values))
+def test_what_looks_outside_is_never_cached():
+    spec, _ = compiler.compile_pipeline(load(**{"kubeflow.uncached": ["Trainer"]}))
+    tasks = spec["root"]["dag"]["tasks"]
+    uncached = {name for name, task in tasks.items() if not task["cachingOptions"].get("enableCache")}
+    assert uncached == {"Trainer", *needs.PROBES}
+
+
+def test_tfx_finds_its_own_pod():
+    _, platform = compiler.compile_pipeline(load(**{"serving.infra_validation": "kubernetes"}))
+    executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    told = executors["InfraValidator_executor"]["fieldPathAsEnv"]
+    assert told == [{"name": "KFP_NAMESPACE", "fieldPath": "metadata.namespace"}]
 
 
 def test_the_file_has_both_documents(tmp_path):
