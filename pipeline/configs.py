@@ -19,6 +19,11 @@ Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|
 EnvironmentVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
+def _sorted(values: dict[str, Any]) -> dict[str, Any]:
+    """In the order of the keys: a mapping that comes through KFP has lost the one that it was written in."""
+    return dict(sorted(values.items()))
+
+
 class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
@@ -59,7 +64,7 @@ class CorpusConfig(_Section):
     def _has_train(cls, splits: dict[str, int]) -> dict[str, int]:
         if "train" not in splits:
             raise ValueError("a split named train is needed")
-        return splits
+        return _sorted(splits)
 
 
 class SkipGramConfig(_Section):
@@ -210,6 +215,11 @@ class EvaluatorConfig(_Section):
         1000, description="samples of the questions from which the 95 % intervals are computed"
     )
     seed: int = Field(1, description="decides these samples")
+
+    @pydantic.field_validator("thresholds")
+    @classmethod
+    def _in_order(cls, thresholds: dict[str, Threshold]) -> dict[str, Threshold]:
+        return _sorted(thresholds)
 
 
 class PusherConfig(_Section):

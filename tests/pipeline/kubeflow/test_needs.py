@@ -131,6 +131,16 @@ def test_the_learning_rate_follows_an_optimizer_that_the_run_sets(monkeypatch):
 
 
 @pytest.mark.parametrize(
+    ("key", "value"),
+    [("corpus.splits", {"train": 9, "eval": 1}), ("evaluator.thresholds", {"b": 0.2, "a": {"absolute": -0.1}})],
+)
+def test_the_order_of_a_mapping_makes_no_difference(key, value):
+    """KFP's structs have none."""
+    one, other = (load(**{key: mapping}) for mapping in (value, dict(reversed(value.items()))))
+    assert json.dumps(one.model_dump()) == json.dumps(other.model_dump())
+
+
+@pytest.mark.parametrize(
     ("change", "noted"), [({"kubeflow.root": "s3://other"}, True), ({"kubeflow.host": "https://other"}, False)]
 )
 def test_the_cache_takes_note_of_the_root(change, noted):
