@@ -30,6 +30,7 @@ from pipeline.kubeflow import checks
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
+    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on this machine say nothing of a cluster
     options = _parser().parse_args(argv)
     screen = rich.console.Console(highlight=False)
     try:

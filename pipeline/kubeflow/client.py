@@ -45,7 +45,8 @@ class Client:
     def __init__(self, config: KubeflowConfig, poll_seconds: float = 5):
         self._config, self._poll = config, poll_seconds
         self._api = Api(config)
-        self._namespace = config.namespace or self._own_namespace(self._api.knock())
+        health = self._api.knock()
+        self._namespace = config.namespace or self._own_namespace(health)
 
     def submit(self, package: str, name: str, parameters: Mapping[str, Any]) -> str:
         """Starts a run.
@@ -140,11 +141,11 @@ class Client:
         wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": self._config.experiment}
         # KFP unquotes a filter once more than it should: a + in the name would be a blank, and a % an error.
         query = {"filter": urllib.parse.quote(json.dumps({"predicates": [wanted]})), "namespace": self._namespace}
-        found = self._api.call("GET", "experiments", query).get("experiments")
+        found = _objects(self._api.call("GET", "experiments", query).get("experiments"))
         if not found:
             body = {"display_name": self._config.experiment, "namespace": self._namespace}
             found = [self._api.call("POST", "experiments", body={key: value for key, value in body.items() if value})]
-        return self._id(found[0] if isinstance(found, list) else found, "experiment_id")
+        return self._id(found[0], "experiment_id")
 
     def _job(self, package: str, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What runs and recurring runs have in common."""
@@ -162,7 +163,7 @@ class Client:
         while True:
             query = {"experiment_id": experiment, "page_size": 100, "page_token": token}
             page = self._api.call("GET", "recurringruns", query)
-            yield from (each for each in page.get("recurringRuns") or [] if each.get("recurring_run_id"))
+            yield from (each for each in _objects(page.get("recurringRuns")) if each.get("recurring_run_id"))
             token = page.get("next_page_token")
             if not token:
                 return
@@ -188,8 +189,9 @@ class Client:
         state = str(found.get("state") or "").upper()
         if state in _GOES_ON:
             return None
-        faults = [found.get("error"), *(each.get("error") for each in reversed(found.get("state_history") or []))]
-        reason = next((each["message"] for each in faults if each and each.get("message")), "")
+        history = reversed(_objects(found.get("state_history")))
+        faults = _objects([found.get("error"), *(each.get("error") for each in history)])
+        reason = next((each["message"] for each in faults if each.get("message")), "")
         return f"{state}: {one_line(reason)}" if reason and state == "FAILED" else state
 
     def _left(self, run: str, error: ApiError) -> UserError:
@@ -197,14 +199,19 @@ class Client:
             return error
         return UserError(f"{error}. The run goes on: {self.address(run)}")
 
-    def _id(self, answer: Any, key: str) -> str:
-        found = answer.get(key) if isinstance(answer, dict) else None
+    def _id(self, answer: Mapping[str, Any], key: str) -> str:
+        found = answer.get(key)
         if not isinstance(found, str) or not re.fullmatch(r"[\w.:-]+", found):
             raise ApiError(
                 f"{self._api.host}: the answer has no {key}, so that it is not one of Kubeflow Pipelines. "
                 f"Is kubeflow.host right? Expected as {EXAMPLE}"
             )
         return found
+
+
+def _objects(found: Any) -> list[dict[str, Any]]:
+    """A list's objects: what else a server sends in their place is not of KFP, and no reason to fail without a word."""
+    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
 def _cron(text: str) -> str:

@@ -38,12 +38,14 @@ def parse(text, fields):
 INT, BOOL, TEXT = (getattr(descriptor_pb2.FieldDescriptorProto, f"TYPE_{kind}") for kind in ("INT64", "BOOL", "STRING"))
 
 
+# Fields as in TF Serving's session_bundle_config.proto.
+SIZES = ["max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"]
+BATCHING = {"BatchingParameters": dict.fromkeys(SIZES, "Value"), "Value": {"value": INT}}
+
+
 def test_batching():
-    """Fields as in TF Serving's session_bundle_config.proto."""
-    names = ["max_batch_size", "batch_timeout_micros", "max_enqueued_batches", "num_batch_threads"]
-    fields = {"BatchingParameters": dict.fromkeys(names, "Value"), "Value": {"value": INT}}
-    found = parse((CONFIG / "batching.config").read_text(), fields)
-    assert all(getattr(found, name).value > 0 for name in names)
+    found = parse((CONFIG / "batching.config").read_text(), BATCHING)
+    assert all(getattr(found, name).value > 0 for name in SIZES)
 
 
 def test_monitoring():
@@ -65,43 +67,9 @@ def load(name):
     return yaml.safe_load((FOLDER / f"{name}.yaml").read_text())
 
 
-@pytest.mark.parametrize("name", ["deployment", "service"])
+@pytest.mark.parametrize("name", ["deployment", "network-policy", "service"])
 def test_valid_for_kubernetes(name):
     kubernetes_validate.validate(load(name), "1.31", strict=True)
-
-
-@pytest.mark.parametrize("name", ["service-account", "volume"])
-def test_what_an_administrator_applies(name):
-    for document in yaml.safe_load_all((ROOT / "deploy" / f"{name}.yaml").read_text()):
-        kubernetes_validate.validate(document, "1.31", strict=True)
-
-
-def test_flink_and_its_workers():
-    """The operator's own kind has no schema here; what it makes pods from has."""
-    cluster, *others = yaml.safe_load_all((ROOT / "deploy" / "flink" / "cluster.yaml").read_text())
-    for document in others:
-        kubernetes_validate.validate(document, "1.31", strict=True)
-    pod = {"apiVersion": "v1", "kind": "Pod", **cluster["spec"]["taskManager"]["podTemplate"]}
-    kubernetes_validate.validate(pod, "1.31", strict=True)
-    _, workers = pod["spec"]["containers"]
-    assert "--service_port=50000" in workers["args"]
-    (volume,) = yaml.safe_load_all((ROOT / "deploy" / "volume.yaml").read_text())
-    assert pod["spec"]["volumes"][0]["persistentVolumeClaim"]["claimName"] == volume["metadata"]["name"]
-    job_server, service = others
-    assert service["spec"]["selector"] == job_server["spec"]["selector"]["matchLabels"]
-    own = yaml.safe_load((ROOT / "pipeline" / "flink" / "config.yaml").read_text())
-    given = cluster["spec"]["flinkConfiguration"]
-    for settings in (given, {".".join(keys): value for keys, value in _leaves(own)}):
-        assert settings["restart-strategy.type"] == "exponential-delay"
-        assert settings["jobmanager.execution.failover-strategy"] == "full"
-
-
-def _leaves(tree, keys=()):
-    for key, value in tree.items():
-        if isinstance(value, dict):
-            yield from _leaves(value, (*keys, key))
-        else:
-            yield (*keys, key), value
 
 
 def test_what_is_wrong_would_be_found():
@@ -128,6 +96,15 @@ def test_the_parts_fit_together():
     assert {probe for probe in container if probe.endswith("Probe")} == {
         "startupProbe", "readinessProbe", "livenessProbe",
     }  # fmt: skip
+    limits = container["resources"]["limits"]
+    batching = parse((CONFIG / "batching.config").read_text(), BATCHING)
+    assert int(limits["cpu"]) == batching.num_batch_threads.value
+    policy = load("network-policy")["spec"]
+    assert policy["podSelector"] == deployment["spec"]["selector"]
+    assert {port["port"] for port in policy["ingress"][0]["ports"]} == ports
+    assert set(load("kustomization")["resources"]) == {path.name for path in FOLDER.glob("*.yaml")} - {
+        "kustomization.yaml"
+    }
     files = load("kustomization")["configMapGenerator"][0]["files"]
     assert all((FOLDER / file).is_file() for file in files)
     named = [argument.partition("/etc/serving/")[2] for argument in container["args"] if "/etc/serving/" in argument]

@@ -121,13 +121,13 @@ def nothing_of_this_machine(monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     for name in (credentials.TOKEN, credentials.COOKIE, credentials.PROJECTED, "REQUESTS_CA_BUNDLE", "SSL_CERT_FILE"):
         monkeypatch.delenv(name, raising=False)
-    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy"):
+    for name in ("HTTP_PROXY", "HTTPS_PROXY", "http_proxy", "https_proxy", "CURL_CA_BUNDLE"):
         monkeypatch.delenv(name, raising=False)
 
 
 @contextlib.contextmanager
 def serving(running):
-    thread = threading.Thread(target=running.serve_forever, daemon=True)
+    thread = threading.Thread(target=running.serve_forever, args=[0.01], daemon=True)
     thread.start()
     try:
         yield running
@@ -254,6 +254,20 @@ def test_before_a_login_page(kubeflow, command, proxy, message):
     assert "KUBEFLOW_TOKEN" in err
     assert err.count("\n") == 1
     assert not kubeflow.asked
+
+
+def test_it_knocks_where_the_namespace_is_set_too(kubeflow, monkeypatch):
+    """For a wrong host is said before anything is compiled."""
+    monkeypatch.setattr(Kubeflow, "answer", lambda *_: (200, {"hello": "world"}))
+    assert "answers, but not as" in error_of(lambda: connect(kubeflow, namespace="mine"))
+
+
+def test_netrc_does_not_take_the_place_of_the_token(kubeflow, package, tmp_path, monkeypatch):
+    (tmp_path / ".netrc").write_text("machine 127.0.0.1 login me password mine\n")
+    (tmp_path / ".netrc").chmod(0o600)
+    monkeypatch.setenv(credentials.TOKEN, "secret")
+    kubeflow.token = "secret"
+    assert connect(kubeflow).submit(package, "p", {}) == "r1"
 
 
 @pytest.mark.parametrize("proxy", ["302", "page", "401"])
@@ -463,6 +477,43 @@ def test_a_run_that_fails(kubeflow, command, monkeypatch):
     kubeflow.states = ["FAILED"]
     code, out, _ = command("submit", kubeflow.host, "--wait")
     assert (code, "FAILED: Trainer failed\n" in out) == (1, True)
+
+
+@pytest.mark.parametrize(
+    ("more", "end"),
+    [
+        ({"state_history": [{"state": "RUNNING"}, {"state": "FAILED", "error": {"message": "because"}}]}, ": because"),
+        ({"state_history": ["x"], "error": "y"}, ""),
+        ({"error": {"message": ""}}, ""),
+    ],
+)
+def test_the_reason_of_a_failure(kubeflow, monkeypatch, more, end):
+    connected = connect(kubeflow)
+    monkeypatch.setattr(Kubeflow, "answer", lambda *_: (200, {"run_id": "r1", "state": "FAILED", **more}))
+    assert connected.wait("r1", 20) == "FAILED" + end
+
+
+@pytest.mark.parametrize("answer", [{"experiments": ["x"]}, {"experiments": {"a": 1}}, {"experiments": [{"id": 1}]}])
+def test_answers_of_a_strange_shape_are_an_error(kubeflow, package, monkeypatch, answer):
+    connected = connect(kubeflow)
+    monkeypatch.setattr(Kubeflow, "answer", lambda *_: (200, answer))
+    assert "the answer has no experiment_id" in error_of(connected.submit, package, "p", {})
+
+
+def test_a_run_that_is_gone_does_not_go_on(kubeflow):
+    kubeflow.states = ["RUNNING", 404]
+    assert "The run goes on" not in error_of(connect(kubeflow).wait, "r1", 20)
+
+
+def test_faults_that_do_not_pass_end_the_wait(kubeflow, monkeypatch):
+    """After some minutes, of which the test's clock makes little."""
+    now = [0.0]
+    monkeypatch.setattr(client.time, "monotonic", lambda: now[0])
+    monkeypatch.setattr(client.time, "sleep", lambda seconds: now.__setitem__(0, now[0] + seconds))
+    kubeflow.states = [503]
+    said = error_of(connect(kubeflow, poll_seconds=5).wait, "r1", 86400)
+    assert said.endswith(f"The run goes on: {kubeflow.host}/#/runs/details/r1")
+    assert api.PATIENCE <= now[0] <= 2 * api.PATIENCE
 
 
 def test_faults_that_pass_are_borne(kubeflow, monkeypatch):
