@@ -23,14 +23,13 @@ import rich.markup
 import yaml
 
 from components.errors import UserError
-from pipeline import arguments
+from pipeline import arguments, console
 from pipeline.configs import Config
 from pipeline.kubeflow import checks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
-    os.environ.setdefault("TF_CPP_MIN_LOG_LEVEL", "2")  # its notes on this machine say nothing of a cluster
     options = _parser().parse_args(argv)
     screen = rich.console.Console(highlight=False)
     try:
@@ -53,9 +52,10 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
     checks.check(config)
     if output.suffix not in (".yaml", ".yml"):
         raise UserError(f"--output {output}: expected a name that ends in .yaml")
-    from pipeline.kubeflow import compiler
+    with console.quiet():  # TensorFlow's notes on this machine say nothing of a cluster
+        from pipeline.kubeflow import compiler
 
-    documents = [document for document in compiler.compile_pipeline(config) if document]
+        documents = [document for document in compiler.compile_pipeline(config) if document]
     beside = output.with_name(f".{output.name}.new")
     beside.write_text(yaml.safe_dump_all(documents, sort_keys=True), encoding="utf-8")
     os.replace(beside, output)
