@@ -108,6 +108,10 @@ def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.
     package = pathlib.Path(options.pipeline or folder / "pipeline.yaml")
     if not options.pipeline:
         checks.check(config)
+        if config.serving.infra_validation != "off":
+            raise UserError(
+                "rehearse: there is no Kubernetes here to start a TF Serving in. Add --set serving.infra_validation=off"
+            )
         folder.mkdir(parents=True, exist_ok=True)
         compile_pipeline(config, package)
     from pipeline.kubeflow.rehearsal import run

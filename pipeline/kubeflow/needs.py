@@ -46,13 +46,11 @@ class Needs:
         settings: keys, or groups of them.
         facts: names in `FACTS`.
         code: the folders below `components/` whose code it runs.
-        after: tasks that must have ended well, without giving it anything.
     """
 
     settings: tuple[str, ...] = ()
     facts: tuple[str, ...] = ()
     code: tuple[str, ...] = ()
-    after: tuple[str, ...] = ()
 
 
 def _fields(group: str, model: type, *without: str) -> tuple[str, ...]:

@@ -22,6 +22,7 @@ Json = dict[str, Any]
 
 _LINES = 15  # of a failed task's log that are shown
 _LOGS = "executor-logs"
+_ROOT = "minio://mlpipeline/v2/artifacts"  # KFP's own
 
 
 class Version(NamedTuple):
@@ -132,7 +133,7 @@ class _Task:
         self._component = rehearsal.component(name)
         executors = rehearsal.spec["deploymentSpec"]["executors"]
         self._image = executors[self._component["executorLabel"]]["container"]
-        pipeline, root = rehearsal.spec["pipelineInfo"]["name"], rehearsal.spec["defaultPipelineRoot"]
+        pipeline, root = rehearsal.spec["pipelineInfo"]["name"], rehearsal.spec.get("defaultPipelineRoot", _ROOT)
         self._root = f"{root.rstrip('/')}/{pipeline}/{run}/{name}/{uuid.uuid4()}"
         self._folder = rehearsal.folder / "tasks" / name
 

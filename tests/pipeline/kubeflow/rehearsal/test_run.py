@@ -187,6 +187,8 @@ def test_the_command_line(tmp_path, capsys):
     arguments = ["rehearse", "--folder", str(tmp_path / "r")]
     assert kubeflow_runner.main([*arguments, "--volume", "models"]) == 1
     assert "--volume models: expected CLAIM=FOLDER" in capsys.readouterr().err
+    assert kubeflow_runner.main([*arguments, "--set", "serving.infra_validation=kubernetes"]) == 1
+    assert "rehearse: there is no Kubernetes here" in capsys.readouterr().err
     assert kubeflow_runner.main([*arguments, "--parameter", "nothing=1"]) == 1
     assert "parameter nothing: there is none. There are corpus_paths" in " ".join(capsys.readouterr().err.split())
     spec = next(iter(yaml.safe_load_all((tmp_path / "r" / "pipeline.yaml").read_text())))
