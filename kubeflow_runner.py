@@ -76,14 +76,18 @@ def _submit(config: Config, options: argparse.Namespace, screen: rich.console.Co
     screen.print(client.address(run), soft_wrap=True, markup=False)
     if not options.wait:
         return 0
-    state = client.wait(run, options.timeout)
+    try:
+        state = client.wait(run, options.timeout)
+    except KeyboardInterrupt:
+        raise UserError(f"run {run}: no longer waited for; it goes on: {client.address(run)}") from None
     screen.print(state, soft_wrap=True, markup=False)
     return 0 if state == "SUCCEEDED" else 1
 
 
 def _schedule(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:
-    from pipeline.kubeflow.client import Client
+    from pipeline.kubeflow.client import Client, check_cron
 
+    check_cron(options.cron)
     parameters, client = _parameters(options.parameter), Client(config.kubeflow)
     with _compiled(config, parameters) as package:
         made = client.schedule(package, config.name, options.cron, parameters)

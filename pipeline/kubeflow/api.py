@@ -17,6 +17,7 @@ from collections.abc import Mapping
 from typing import Any
 
 import requests
+import urllib3
 
 from components.errors import UserError
 from pipeline.configs import KubeflowConfig
@@ -43,7 +44,12 @@ class Api:
 
     def knock(self) -> dict[str, Any]:
         """Asks whether it is KFP, and ready; returns what it says of itself."""
-        found = self.call("GET", "healthz", seconds=_CONNECT)
+        try:
+            found = self.call("GET", "healthz", seconds=_CONNECT)
+        except ApiError as error:
+            if error.status != http.HTTPStatus.NOT_FOUND:
+                raise
+            raise ApiError(f"{error}. Is the path in kubeflow.host right? Expected as {EXAMPLE}") from None
         if found.get("apiServerReady") is False:  # so says the user interface, which is before the API
             raise ApiError(f"{self.host}: Kubeflow Pipelines is there, but its API is not ready. Try again later")
         if not _HEALTH & set(found):
@@ -76,7 +82,7 @@ class Api:
                 verify=self._verify,
             )
             found = _parsed(answer)
-        except (requests.RequestException, OSError, UnicodeError) as error:
+        except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise _unreachable(self.host, error, method) from None
         if 200 <= answer.status_code < 300 and isinstance(found, dict):
             return found
@@ -122,16 +128,19 @@ def _refusal(host: str, answer: requests.Response, found: Any, secrets: list[Sec
             f"{host}: not logged in ({code}). {credentials.advice(secrets)}", status, credentials.patience(secrets)
         )
     if status == http.HTTPStatus.FORBIDDEN:
-        more = "" if found is None else ". Is kubeflow.namespace right, and may this account create runs in it?"
+        if isinstance(found, dict) and "code" in found:  # from KFP itself, which knows who it is
+            return ApiError(
+                f"{host}: refused ({code}). Is kubeflow.namespace right, and may this account work in it?", status
+            )
         return ApiError(
-            f"{host}: refused ({code}). {credentials.advice(secrets)}{more}", status, credentials.patience(secrets)
+            f"{host}: refused ({code}). {credentials.advice(secrets)}", status, credentials.patience(secrets)
         )
     if status >= 500 or status in (http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS):
         return ApiError(f"{host}: {code}. Try again later{_unknown(answer.request.method)}", status, PATIENCE)
-    if "https" in said.lower() and status == http.HTTPStatus.BAD_REQUEST:
-        return ApiError(f"{host}: {code}. Set kubeflow.host to the same with https://", status)
     if isinstance(found, dict) and said:
         return ApiError(f"{host}: {code}", status)
+    if "https" in said.lower() and status == http.HTTPStatus.BAD_REQUEST:
+        return ApiError(f"{host}: {code}. Set kubeflow.host to the same with https://", status)
     if re.search(r"(?i)\b(log|sign) ?[io]n\b|password|\b(dex|oauth2?|openid|keycloak)\b", answer.text[:100_000]):
         return ApiError(
             f"{host}: not logged in, a login page answers ({code}). {credentials.advice(secrets)}",
@@ -140,7 +149,7 @@ def _refusal(host: str, answer: requests.Response, found: Any, secrets: list[Sec
         )
     return ApiError(
         f"{host}: not Kubeflow Pipelines, something else answers ({code}). Is the path in kubeflow.host right? "
-        f"Expected as {EXAMPLE}. If it is, log in: {credentials.advice(secrets)}",
+        f"Expected as {EXAMPLE}. If it is, it may be a login page. {credentials.advice(secrets)}",
         0,
         PATIENCE,
     )
@@ -176,7 +185,7 @@ def _unreachable(host: str, error: BaseException, method: str) -> ApiError:
         )
     if isinstance(error, requests.exceptions.ProxyError):
         return ApiError(f"{host}: the proxy (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) fails: {reason}", 0, PATIENCE)
-    if isinstance(error, (requests.exceptions.InvalidURL, UnicodeError)):
+    if isinstance(error, (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError)):
         return ApiError(f"kubeflow.host = {host}: not an address, expected as {EXAMPLE}")
     unsent = isinstance(root, (ConnectionRefusedError, socket.gaierror, ssl.SSLError)) or isinstance(
         error, requests.exceptions.ConnectTimeout
@@ -207,7 +216,10 @@ def _unknown(method: str | None) -> str:
 def _said(answer: requests.Response, found: Any) -> str:
     """What the server says, in one line: KFP's message, a page's title, or a text's first line."""
     if isinstance(found, dict):
-        details = [each.get("message") for each in found.get("details") or [] if isinstance(each, dict)]
+        details = found.get("details")
+        details = (
+            [each.get("message") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
+        )
         # The details hold the message for users, without the names of functions; of faults within they say nothing.
         good = [each for each in details if each and each not in ("Internal Server Error", "Service unavailable")]
         return one_line(next(iter(good), None) or found.get("message") or found.get("error") or "")

@@ -110,7 +110,7 @@ class Client:
             UserError: it was not created, nobody knows, or an old one is still there beside it.
         """
         job = self._job(package, name, parameters)
-        trigger = {"cron_schedule": {"cron": _cron(cron)}}
+        trigger = {"cron_schedule": {"cron": check_cron(cron)}}
         experiment = self._experiment()
         same = [old["recurring_run_id"] for old in self._recurring(experiment) if old.get("display_name") == name]
         body = {"mode": "ENABLE", "trigger": trigger, "max_concurrency": 1, "no_catchup": True}
@@ -214,7 +214,12 @@ def _objects(found: Any) -> list[dict[str, Any]]:
     return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
 
 
-def _cron(text: str) -> str:
+def check_cron(text: str) -> str:
+    """Makes sure that a cron expression has KFP's six fields; returns it.
+
+    Raises:
+        UserError: it has others.
+    """
     fields = text.split()
     # KFP would take five for all but the weekday: what is meant as once a day would run once an hour.
     if len(fields) == 5 and not text.startswith("@"):

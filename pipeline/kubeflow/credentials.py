@@ -144,10 +144,11 @@ def patience(secrets: list[Secret]) -> float:
 
 
 def hide(text: str, secrets: list[Secret]) -> str:
-    """A text without them."""
-    for each in secrets:
-        for part in (each.value, each.value.partition("=")[2]):
-            text = text.replace(part, "***") if part else text
+    """A text without them; what is so short that it is in every text hides nothing."""
+    parts = [each.value for each in secrets]
+    parts += [part.partition("=")[2] for each in secrets if each.kind == "cookie" for part in each.value.split(";")]
+    for part in parts:
+        text = text.replace(part, "***") if len(part) > 4 else text
     return text
 
 

@@ -362,6 +362,43 @@ def test_what_kfp_says_is_shown_and_not_its_json(kubeflow, package):
     assert error_of(connect(kubeflow).submit, package, "p", {}).endswith("HTTP 400: parameter x is not of type y")
 
 
+def test_an_answer_of_kfp_that_speaks_of_https_is_not_about_the_host(kubeflow, package):
+    kubeflow.refusal = 400, {
+        "code": 3, "message": "internal",
+        "details": [{"message": "Schedule cron is not a supported format(https://godoc.org/github.com/robfig/cron)"}],
+    }  # fmt: skip
+    said = error_of(connect(kubeflow).schedule, package, "p", "0 0 25 * * *", {})
+    assert said.endswith("HTTP 400: Schedule cron is not a supported format(https://godoc.org/github.com/robfig/cron)")
+
+
+def test_who_may_not_is_not_told_to_log_in(kubeflow, package, monkeypatch):
+    """KFP knows who it is: the token was good."""
+    monkeypatch.setenv(credentials.TOKEN, "a-token==")
+    kubeflow.refusal = 403, {"code": 7, "message": "m", "details": [{"message": "User 'a=b' is not authorized"}]}
+    said = error_of(connect(kubeflow).submit, package, "p", {})
+    assert "refused (HTTP 403: User 'a=b' is not authorized). Is kubeflow.namespace right" in said
+    assert "token" not in said
+
+
+@pytest.mark.parametrize("details", [5, "x", {"message": "y"}, [1, None]])
+def test_an_error_of_a_strange_shape_is_shown(kubeflow, package, details):
+    kubeflow.refusal = 400, {"code": 3, "message": "why", "details": details}
+    assert error_of(connect(kubeflow).submit, package, "p", {}).endswith("HTTP 400: why")
+
+
+def test_a_server_without_this_api_is_a_wrong_path(kubeflow, monkeypatch):
+    monkeypatch.setattr(Kubeflow, "answer", lambda *_: (404, {"code": 5, "message": "Not Found"}))
+    assert "HTTP 404: Not Found. Is the path in kubeflow.host right?" in error_of(connect, kubeflow)
+
+
+def test_secrets_are_not_repeated(kubeflow, monkeypatch):
+    monkeypatch.setenv(credentials.TOKEN, "very-secret==")
+    monkeypatch.setenv(credentials.COOKIE, "one=first-part; two=second-part")
+    answer = {"message": "no: very-secret== first-part second-part a=b"}
+    monkeypatch.setattr(Kubeflow, "answer", lambda *_: (401, answer))
+    assert "(HTTP 401: no: *** *** *** a=b)" in error_of(connect, kubeflow)
+
+
 def test_a_namespace_is_needed_with_many_users(kubeflow):
     kubeflow.multi_user = True
     assert error_of(connect, kubeflow).startswith("kubeflow.namespace: is needed")
@@ -374,6 +411,7 @@ def test_a_namespace_is_needed_with_many_users(kubeflow):
         ("kubeflow.example", "expected an address with http:// or https://"),
         ("ftp://kubeflow.example", "expected an address with http:// or https://"),
         ("https://a b", "expected an address"),
+        ("https://kubeflow..example/pipeline", "not an address"),
         ("https://user:password@kubeflow.example", "expected an address without user and password"),
     ],
 )
@@ -514,6 +552,18 @@ def test_faults_that_do_not_pass_end_the_wait(kubeflow, monkeypatch):
     said = error_of(connect(kubeflow, poll_seconds=5).wait, "r1", 86400)
     assert said.endswith(f"The run goes on: {kubeflow.host}/#/runs/details/r1")
     assert api.PATIENCE <= now[0] <= 2 * api.PATIENCE
+
+
+def test_who_stops_waiting_is_told_that_the_run_goes_on(kubeflow, command, monkeypatch):
+    def interrupt(_):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(client.time, "sleep", interrupt)
+    kubeflow.states = ["RUNNING"]
+    code, _, err = command("submit", kubeflow.host, "--wait")
+    assert (code, err) == (
+        1, f"error: run r1: no longer waited for; it goes on: {kubeflow.host}/#/runs/details/r1\n",
+    )  # fmt: skip
 
 
 def test_faults_that_pass_are_borne(kubeflow, monkeypatch):
