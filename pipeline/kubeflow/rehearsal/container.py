@@ -99,10 +99,10 @@ class Container:
                 lines.append(f"ln -s {shlex.quote(os.readlink(system))} {root}/{name}")
             elif system.is_dir():
                 lines += _bind(root, system, system, is_whole=True)
+        for name in _SCRATCH:  # before the project, which may be below /tmp
+            lines += _bind(root, self.folder / name, pathlib.Path("/", name), is_writable=True)
         for own in _outside_system(sys.base_prefix, sys.prefix, _PROJECT):
             lines += _bind(root, own, own)
-        for name in _SCRATCH:
-            lines += _bind(root, self.folder / name, pathlib.Path("/", name), is_writable=True)
         for path, folder in self.volumes.items():
             lines += _bind(root, folder, pathlib.Path(path), is_writable=True)
         lines += [

@@ -59,6 +59,14 @@ def test_nothing_else_of_this_machine_is_there(inside, tmp_path):
     assert (code, said.split()) == (0, ["yes", "1"])
 
 
+def test_a_project_below_tmp(inside, tmp_path, monkeypatch):
+    project = tmp_path / "project"
+    project.mkdir()
+    (project / "here").write_text("yes")
+    monkeypatch.setattr(container, "_PROJECT", project)
+    assert inside("cat here; touch /tmp/x") == (0, "yes")
+
+
 @pytest.mark.skipif(os.getuid() != 0, reason="whose volume is whose, only root can tell apart")
 def test_a_volume_of_roots(inside):
     inside.volume.chmod(0o755)
