@@ -346,7 +346,8 @@ def test_an_anomaly_stops_the_run(tmp_path):
     done = project.run("--set", f"corpus.schema_file={schema}", check=False)
     assert done.returncode == 1
     assert re.search(r"stopped at ExampleValidator +- +- *$", project.run("--history").stdout, re.MULTILINE)
-    assert re.search(r"the documents do not fit the schema .*\n.*train, text: Unexpected string values", done.stderr)
+    assert "the documents do not fit the schema (corpus.schema_file):\n" in done.stderr
+    assert re.search(r"^  train, text: Unexpected string values", done.stderr, re.MULTILINE)
     assert "✔ Transform" not in done.stdout
 
 
