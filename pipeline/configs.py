@@ -371,7 +371,9 @@ class KubeflowConfig(_Section):
     ca_certificate: str | None = Field(
         None, description="a file with the certificates (PEM) of the authority that signed the host's"
     )
-    experiment: str = Field("tfx-word2vec", description="the group of runs")
+    experiment: Annotated[str, Field(min_length=1, max_length=128)] = Field(
+        "tfx-word2vec", description="the group of runs"
+    )
     service_account: KubernetesName | None = Field(None, description="of the pods; by default KFP's own")
 
     def of(self, component: str) -> ResourcesConfig:

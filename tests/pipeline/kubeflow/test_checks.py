@@ -60,10 +60,12 @@ def test_what_a_cluster_can_not_do(values, message):
         ("kubeflow.secrets", [{"name": "s3", "environment": {"key": "NO-VARIABLE"}}]),
         ("kubeflow.image_pull_secrets", ["Registry"]),
         ("kubeflow.namespace", "a b"),
+        ("kubeflow.experiment", ""),
+        ("kubeflow.experiment", "x" * 129),
         ("kubeflow.root", "/artifacts"),
     ],
 )
-def test_what_kubernetes_would_refuse(key, value):
+def test_what_kubernetes_or_kfp_would_refuse(key, value):
     with pytest.raises(UserError, match=key.replace(".", r"\.")):
         load(**{key: value})
 
