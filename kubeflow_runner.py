@@ -194,7 +194,7 @@ def _parser() -> argparse.ArgumentParser:
         "--volume", action="append", default=[], metavar="CLAIM=FOLDER", help="a folder for a volume's claim"
     )
     made["rehearse"].add_argument(
-        "--kfp", default="2.17", choices=("2.4", "2.5", "2.17"), help="whose ways: KFP's from then on (%(default)s)"
+        "--kfp", default="2.15", choices=("2.4", "2.5", "2.15"), help="whose ways: KFP's from then on (%(default)s)"
     )
     made["rehearse"].add_argument("--pipeline", metavar="FILE", help="a compiled one; by default it is compiled first")
     made["rehearse"].add_argument("--folder", default="runs/rehearsal", help="where everything goes (%(default)s)")

@@ -37,7 +37,7 @@ class Version(NamedTuple):
     has_task_root: bool
 
 
-VERSIONS = {"2.4": Version(False, False), "2.5": Version(True, False), "2.17": Version(True, True)}
+VERSIONS = {"2.4": Version(False, False), "2.5": Version(True, False), "2.15": Version(True, True)}
 
 
 class Tell(Protocol):
@@ -67,7 +67,7 @@ class Rehearsal:
     volumes: Mapping[str, pathlib.Path]
     parameters: Mapping[str, Any]
     tell: Tell
-    version: Version = VERSIONS["2.17"]
+    version: Version = VERSIONS["2.15"]
 
     def run(self) -> dict[str, Execution]:
         """Runs all tasks; returns what they put out, by task.

@@ -92,7 +92,7 @@ def rehearse(tmp_path):
     except UserError as error:
         pytest.skip(str(error))
 
-    def start(spec, version="2.17", **parameters):
+    def start(spec, version="2.15", **parameters):
         ran = []
 
         def tell(task, seconds, *, cached):
@@ -130,7 +130,7 @@ def test_what_a_task_is_given(rehearse, tmp_path):
     [
         ("2.4", False, "/tmp/kfp_outputs/output_metadata.json"),
         ("2.5", True, "/tmp/kfp_outputs/output_metadata.json"),
-        ("2.17", True, "/minio/bucket/root/small/"),
+        ("2.15", True, "/minio/bucket/root/small/"),
     ],
 )
 def test_versions(rehearse, version, has_logs, file):
