@@ -83,7 +83,7 @@ def _run(task: str, settings: Json, executor_input: str) -> None:
     for folder in _written(task, config, checkpoints):
         volume.check_writable(folder, config.kubeflow.volume)
     component = _component(task, config, facts, checkpoints)
-    wanted = {name: output.output_file for name, output in invocation.outputs.parameters.items()}
+    wanted = _facts_wanted(task, invocation)
     _keep_declared(invocation, component)
     _localize(invocation)
     _complete(invocation, component.inputs)
@@ -91,8 +91,14 @@ def _run(task: str, settings: Json, executor_input: str) -> None:
     with _on_volume(task, config, invocation), _on_engine(task, config, invocation) as copies:
         _execute(task, component, invocation, config)
     _restore(invocation.outputs.output_file, copies)
-    for path in wanted.values():  # the Trainer's alone has one
+    for path in wanted:
         probes.write_parameter(path, versions.identity(path_utils.serving_model_path(model)))
+
+
+def _facts_wanted(task: str, invocation: pipeline_spec_pb2.ExecutorInput) -> list[str]:
+    """The files for facts that others need of this task; the Trainer's alone has one, and KFP's own are passed over."""
+    outputs = invocation.outputs.parameters.items()
+    return [one.output_file for name, one in outputs if needs.Source(task, name) in needs.FACTS.values()]
 
 
 def _checkpoints(config: Config) -> str:

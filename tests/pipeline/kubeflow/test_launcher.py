@@ -109,6 +109,13 @@ def test_what_kfp_adds_is_passed_over(prepared):
     }  # fmt: skip
 
 
+def test_facts_go_where_others_look_for_them_and_nowhere_else():
+    invocation = make_invocation("output.json")
+    invocation.outputs.parameters["identity"].output_file = "/tmp/kfp/outputs/identity"
+    assert launcher._facts_wanted("Trainer", invocation) == ["/tmp/kfp/outputs/identity"]
+    assert launcher._facts_wanted("Evaluator", invocation) == []
+
+
 def test_inputs_are_again_what_tfx_put_out(prepared):
     model = prepared().inputs.artifacts["model"].artifacts[0]
     assert model.type.instance_schema.startswith("title: tfx.Model\n")
