@@ -1,7 +1,7 @@
-"""Progress of a long piece of work, told by log records.
+"""Progress of a long piece of work, and notes on it, told by log records.
 
-Whoever wants to show it (a progress bar, a metrics exporter) adds a handler to this logger and reads `record.progress`;
-everyone else finds plain lines in the log.
+Whoever wants to show them (a progress bar, a metrics exporter) adds a handler to this logger and reads
+`record.progress`, which is None for a note; everyone else finds plain lines in the log.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def add_handler(handler: logging.Handler) -> None:
 def remove_handler(handler: logging.Handler) -> None:
     """Undoes `add_handler`."""
     _LOGGER.removeHandler(handler)
+
+
+def note(text: str) -> None:
+    """Tells what a person should know of a run that goes on: one line, as what was damaged and what is done instead."""
+    _LOGGER.warning("%s", text, extra={"progress": None})
 
 
 def tell(progress: TrainingProgress) -> None:

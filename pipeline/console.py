@@ -138,7 +138,10 @@ class RunView(logging.Handler):
         self._console.print(f"  [green]✔[/green] {run.component:<20} {time:>8}{told}")
 
     def emit(self, record: logging.LogRecord) -> None:
-        """The training's progress."""
+        """A note, or the training's progress."""
+        if record.progress is None:
+            self._console.print(f"  [yellow]![/yellow] {rich.markup.escape(record.getMessage())}", soft_wrap=True)
+            return
         self._latest = record.progress
         if self._console.is_terminal:
             self._show_bar(record.progress)

@@ -26,7 +26,7 @@ from components.trainer import strategies
 from components.trainer.job import Job
 
 JOB_FILE = "job.json"
-_PROGRESS, _ERROR = "progress", "error"
+_PROGRESS, _NOTE, _ERROR = "progress", "note", "error"
 
 
 def lead(job: Job) -> None:
@@ -88,6 +88,8 @@ def _train(job_path: str) -> None:
                 kind, _, message = line.partition(" ")
                 if kind == _PROGRESS:
                     progress.tell(progress.TrainingProgress(**json.loads(message)))
+                elif kind == _NOTE:
+                    progress.note(json.loads(message))
                 elif kind == _ERROR:
                     error = json.loads(message)
                 else:
@@ -105,10 +107,13 @@ def _train(job_path: str) -> None:
 
 
 class _Teller(logging.Handler):
-    """Writes progress for the parent process."""
+    """Writes progress and notes for the parent process."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        _tell(_PROGRESS, dataclasses.asdict(record.progress))
+        if record.progress is None:
+            _tell(_NOTE, record.getMessage())
+        else:
+            _tell(_PROGRESS, dataclasses.asdict(record.progress))
 
 
 def _tell(kind: str, message: object) -> None:

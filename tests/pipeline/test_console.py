@@ -29,6 +29,7 @@ with console.logs_to(sys.argv[1], verbose="verbose" in sys.argv) as (screen, err
     with console.RunView(screen) as view:
         view.started("Trainer")
         progress.tell(progress.TrainingProgress(0.25, 1200, 1, 4, 54321.0, 2.5, 0.0123, 83, 0.0))
+        progress.note("the baseline [1] is gone")
         time.sleep(0.3)
         view.ended(local.ComponentRun("Trainer", 12.34, False, {}))
         view.started("Pusher")
@@ -64,6 +65,7 @@ def test_a_bar_and_a_line_a_component_on_the_screen_and_the_rest_in_the_log(tmp_
     )
     assert re.search(r"✔ Trainer +12.3 s +54,321 words/s, loss 2.500", screen)
     assert re.search(r"✔ Pusher +cached", screen)
+    assert "! the baseline [1] is gone" in screen
     assert "Waiting" in screen
     assert "an error" in screen
     assert "after" in screen
@@ -71,6 +73,7 @@ def test_a_bar_and_a_line_a_component_on_the_screen_and_the_rest_in_the_log(tmp_
     assert "NOISE from Python" in log
     assert "NOISE from below" in log
     assert "epoch 1 of 4, step 1200, 25.0 %, 54321 words/s" in log
+    assert "the baseline [1] is gone" in log
     assert "✔" not in log
 
 
