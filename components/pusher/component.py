@@ -8,27 +8,39 @@ from typing import Any
 import tensorflow as tf
 from tfx.components.pusher import component, executor
 from tfx.dsl.components.base import executor_spec
+from tfx.proto import pusher_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
+from tfx.utils import proto_utils
 
 from components.card.component import ModelCardArtifact
 from components.component import Component
+from components.pusher import push
 from components.warmup import EXTRA
 
 
 class Executor(executor.Executor):
-    """Pushes the model, then copies its card beside it."""
+    """Pushes the model with its card."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
-        """See `tfx.components.pusher.executor.Executor.Do`."""
-        super().Do(input_dict, output_dict, exec_properties)
+        """See `tfx.components.pusher.executor.Executor.Do`.
+
+        Raises:
+            UserError: see `push.push`.
+        """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
-        if not pushed.get_int_custom_property("pushed"):
+        if not self.CheckBlessing(input_dict):
+            self._MarkNotPushed(pushed)
             return
         card = artifact_utils.get_single_uri(input_dict["model_card"])
-        for model in (pushed.get_string_custom_property("pushed_destination"), pushed.uri):
-            tf.io.gfile.makedirs(os.path.join(model, EXTRA))
-            for name in tf.io.gfile.listdir(card):
-                tf.io.gfile.copy(os.path.join(card, name), os.path.join(model, EXTRA, name), overwrite=True)
+        files = push.files_of(self.GetModelPath(input_dict)) | push.files_of(card, below=EXTRA)
+        for name, path in files.items():
+            kept = os.path.join(pushed.uri, name)
+            tf.io.gfile.makedirs(os.path.dirname(kept))
+            tf.io.gfile.copy(path, kept, overwrite=True)
+        destination = proto_utils.json_to_proto(exec_properties["push_destination"], pusher_pb2.PushDestination())
+        folder = destination.filesystem.base_directory
+        version = push.push(files, folder)
+        self._MarkPushed(pushed, pushed_destination=os.path.join(folder, version), pushed_version=version)
 
 
 class PusherSpec(component_spec.ComponentSpec):

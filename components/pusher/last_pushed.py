@@ -5,7 +5,6 @@ from __future__ import annotations
 import os
 from typing import Any
 
-import tensorflow as tf
 from absl import logging
 from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.dsl.io import fileio
@@ -33,7 +32,7 @@ class Executor(base_executor.BaseExecutor):
             logging.info("Nothing but this model has been pushed to %s yet: no baseline.", folder)
             return
         pushed = os.path.join(folder, version)
-        if not tf.io.gfile.exists(os.path.join(pushed, versions.MARK)):
+        if not versions.is_finished(pushed):
             raise UserError(f"{pushed}: the version that was to be the baseline is gone. Start the run again")
         io_utils.copy_dir(pushed, path_utils.serving_model_path(model.uri))
         model.set_string_custom_property("pushed_version", version)

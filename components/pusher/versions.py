@@ -4,11 +4,23 @@ from __future__ import annotations
 
 import hashlib
 import os
+import re
 
 import tensorflow as tf
 
 MARK = "saved_model.pb"  # the last file that a push writes
-_IDENTITY = "fingerprint.pb"  # TensorFlow writes it with each SavedModel; no two have the same
+IDENTITY = "fingerprint.pb"  # TensorFlow writes it with each SavedModel; no two have the same
+
+LARGEST = 2**63 - 1  # TF Serving's numbers have 64 bits
+
+
+def find(folder: str) -> dict[int, str]:
+    """The names that TF Serving reads as versions, whole or not, by their numbers, the smallest first."""
+    if not tf.io.gfile.isdir(folder):
+        return {}
+    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
+    numbers = {int(name): name for name in names if re.fullmatch("0*[0-9]{1,19}", name)}
+    return {number: numbers[number] for number in sorted(numbers) if number <= LARGEST}
 
 
 def newest_other(folder: str, model: str) -> str:
@@ -21,19 +33,21 @@ def newest_other(folder: str, model: str) -> str:
     Returns:
         The version's name; empty if there is none.
     """
-    if not tf.io.gfile.isdir(folder):
-        return ""
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
-    for version in sorted((name for name in names if name.isdecimal()), key=int, reverse=True):
-        pushed = os.path.join(folder, version)
-        if tf.io.gfile.exists(os.path.join(pushed, MARK)) and identity(pushed) != model:
-            return version
+    for name in reversed(find(folder).values()):
+        pushed = os.path.join(folder, name)
+        if is_finished(pushed) and identity(pushed) != model:
+            return name
     return ""
+
+
+def is_finished(version: str) -> bool:
+    """Whether a version has the file that is written last."""
+    return tf.io.gfile.exists(os.path.join(version, MARK))
 
 
 def identity(saved_model: str) -> str:
     """Tells an exported model from every other one, and is the same for its copies; empty if it has none."""
-    path = os.path.join(saved_model, _IDENTITY)
+    path = os.path.join(saved_model, IDENTITY)
     if not tf.io.gfile.exists(path):
         return ""
     with tf.io.gfile.GFile(path, "rb") as file:

@@ -140,7 +140,7 @@ def _connect(config: Config, name: str, task: Json, component: Json, parameters:
     component.setdefault("inputDefinitions", {})["parameters"] = kinds
     if producers:
         task["dependentTasks"] = sorted(producers)
-    is_cached = name not in needs.PROBES and name not in config.kubeflow.uncached
+    is_cached = name not in needs.UNCACHED and name not in config.kubeflow.uncached
     task["cachingOptions"] = {"enableCache": True} if is_cached else {}
     resources = config.kubeflow.of(name)
     if resources.retries:

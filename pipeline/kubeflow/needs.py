@@ -63,6 +63,9 @@ PROBES = {
     "PushedVersion": Needs(("pusher.destination",), facts=("model_identity",)),
 }
 
+# What looks at something outside, so that no cache can answer for it. The Pusher finds a model that is pushed already.
+UNCACHED = {*PROBES, "Pusher"}
+
 OF = {
     "BenchmarkExampleGen": Needs(
         ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("benchmarks", "evaluator")

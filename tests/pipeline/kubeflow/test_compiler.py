@@ -150,7 +150,7 @@ def test_what_looks_outside_is_never_cached():
     spec, _ = compiler.compile_pipeline(load(**{"kubeflow.uncached": ["Trainer"]}))
     tasks = spec["root"]["dag"]["tasks"]
     uncached = {name for name, task in tasks.items() if not task["cachingOptions"].get("enableCache")}
-    assert uncached == {"Trainer", *needs.PROBES}
+    assert uncached == {"Trainer", "Pusher", *needs.PROBES}
 
 
 def test_tfx_finds_its_own_pod():
