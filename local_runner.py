@@ -85,7 +85,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         dag.metadata_connection_config = _metadata(config)
     screen.print(f"  [green]✔[/green] {'start':<20} {time.perf_counter() - started:>6.1f} s")
     with console.RunView(screen) as view:
-        runner = local.LocalRunner(view, _durations(config))
+        runner = local.LocalRunner(view, config.run_folder, _durations(config))
         runner.run(dag)
     with console.waiting(screen, "Reading what was made …"):
         made = summary.read(runner.runs)
@@ -123,7 +123,8 @@ def _look_back(config: Config, version: str | None) -> int:
         with console.waiting(screen, "Reading the metadata …"), console.quiet():
             from pipeline.lineage import Lineage
 
-            lineage = Lineage(config.run_folder)
+            destination = config.pusher.destination or os.path.join(config.run_folder, "serving_model")
+            lineage = Lineage(config.run_folder, destination)
             found = lineage.explain(version) if version else lineage.history()
     except UserError as error:
         return _fail(rich.console.Console(stderr=True), str(error))
@@ -167,6 +168,8 @@ def _link_vectors(config: Config, vectors: str) -> None:
     with contextlib.suppress(FileNotFoundError):
         os.remove(beside)
     os.symlink(os.path.relpath(vectors, config.run_folder), beside)
+    if os.path.isdir(link) and not os.path.islink(link):  # so scp and other programs copy a link
+        shutil.rmtree(link)
     os.replace(beside, link)
 
 

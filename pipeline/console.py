@@ -270,7 +270,8 @@ def show_origin(console: rich.console.Console, version: str, origin: Origin) -> 
     for step in origin.steps:
         console.print(f"  {step.ended:%Y-%m-%d %H:%M:%S}  {step.component:<20} [dim]execution {step.execution}[/dim]")
         for uri in step.artifacts:
-            console.print(f"      {rich.markup.escape(uri)}", soft_wrap=True)
+            gone = "" if os.path.exists(uri) else "  [dim]its folder is gone[/dim]"
+            console.print(f"      {rich.markup.escape(uri)}{gone}", soft_wrap=True)
 
 
 def _benchmark_table(results: list[Result]) -> rich.table.Table:

@@ -8,11 +8,17 @@ import os
 from collections.abc import Iterable
 
 import ml_metadata
+import pydantic
+import tensorflow as tf
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from components import artifacts
 from components.card import card
 from components.errors import UserError
 from components.evaluator import results
+from components.pusher import versions
+from components.warmup import EXTRA
+from pipeline import run_folder
 
 DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
@@ -64,19 +70,21 @@ class Origin:
 
 
 class Lineage:
-    """Reads a run folder's metadata.
+    """Reads a run folder's metadata; the folder may have been moved since.
 
     Args:
-        run_folder: with `metadata.sqlite`.
+        folder: the run's, with `metadata.sqlite`.
+        destination: the folder of the pushed versions.
 
     Raises:
         UserError: there is none.
     """
 
-    def __init__(self, run_folder: str):
-        path = os.path.join(run_folder, "metadata.sqlite")
+    def __init__(self, folder: str, destination: str):
+        path = os.path.join(folder, "metadata.sqlite")
         if not os.path.exists(path):
-            raise UserError(f"{run_folder}: no run has been made here. Expected a run's name (--name) that exists")
+            raise UserError(f"{folder}: no run has been made here. Expected a run's name (--name) that exists")
+        self._folder, self._destination = folder, destination
         config = mlmd.ConnectionConfig()
         config.sqlite.filename_uri = path
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
@@ -91,33 +99,52 @@ class Lineage:
 
     def versions(self) -> list[str]:
         """The versions that were pushed, in order."""
-        return sorted(
-            artifact.custom_properties["pushed_version"].string_value
-            for artifact in self._store.get_artifacts_by_type("PushedModel")
-            if artifact.custom_properties["pushed"].int_value
-        )
+        known = {artifact.custom_properties["pushed_version"].string_value for artifact in self._pushed()}
+        found = (name for name in versions.find(self._destination).values() if self._card_of(name))
+        return sorted({*known, *found}, key=int)
 
     def explain(self, version: str) -> Origin:
         """Where a version comes from.
 
         Raises:
-            UserError: there is no such version, or it was pushed without a card.
+            UserError: there is no such version, or it has no card.
         """
         pushed = [
             artifact
-            for artifact in self._store.get_artifacts_by_type("PushedModel")
+            for artifact in self._pushed()
             if artifact.custom_properties["pushed_version"].string_value == version
         ]
-        if not pushed:
+        # A Pusher that was killed after its work did not record it; the version's card tells.
+        source = pushed[-1] if pushed else self._card_of(version)
+        if not source:
             known = ", ".join(self.versions()) or "none"
             raise UserError(f"--explain {version}: no such version was pushed. There are: {known}")
-        steps = self._steps(pushed[0].id)
-        cards = [uri for step in steps for uri in step.artifacts if step.component == "ModelCard"]
-        if not cards:
-            raise UserError(f"--explain {version}: an earlier version of the code pushed it, without a model card")
-        with open(os.path.join(cards[0], card.JSON), encoding="utf-8") as file:
-            found = card.ModelCard.model_validate_json(file.read())
+        steps = self._steps(source.id)
+        places = [uri for step in steps for uri in step.artifacts if step.component == "ModelCard"]
+        if pushed:
+            destination = source.custom_properties["pushed_destination"].string_value
+            places += [os.path.join(place, EXTRA) for place in (destination, source.uri)]
+        found = next(filter(None, map(_read_card, places)), None)
+        if not found:
+            raise UserError(f"--explain {version}: it has no model card: neither in {' nor in '.join(places)}")
         return Origin(found, self._version_of(found.baseline), steps)
+
+    def _pushed(self) -> list[mlmd.Artifact]:
+        """All that were pushed, the first one first."""
+        return [artifact for artifact in self._of_type("PushedModel") if artifact.custom_properties["pushed"].int_value]
+
+    def _card_of(self, version: str) -> mlmd.Artifact | None:
+        """This run's card with which a version was pushed."""
+        pushed = _read_card(os.path.join(self._destination, version, EXTRA))
+        cards = self._of_type("components.ModelCard") if pushed else []
+        return next((artifact for artifact in cards if _read_card(artifact.uri) == pushed), None)
+
+    def _of_type(self, name: str) -> list[mlmd.Artifact]:
+        """With their places of now."""
+        found = self._store.get_artifacts_by_type(name)
+        for artifact in found:
+            run_folder.relocate(artifact, self._folder)
+        return sorted(found, key=lambda artifact: artifact.id)
 
     def _run(self, context: mlmd.Context) -> Run:
         executions = self._store.get_executions_by_context(context.id)
@@ -127,7 +154,7 @@ class Lineage:
         judged = [by_component[name] for name in ("Evaluator", "Pusher") if name in by_component]
         outputs = {artifact.type: artifact for artifact in self._artifacts(judged)}
         evaluation, pushed = outputs.get("ModelEvaluation"), outputs.get("PushedModel")
-        found = results.read(evaluation.uri) if evaluation and os.path.isdir(evaluation.uri) else None
+        found = results.read(evaluation.uri) if evaluation and not artifacts.damage(evaluation) else None
         is_blessed = bool(outputs and outputs["ModelBlessing"].custom_properties["blessed"].int_value)
         stopped = unfinished or (["the start"] if not pushed else [])
         return Run(
@@ -147,11 +174,14 @@ class Lineage:
         return names["node"].removeprefix(f"{names['pipeline']}.")
 
     def _artifacts(self, executions: Iterable[mlmd.Execution]) -> list[mlmd.Artifact]:
-        """What the executions put out."""
+        """What the executions put out, with their places of now."""
         executions = [execution.id for execution in executions]
         events = self._store.get_events_by_execution_ids(executions) if executions else []
         ids = [event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT]
-        return list(self._store.get_artifacts_by_id(ids))
+        found = list(self._store.get_artifacts_by_id(ids))
+        for artifact in found:
+            run_folder.relocate(artifact, self._folder)
+        return found
 
     def _steps(self, artifact: int) -> list[Step]:
         """All executions on which an artifact depends."""
@@ -183,13 +213,27 @@ class Lineage:
         """The version that a model, an artifact's folder, was pushed as."""
         if model is None:
             return None
-        for artifact in self._store.get_artifacts_by_type("PushedModel"):
+        model = run_folder.relocated(model, self._folder)
+        for artifact in self._pushed():
             for event in self._store.get_events_by_artifact_ids([artifact.id]):
                 inputs = self._store.get_events_by_execution_ids([event.execution_id])
                 ids = [event.artifact_id for event in inputs if event.type == mlmd.Event.INPUT]
-                if any(model == found.uri for found in self._store.get_artifacts_by_id(ids)):
-                    return artifact.custom_properties["pushed_version"].string_value or None
+                uris = (run_folder.relocated(found.uri, self._folder) for found in self._store.get_artifacts_by_id(ids))
+                if model in uris:
+                    return artifact.custom_properties["pushed_version"].string_value
         return None
+
+
+def _read_card(folder: str) -> card.ModelCard | None:
+    """None where there is none, or it is damaged."""
+    path = os.path.join(folder, card.JSON)
+    if not tf.io.gfile.exists(path):
+        return None
+    with tf.io.gfile.GFile(path, "rb") as file:
+        try:
+            return card.ModelCard.model_validate_json(file.read())
+        except pydantic.ValidationError:
+            return None
 
 
 def _of_baseline(event: mlmd.Event) -> bool:

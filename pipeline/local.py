@@ -9,14 +9,19 @@ import os
 import time
 from typing import Any, Protocol
 
+from google.protobuf import message
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
 from tfx.orchestration.local import runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
-from tfx.types import artifact_utils
+
+from components import artifacts
+from pipeline import run_folder
+from pipeline.cache import Cache
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,15 +45,16 @@ class Observer(Protocol):
 
 
 class LocalRunner(tfx_runner.IrBasedRunner):
-    """TFX's LocalDagRunner, with an observer, and with the component runs at hand afterwards.
+    """TFX's LocalDagRunner, with an observer, a cache that knows files, and the component runs at hand afterwards.
 
     Args:
         observer: hears of every component.
+        folder: of the run, with all that it makes; nobody else may work in it.
         durations: a file in which it keeps how many seconds each component took when it last did its work.
     """
 
-    def __init__(self, observer: Observer, durations: str):
-        self._observer, self._durations = observer, durations
+    def __init__(self, observer: Observer, folder: str, durations: str):
+        self._observer, self._folder, self._durations = observer, folder, durations
         self.runs: dict[str, ComponentRun] = {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
@@ -65,25 +71,47 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         connection = getattr(
             deployment.metadata_connection_config, deployment.metadata_connection_config.WhichOneof("connection_config")
         )
+        with metadata.Metadata(connection) as handle:
+            run_folder.settle(self._folder, pipeline.pipeline_info.id, handle.store)
         for node in pipeline.nodes:
             name = node.pipeline_node.node_info.id
             executor = runner_utils.extract_executor_spec(deployment, name)
             if executor is not None:  # a resolver has none, and nothing to tell
                 self._observer.started(name)
             started = time.perf_counter()
-            execution = launcher.Launcher(
-                pipeline_node=node.pipeline_node,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=executor,
-                custom_driver_spec=runner_utils.extract_custom_driver_spec(deployment, name),
-            ).launch()
-            cached, outputs = _published(connection, execution.execution_id)
+            execution = self._execute(pipeline, node.pipeline_node, executor, connection)
+            with metadata.Metadata(connection) as handle:
+                outputs = _published(handle, execution)
+                cached = _is_cached(handle, execution)
             self.runs[name] = ComponentRun(name, time.perf_counter() - started, cached, outputs)
             if executor is not None:
                 self._observer.ended(self.runs[name])
                 self._keep_duration(self.runs[name])
+
+    def _execute(
+        self,
+        pipeline: pipeline_pb2.Pipeline,
+        node: pipeline_pb2.PipelineNode,
+        executor: message.Message | None,
+        connection: Any,
+    ) -> int:
+        """Lets the cache answer, or a component do its work; returns the execution's id."""
+        if executor is not None:
+            with metadata.Metadata(connection) as handle:
+                answer = Cache(handle, self._folder).answer(node, executor)
+            if answer is not None:
+                return answer
+        return (
+            launcher.Launcher(
+                pipeline_node=node,
+                mlmd_connection=metadata.Metadata(connection),
+                pipeline_info=pipeline.pipeline_info,
+                pipeline_runtime_spec=pipeline.runtime_spec,
+                executor_spec=executor,
+            )
+            .launch()
+            .execution_id
+        )
 
     def _keep_duration(self, run: ComponentRun) -> None:
         if run.cached:
@@ -99,23 +127,15 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         os.replace(beside, self._durations)
 
 
-def _published(connection: Any, execution_id: int) -> tuple[bool, dict[str, list[types.Artifact]]]:
-    """Whether the cache answered an execution, and what it put out, as ML Metadata has them."""
-    with metadata.Metadata(connection) as handle:
-        store = handle.store
-        (execution,) = store.get_executions_by_id([execution_id])
-        events = [
-            event
-            for event in store.get_events_by_execution_ids([execution_id])
-            if event.type == metadata_store_pb2.Event.OUTPUT
-        ]
-        artifacts = {
-            artifact.id: artifact for artifact in store.get_artifacts_by_id([event.artifact_id for event in events])
-        }
-        kinds = {kind.id: kind for kind in store.get_artifact_types()}
-    outputs: dict[str, list[types.Artifact]] = {}
-    for event in events:
-        artifact = artifacts[event.artifact_id]
-        key = next(step.key for step in event.path.steps if step.HasField("key"))
-        outputs.setdefault(key, []).append(artifact_utils.deserialize_artifact(kinds[artifact.type_id], artifact))
-    return execution.last_known_state == metadata_store_pb2.Execution.CACHED, outputs
+def _is_cached(handle: metadata.Metadata, execution_id: int) -> bool:
+    (execution,) = handle.store.get_executions_by_id([execution_id])
+    return execution.last_known_state == metadata_store_pb2.Execution.CACHED
+
+
+def _published(handle: metadata.Metadata, execution_id: int) -> dict[str, list[types.Artifact]]:
+    """What an execution put out, of which it takes stock if nobody has."""
+    outputs = execution_lib.get_output_artifacts(handle, execution_id)
+    protos = [artifact.mlmd_artifact for found in outputs.values() for artifact in found]
+    if new := [artifact for artifact in protos if artifacts.take_stock(artifact)]:
+        handle.store.put_artifacts(new)
+    return outputs

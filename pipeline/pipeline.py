@@ -21,6 +21,7 @@ from components.skipgram.component import SkipGramTransform
 from pipeline import engines, fingerprint
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
+from pipeline.run_folder import ARTIFACTS
 
 # What a TF Serving that is tried gets for answering, after it has loaded the model.
 _ASKING_SECONDS = 300
@@ -95,7 +96,7 @@ def create_pipeline(
     transform.add_upstream_node(example_validator)
     transform.add_upstream_node(benchmark_gen)
 
-    last_blessed = _resolver("LastBlessedModel", tfx.dsl.experimental.LatestBlessedModelStrategy)
+    last_blessed = _resolver("LastBlessedModel", baseline.LastBlessed)
     trainer = _trainer(config, transform, checkpoints, last_blessed if config.trainer.warm_start else None)
 
     if pushed_version is None:
@@ -148,7 +149,7 @@ def create_pipeline(
 
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
-        pipeline_root=os.path.join(root, "artifacts"),
+        pipeline_root=os.path.join(root, ARTIFACTS),
         components=[
             benchmark_gen,
             example_gen,

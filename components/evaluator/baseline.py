@@ -1,14 +1,29 @@
-"""Finds the model that a new one is compared with."""
+"""Finds the model that a new one is compared with, or starts from."""
 
 from __future__ import annotations
 
 from typing import Any
 
 from tfx import types
+from tfx.components.evaluator import constants
+from tfx.components.util import model_utils
 from tfx.dsl.components.common import resolver
-from tfx.dsl.input_resolution.strategies import latest_blessed_model_strategy
+from tfx.utils import path_constants
+
+from components import artifacts, progress
+from components.trainer import warm_start
 
 CANDIDATE = "candidate"
+
+_Artifacts = dict[str, list[types.Artifact]]
+
+
+class LastBlessed(resolver.ResolverStrategy):
+    """The last blessed model with a checkpoint, from which a training can start; takes what TFX's strategy takes."""
+
+    def resolve_artifacts(self, store: Any, input_dict: _Artifacts) -> _Artifacts | None:
+        """TFX's own: of the models (`model`) and the blessings (`model_blessing`) at most one is left."""
+        return _newest_whole(input_dict, "to start from", (path_constants.SERVING_MODEL_DIR, warm_start.FOLDER))
 
 
 class LastBlessedOther(resolver.ResolverStrategy):
@@ -17,15 +32,40 @@ class LastBlessedOther(resolver.ResolverStrategy):
     Takes all models (`model`) and blessings (`model_blessing`), and the `candidate`.
     """
 
-    def resolve_artifacts(
-        self, store: Any, input_dict: dict[str, list[types.Artifact]]
-    ) -> dict[str, list[types.Artifact]] | None:
+    def resolve_artifacts(self, store: Any, input_dict: _Artifacts) -> _Artifacts | None:
         """TFX's own: the models and blessings, of which at most one is left."""
         candidates = input_dict[CANDIDATE]
         own = {artifact.id for artifact in candidates}
-        others = {
-            "model": [model for model in input_dict["model"] if model.id not in own],
-            "model_blessing": input_dict["model_blessing"],
-        }
-        found = latest_blessed_model_strategy.LatestBlessedModelStrategy().resolve_artifacts(store, others)
-        return {**(found or {key: [] for key in others}), CANDIDATE: candidates}
+        others = {**input_dict, "model": [model for model in input_dict["model"] if model.id not in own]}
+        found = _newest_whole(others, "to compare with", (path_constants.SERVING_MODEL_DIR,))
+        return {**found, CANDIDATE: candidates}
+
+
+def _newest_whole(input_dict: _Artifacts, purpose: str, folders: tuple[str, ...]) -> _Artifacts:
+    """The newest blessed model whose files are there, and its blessing; says which ones it had to pass over.
+
+    Args:
+        input_dict: all models and blessings.
+        purpose: what the model is for.
+        folders: what is needed of it.
+    """
+    blessings = {
+        blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): blessing
+        for blessing in input_dict["model_blessing"]
+        if model_utils.is_model_blessed(blessing)
+    }
+    blessed = [model for model in input_dict["model"] if model.id in blessings]
+    gone = []
+    for model in sorted(blessed, key=lambda model: model.id, reverse=True):
+        damage = next(filter(None, (artifacts.damage(model.mlmd_artifact, below=folder) for folder in folders)), None)
+        if damage is None:
+            _tell(gone, purpose, f"the blessed one before it, {model.uri}, takes its place")
+            return {"model": [model], "model_blessing": [blessings[model.id]]}
+        gone.append(f"{model.uri} ({damage})")
+    _tell(gone, purpose, "there is no other one")
+    return {"model": [], "model_blessing": []}
+
+
+def _tell(gone: list[str], purpose: str, instead: str) -> None:
+    if gone:
+        progress.note(f"the last blessed model, {purpose}, is not whole: {', '.join(gone)}; {instead}")

@@ -59,8 +59,14 @@ class Job:
 
     @property
     def fingerprint(self) -> str:
-        """Tells trainings apart: checkpoints of one must never be taken for those of another."""
-        facts = [self.config, self.transform_graph, sorted(self.train_files), self.base_model]
+        """Tells trainings apart: checkpoints of one must never be taken for those of another.
+
+        It does not change when the folder with the checkpoints and the artifacts is moved.
+        """
+        here = os.path.dirname(self.config["checkpoints"])
+        places = [self.transform_graph, *sorted(self.train_files), self.base_model or ""]
+        config = {key: value for key, value in self.config.items() if key != "checkpoints"}
+        facts = [config, [place.removeprefix(f"{here}/") for place in places]]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
     @property

@@ -29,20 +29,26 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
         How many words kept their vectors.
 
     Raises:
-        UserError: the earlier model's vectors are of another length, or it has no checkpoint.
+        UserError: the earlier model's vectors are of another length, or it has no checkpoint that can be read.
     """
-    path = tf.train.latest_checkpoint(os.path.join(os.path.dirname(base_model.rstrip("/")), FOLDER))
+    artifact = os.path.dirname(base_model.rstrip("/"))
+    path = tf.train.latest_checkpoint(os.path.join(artifact, FOLDER))
     if path is None:
         raise UserError(f"{base_model}: no checkpoint beside this model to start from. Set trainer.warm_start=false")
     before = vocabulary.read(os.path.join(base_model, "assets", vocabulary.ASSET))
     places = {word: place for place, word in enumerate(before.words)}
     found = np.array([places.get(word, -1) for word in words.words])
-    reader = tf.train.load_checkpoint(path)
+    try:
+        tables = _read(path, [table.name for table in model.tables])
+    except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
+        raise UserError(
+            f"{path}: the checkpoint to start from is damaged: {checkpoints.plain_message(error)}. Remove {artifact}, "
+            "then the training starts from the blessed model before it; or set trainer.warm_start=false"
+        ) from None
     for table in model.tables:
-        key = checkpoints.key(table.name)
-        if not reader.has_tensor(key):
+        if table.name not in tables:
             continue  # a bias that only the new model learns
-        old, new = reader.get_tensor(key), table.embeddings.numpy()
+        old, new = tables[table.name], table.embeddings.numpy()
         if old.shape[1] != new.shape[1]:
             raise UserError(
                 f"trainer.dimensions = {new.shape[1]}: the last blessed model, to start from, has {old.shape[1]}. "
@@ -53,3 +59,10 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
     kept = int((found >= 0).sum())
     logging.info("%d of %d words start from the vectors of %s.", kept, len(words), base_model)
     return kept
+
+
+def _read(path: str, names: list[str]) -> dict[str, np.ndarray]:
+    """The tables of these names that a checkpoint has."""
+    reader = tf.train.load_checkpoint(path)
+    keys = {name: checkpoints.key(name) for name in names}
+    return {name: reader.get_tensor(key) for name, key in keys.items() if reader.has_tensor(key)}

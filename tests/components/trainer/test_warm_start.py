@@ -62,3 +62,18 @@ def test_a_model_without_a_checkpoint_is_refused(tmp_path):
     words, made = make(["a", "b"])
     with pytest.raises(UserError, match=r"no checkpoint beside this model.*trainer.warm_start=false"):
         warm_start.load(str(tmp_path / "Format-Serving"), words, made)
+
+
+@pytest.mark.parametrize("damage", ["emptied", "cut", "changed", "gone"])
+@pytest.mark.parametrize("part", ["index", "data"])
+def test_a_damaged_checkpoint_is_one_error(tmp_path, part, damage):
+    base, _ = export(tmp_path, ["a", "b"])
+    (path,) = (tmp_path / warm_start.FOLDER).glob(f"*.{part}*")
+    content = path.read_bytes()
+    damaged = {"emptied": b"", "cut": content[:20], "changed": bytes(255 - byte for byte in content)}
+    path.write_bytes(damaged.get(damage, b""))
+    if damage == "gone":
+        path.unlink()
+    words, made = make(["a", "b"])
+    with pytest.raises(UserError, match=r"trainer.warm_start=false"):
+        warm_start.load(base, words, made)

@@ -1,0 +1,60 @@
+"""Whether an artifact still has its files: folders are deleted to free space, copied half, or emptied."""
+
+from __future__ import annotations
+
+import json
+import os
+
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+# The custom property with the sizes of an artifact's files, by their paths within it, when it was published.
+_FILES = "files"
+
+
+def take_stock(artifact: mlmd.Artifact) -> bool:
+    """Notes in a property of an artifact which files it has, if that was not done before; whether it was not."""
+    if _FILES in artifact.custom_properties:
+        return False
+    artifact.custom_properties[_FILES].string_value = json.dumps(_sizes(artifact.uri), sort_keys=True)
+    return True
+
+
+def damage(artifact: mlmd.Artifact, below: str = "") -> str | None:
+    """What is missing of an artifact on a local file system.
+
+    Args:
+        artifact: if nobody took stock of it, it is enough that there are files.
+        below: a folder within it, to look at that alone.
+
+    Returns:
+        what, for people; None if all files are there with the sizes that they had.
+    """
+    is_noted, there = _FILES in artifact.custom_properties, _sizes(artifact.uri)
+    noted = json.loads(artifact.custom_properties[_FILES].string_value) if is_noted else {}
+    wanted = {name: size for name, size in noted.items() if _is_below(name, below)}
+    if is_noted and not wanted:
+        return f"{below} was never there" if below else None
+    if not any(_is_below(name, below) for name in there):
+        if not os.path.isdir(artifact.uri):
+            return "its folder is gone"
+        return f"its {below} is gone" if below else "its files are gone"
+    for name, size in wanted.items():
+        if name not in there:
+            return f"{name} is missing"
+        if there[name] != size:
+            return f"{name} has {there[name]:,} bytes of {size:,}"
+    return None
+
+
+def _is_below(name: str, folder: str) -> bool:
+    return not folder or name.startswith(f"{folder}/")
+
+
+def _sizes(folder: str) -> dict[str, int]:
+    """In bytes, of all files of a folder, by their paths within it."""
+    return {
+        os.path.relpath(path, folder): os.path.getsize(path)
+        for where, _, names in os.walk(folder)
+        for path in (os.path.join(where, name) for name in names)
+        if os.path.isfile(path)
+    }
