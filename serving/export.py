@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from components.errors import UserError
+from serving import command_line, folders
 
 if TYPE_CHECKING:
     import keras
@@ -24,6 +25,8 @@ if TYPE_CHECKING:
 # As `components.vectors` has them.
 FORMS = ("text", "binary", "keyed_vectors", "parquet", "projector")
 
+_VOCABULARY = "vocabulary"  # as `components.vocabulary.ASSET`
+_EXPECTED = "Expected a folder such as runs/sample/serving_model/1790000000"
 _KEY = "{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
@@ -68,27 +71,51 @@ def load(model: str) -> Vectors:
         model: its folder.
 
     Raises:
-        UserError: it holds no model of this project.
+        UserError: it holds no model of this project, or a damaged one.
     """
+    if "://" not in model:
+        _check(model)
     import tensorflow as tf  # seconds that --help need not wait
 
     from components import vocabulary
 
-    asset = os.path.join(model, "assets", vocabulary.ASSET)
-    if not tf.io.gfile.exists(asset):
-        raise UserError(
-            f"{model}: not a pushed version. Expected a folder such as runs/sample/serving_model/1790000000"
-        )
-    reader = tf.train.load_checkpoint(os.path.join(model, "variables", "variables"))
-    if not reader.has_tensor(_KEY.format("unit")):
+    try:
+        words = vocabulary.read(os.path.join(model, "assets", _VOCABULARY))
+        reader = tf.train.load_checkpoint(os.path.join(model, "variables", "variables"))
+        is_older = not reader.has_tensor(_KEY.format("unit"))
+        unit, norms = (() if is_older else reader.get_tensor(_KEY.format(name)) for name in ("unit", "norms"))
+    except Exception as error:  # TensorFlow has many for files that are missing or damaged
+        raise UserError(f"{model}: its files are missing or damaged: {folders.reason(error)}") from None
+    if is_older:
         raise UserError(f"{model}: pushed by an older release, which kept vectors in another way. Push it anew")
-    unit, norms = (reader.get_tensor(_KEY.format(name)) for name in ("unit", "norms"))
+    if not len(words) == len(unit) == len(norms):
+        raise UserError(
+            f"{model}: damaged: its vocabulary has {len(words):,} words, and there are {len(unit):,} vectors"
+        )
     unit *= norms[:, np.newaxis]
-    return Vectors(vocabulary.read(asset), unit)
+    return Vectors(words, unit)
+
+
+def _check(model: str) -> None:
+    if not os.path.exists(model):
+        raise UserError(f"{model}: no such folder. {_EXPECTED}")
+    if not os.path.isdir(model):
+        raise UserError(f"{model}: a file. {_EXPECTED}")
+    if not os.path.exists(os.path.join(model, "assets", _VOCABULARY)):
+        newest = max(folders.find(model).items(), default=None)
+        raise UserError(
+            f"{model}: the folder of the versions. Expected one of them, as {newest[1]}"
+            if newest
+            else f"{model}: not a pushed version. {_EXPECTED}"
+        )
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    return command_line.run(lambda: _run(arguments))
+
+
+def _run(arguments: list[str] | None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m serving.export", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
@@ -96,17 +123,32 @@ def main(arguments: list[str] | None = None) -> int:
     parser.add_argument("--form", required=True, nargs="+", choices=FORMS, help="which files: %(choices)s")
     parser.add_argument("--to", required=True, metavar="FOLDER", help="where they go; made if needed")
     options = parser.parse_args(arguments)
-    try:
-        from components import vectors
+    _check_target(options.to)
+    found = load(options.model)
+    from components import vectors
 
-        found = load(options.model)
-        for form in options.form:
-            for path in vectors.FORMS[form](options.to, found.words, found.table):
-                print(path)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    for form in dict.fromkeys(options.form):
+        try:
+            paths = vectors.FORMS[form](options.to, found.words, found.table)
+        except Exception as error:  # each writer's library has its own
+            raise UserError(f"--to {options.to}: {form} cannot be written: {folders.reason(error)}") from None
+        for path in paths:
+            command_line.say(path)
+
+
+def _check_target(folder: str) -> None:
+    """Says that a folder cannot be written to before the model is read."""
+    if "://" in folder:
+        return
+    there = os.path.abspath(folder)
+    while not os.path.lexists(there):
+        there = os.path.dirname(there)
+    if not folder or not os.path.isdir(there):
+        raise UserError(
+            f"--to {folder}: {there if folder else 'nothing'} is no folder. Expected a folder, or a new one"
+        )
+    if not os.access(there, os.W_OK | os.X_OK):
+        raise UserError(f"--to {folder}: {there} cannot be written to")
 
 
 if __name__ == "__main__":

@@ -9,11 +9,13 @@ To promote the canary, or to go back, is the same command with other numbers: TF
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
 import pathlib
 import sys
 
 from components.errors import UserError
+from serving import command_line, folders
 
 
 def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> str:
@@ -32,9 +34,7 @@ def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> 
     from google.protobuf import text_format
     from tensorflow_serving.config import model_server_config_pb2
 
-    from serving import versions
-
-    there = versions.find(model)
+    there = folders.find(model)
     for label, number in labels.items():
         if number not in there:
             found = ", ".join(map(str, sorted(there))) or "none"
@@ -49,27 +49,37 @@ def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
+    return command_line.run(lambda: _run(arguments))
+
+
+def _run(arguments: list[str] | None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m serving.release", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    version = command_line.count(0, 2**63 - 1)
     parser.add_argument("--model", required=True, metavar="FOLDER", help="the folder of the versions")
-    parser.add_argument("--stable", required=True, type=int, metavar="VERSION")
-    parser.add_argument("--canary", type=int, metavar="VERSION")
-    parser.add_argument("--name", default="word2vec", help="the model's name (%(default)s)")
+    parser.add_argument("--stable", required=True, type=version, metavar="VERSION")
+    parser.add_argument("--canary", type=version, metavar="VERSION")
+    parser.add_argument(
+        "--name", type=command_line.model_name, default="word2vec", help="the model's name (%(default)s)"
+    )
     parser.add_argument("--base-path", default="/models/word2vec", help="as TF Serving sees the folder (%(default)s)")
     parser.add_argument("--to", required=True, type=pathlib.Path, metavar="FILE", help="what TF Serving reads")
     options = parser.parse_args(arguments)
+    if options.to.is_dir() or not options.to.parent.is_dir():
+        raise UserError(f"--to {options.to}: expected a file in a folder that there is")
+    folders.check(options.model)
     labels = {"stable": options.stable} | ({"canary": options.canary} if options.canary is not None else {})
+    text = config(options.model, labels, name=options.name, base_path=options.base_path)
+    beside = options.to.with_name(f"{options.to.name}.new")
     try:
-        text = config(options.model, labels, name=options.name, base_path=options.base_path)
-        beside = options.to.with_name(f"{options.to.name}.new")
         beside.write_text(text, encoding="utf-8")
         os.replace(beside, options.to)
-        print(options.to)
-    except (UserError, OSError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    except (OSError, ValueError) as error:
+        with contextlib.suppress(OSError):
+            beside.unlink(missing_ok=True)
+        raise UserError(f"--to {options.to}: cannot be written: {folders.reason(error)}") from None
+    command_line.say(str(options.to))
 
 
 if __name__ == "__main__":

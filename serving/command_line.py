@@ -1,0 +1,137 @@
+"""What the command lines here share: numbers that are checked, and endings in one line, without a traceback."""
+
+from __future__ import annotations
+
+import argparse
+import math
+import os
+import sys
+from collections.abc import Callable
+
+from components.errors import UserError
+
+# What a shell says of a program that was interrupted.
+_INTERRUPTED = 130
+
+
+def run(body: Callable[[], None]) -> int:
+    """Runs a command; whatever ends it is told in one line.
+
+    Whoever reads what is printed may go before it ends (`| head`): then the rest is not printed, and no more is said.
+
+    Args:
+        body: what the command does. UserErrors, OSErrors and ValueErrors of it are told.
+
+    Returns:
+        The exit code.
+    """
+    _prepare_streams()
+    try:
+        body()
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except SystemExit:  # argparse's, after its help or its refusal
+        _flush()
+        raise
+    except BrokenPipeError:
+        _to_nowhere(sys.stdout)
+        return 0
+    except KeyboardInterrupt:
+        return _INTERRUPTED
+    except (UserError, OSError, ValueError) as error:
+        _fail(error)
+        return 1
+    return 0
+
+
+def say(line: str) -> None:
+    """Prints a line to whoever still reads."""
+    try:
+        print(printable(line), flush=True)
+    except OSError:
+        _to_nowhere(sys.stdout)
+
+
+def printable(text: str) -> str:
+    """A text in one line, with what would steer a terminal shown as its code."""
+    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
+
+
+def port(text: str) -> int:
+    """A port's number; 0 stands for any that is free."""
+    return _whole(text, 0, 65535)
+
+
+def count(least: int, most: int) -> Callable[[str], int]:
+    """A type of arguments: whole numbers in a range."""
+    return lambda text: _whole(text, least, most)
+
+
+def seconds(least: float, most: float) -> Callable[[str], float]:
+    """A type of arguments: times in a range."""
+
+    def read(text: str) -> float:
+        try:
+            value = float(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            raise argparse.ArgumentTypeError(f"expected seconds from {least:g} to {most:g}, got {_shown(text)}")
+        return value
+
+    return read
+
+
+def model_name(text: str) -> str:
+    """A model's name, which stands in addresses."""
+    if not text or not text.isprintable() or set(text) & set("/:") or text in (".", ".."):
+        raise argparse.ArgumentTypeError(f"expected a name without / and :, got {_shown(text)}")
+    return text
+
+
+def _whole(text: str, least: int, most: int) -> int:
+    digits = text.strip().removeprefix("-")
+    value = int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 100 else None
+    if value is None or not least <= value <= most:
+        raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}, got {_shown(text)}")
+    return value
+
+
+def _shown(text: str) -> str:
+    return printable(text if len(text) <= 80 else f"{text[:80]}…") or "nothing"
+
+
+def _prepare_streams() -> None:
+    """Lets a screen that lacks letters show their codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+def _fail(error: Exception) -> None:
+    told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    if isinstance(error, OSError) and not error.filename:
+        told = error.strerror or told
+    _flush()
+    try:
+        print(f"error: {printable(told)}", file=sys.stderr, flush=True)
+    except OSError:
+        _to_nowhere(sys.stderr)
+
+
+def _flush() -> None:
+    try:
+        if sys.stdout is not None:
+            sys.stdout.flush()
+    except OSError:
+        _to_nowhere(sys.stdout)
+
+
+def _to_nowhere(stream: object) -> None:
+    """Lets what is still to be printed go nowhere: else Python complains when it ends."""
+    try:
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
+    except (OSError, ValueError, AttributeError):  # a stream without a descriptor needs none
+        pass
