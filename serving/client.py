@@ -10,26 +10,24 @@ On the command line: `python -m serving.client similar king`; `--help` lists the
 from __future__ import annotations
 
 import argparse
-import json
+import math
+import operator
 import sys
-from collections.abc import Iterator, Mapping, Sequence
-from typing import Any, Protocol
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from typing import Any
 
 import numpy as np
 
+from components.errors import UserError
+from serving import command_line, transport
+from serving.transport import RequestError
+
+__all__ = ["Embeddings", "RequestError"]
+
 # Words or texts in a request.
 BATCH = 1024
-_FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
-
-class RequestError(Exception):
-    """The server does not answer, or answers that the request is wrong."""
-
-
-class _Transport(Protocol):
-    def predict(self, signature: str, inputs: Mapping[str, Any]) -> Mapping[str, np.ndarray]: ...
-
-    def close(self) -> None: ...
+_LARGEST_K = 2**31 - 1
 
 
 class Embeddings:
@@ -39,14 +37,15 @@ class Embeddings:
         address: `host:port` for gRPC, or `http://host:port` or `https://host:port` for REST.
         model: the served model's name.
         version: its version; by default the newest.
-        timeout: seconds that a request may take.
+        timeout: seconds that a request may take, with all that it is sent again.
         retries: how often a request is sent again while the server cannot be reached or is overloaded, after waits
             that double.
         tls: encrypts gRPC; True for the system's certificates, or the path of a PEM file with those to trust. For REST,
             such a path may go with `https://`.
 
     Raises:
-        ValueError: `tls` with `http://`.
+        ValueError: no address, `tls` with `http://`, or a version, timeout or number of retries that cannot be.
+        OSError: the file that `tls` names cannot be read.
     """
 
     def __init__(
@@ -59,12 +58,12 @@ class Embeddings:
         retries: int = 3,
         tls: bool | str = False,
     ):
-        if address.startswith(("http://", "https://")):
-            if tls and address.startswith("http://"):
-                raise ValueError(f"{address}: TLS needs https://")
-            self._transport: _Transport = _Rest(address, model, version, timeout, retries, tls)
-        else:
-            self._transport = _Grpc(address, model, version, timeout, retries, tls)
+        if not 0 < timeout < math.inf:
+            raise ValueError(f"timeout {timeout}: expected seconds, more than 0")
+        if retries < 0:
+            raise ValueError(f"retries {retries}: expected 0 or more")
+        self._address, self._timeout, self._retries = address, timeout, retries
+        self._transport = transport.connect(address, model, version, tls)
 
     def __enter__(self) -> Embeddings:
         return self
@@ -81,19 +80,20 @@ class Embeddings:
 
         Raises:
             KeyError: a word is unknown.
+            TypeError: it is neither a text nor several.
             RequestError: the server does not answer.
         """
         return self.vectors([words])[0] if isinstance(words, str) else self.vectors(words)
 
     def __contains__(self, word: str) -> bool:
         """Whether the model knows a word."""
-        return bool(self._ask("serving_default", words=[word])["known"][0])
+        return bool(self._ask("serving_default", ("known",), words=[_text(word)])["known"][0])
 
-    def vectors(self, words: Sequence[str], *, unknown: str = "raise") -> np.ndarray:
+    def vectors(self, words: Iterable[str], *, unknown: str = "raise") -> np.ndarray:
         """The vectors of many words, in as many requests as needed.
 
         Args:
-            words: n of them.
+            words: n of them. Not a text: that would be a word per letter.
             unknown: `raise`, or `zero` for vectors of zeros.
 
         Returns:
@@ -101,9 +101,14 @@ class Embeddings:
 
         Raises:
             KeyError: a word is unknown, and `unknown` is `raise`.
+            TypeError: `words` is a text, or has something else than texts.
+            ValueError: `unknown` is something else.
             RequestError: the server does not answer.
         """
-        answer = self._ask("serving_default", words=words)
+        if unknown not in ("raise", "zero"):
+            raise ValueError(f"unknown {unknown!r}: expected 'raise' or 'zero'")
+        words = _texts(words, "words")
+        answer = self._ask("serving_default", ("embeddings", "known"), words=words)
         if unknown == "raise" and not answer["known"].all():
             missing = [word for word, known in zip(words, answer["known"], strict=True) if not known]
             raise KeyError(f"unknown to the model: {', '.join(missing[:5])}{', ...' if missing[5:] else ''}")
@@ -114,9 +119,10 @@ class Embeddings:
 
         Raises:
             KeyError: the word is unknown.
+            TypeError: it is no text, or `topn` no whole number.
             RequestError: the server does not answer.
         """
-        answer = self._ask("most_similar", words=[word], k=[topn])
+        answer = self._ask("most_similar", ("neighbours", "scores", "known"), words=[_text(word)], k=[_k(topn)])
         self._check_known(answer, word)
         return _pairs(answer["neighbours"], answer["scores"])
 
@@ -127,7 +133,7 @@ class Embeddings:
             KeyError: one is unknown.
             RequestError: the server does not answer.
         """
-        answer = self._ask("similarity", word1=[word1], word2=[word2])
+        answer = self._ask("similarity", ("cosine", "known"), word1=[_text(word1)], word2=[_text(word2)])
         self._check_known(answer, word1, word2)
         return float(answer["cosine"][0])
 
@@ -138,26 +144,41 @@ class Embeddings:
             KeyError: one of the words is unknown.
             RequestError: the server does not answer.
         """
-        answer = self._ask("analogy", a=[a], b=[b], c=[c], k=[topn])
+        words = {name: [_text(word)] for name, word in (("a", a), ("b", b), ("c", c))}
+        answer = self._ask("analogy", ("answers", "scores", "known"), **words, k=[_k(topn)])
         self._check_known(answer, a, b, c)
         return _pairs(answer["answers"], answer["scores"])
 
-    def embed_texts(self, texts: Sequence[str]) -> np.ndarray:
+    def embed_texts(self, texts: Iterable[str]) -> np.ndarray:
         """Texts as the frequency-weighted means of their words' vectors: float32 [n, D], zeros without a known word.
 
         Raises:
+            TypeError: `texts` is one text, or has something else than texts.
             RequestError: the server does not answer.
         """
-        return self._ask("embed_text", texts=texts)["embeddings"]
+        return self._ask("embed_text", ("embeddings",), texts=_texts(texts, "texts"))["embeddings"]
 
-    def _ask(self, signature: str, **inputs: Sequence[Any]) -> dict[str, np.ndarray]:
-        """Asks for some rows at a time; the last of k is every row's."""
+    def _ask(self, signature: str, outputs: tuple[str, ...], **inputs: Sequence[Any]) -> dict[str, np.ndarray]:
+        """Asks for some rows at a time.
+
+        Of no rows, it asks for one and leaves it out: JSON cannot say how wide an empty table is.
+        """
         count = len(next(iter(inputs.values())))
+        rows = inputs if count else {name: [""] for name in inputs}
         answers = [
-            self._transport.predict(signature, {name: values[start : start + BATCH] for name, values in inputs.items()})
-            for start in range(0, max(count, 1), BATCH)
+            self._ask_batch(signature, outputs, {name: values[at : at + BATCH] for name, values in rows.items()})
+            for at in range(0, max(count, 1), BATCH)
         ]
-        return {name: np.concatenate([answer[name] for answer in answers]) for name in answers[0]}
+        return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in outputs}
+
+    def _ask_batch(
+        self, signature: str, outputs: tuple[str, ...], inputs: Mapping[str, Sequence[Any]]
+    ) -> dict[str, np.ndarray]:
+        answer = transport.ask(self._transport, signature, inputs, timeout=self._timeout, retries=self._retries)
+        rows = len(next(iter(inputs.values())))
+        if any(name not in answer or answer[name].shape[:1] != (rows,) for name in outputs):
+            raise RequestError(f"{self._address}: its {signature} does not answer as a model of this project does")
+        return answer
 
     def _check_known(self, answer: Mapping[str, np.ndarray], *words: str) -> None:
         if not answer["known"][0]:
@@ -170,132 +191,40 @@ def _pairs(words: np.ndarray, scores: np.ndarray) -> list[tuple[str, float]]:
     return [(str(word), float(score)) for word, score in found if word]
 
 
-class _Grpc:
-    def __init__(
-        self, address: str, model: str, version: int | None, timeout: float, retries: int, tls: bool | str
-    ):  # fmt: skip
-        # TensorFlow comes with them: seconds that those who ask over REST need not wait.
-        import grpc
-        import tensorflow as tf
-        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
-
-        self._tf, self._error, self._request = tf, grpc.RpcError, predict_pb2.PredictRequest
-        self._address, self._model, self._version, self._timeout = address, model, version, timeout
-        policy = {
-            "maxAttempts": retries + 1,
-            "initialBackoff": f"{_FIRST_WAIT}s",
-            "maxBackoff": f"{_LONGEST_WAIT}s",
-            "backoffMultiplier": 2,
-            "retryableStatusCodes": ["UNAVAILABLE"],
-        }
-        service = {"methodConfig": [{"name": [{}], **({"retryPolicy": policy} if retries else {})}]}
-        options = [
-            ("grpc.max_receive_message_length", -1),
-            ("grpc.max_send_message_length", -1),
-            ("grpc.service_config", json.dumps(service)),
-        ]
-        if tls:
-            credentials = grpc.ssl_channel_credentials(_read(tls) if isinstance(tls, str) else None)
-            self._channel = grpc.secure_channel(address, credentials, options)
-        else:
-            self._channel = grpc.insecure_channel(address, options)
-        self._stub = prediction_service_pb2_grpc.PredictionServiceStub(self._channel)
-
-    def predict(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        request = self._request()
-        request.model_spec.name, request.model_spec.signature_name = self._model, signature
-        if self._version is not None:
-            request.model_spec.version.value = self._version
-        for name, values in inputs.items():
-            dtype = self._tf.int32 if name == "k" else self._tf.string
-            request.inputs[name].CopyFrom(self._tf.make_tensor_proto(list(values), dtype, [len(values)]))
-        try:
-            answer = self._stub.Predict(request, timeout=self._timeout)
-        except self._error as error:
-            if error.code().name == "UNAVAILABLE":
-                raise RequestError(_unreachable(self._address)) from None
-            raise RequestError(f"{self._address}: {error.code().name}: {error.details()}") from None
-        return {name: _texts(self._tf.make_ndarray(value)) for name, value in answer.outputs.items()}
-
-    def close(self) -> None:
-        self._channel.close()
+def _text(word: str) -> str:
+    """A text as both interfaces carry it: without halves of surrogate pairs, which are no letters."""
+    if not isinstance(word, str):
+        raise TypeError(f"expected a text, got {word!r:.80}")
+    return word.encode("utf-16", errors="surrogatepass").decode("utf-16", errors="replace")
 
 
-class _Rest:
-    def __init__(
-        self, address: str, model: str, version: int | None, timeout: float, retries: int, tls: bool | str
-    ):  # fmt: skip
-        import requests
-        from requests import adapters
-        from urllib3.util import retry
-
-        self._session, self._errors, self._timeout = requests.Session(), requests.exceptions, timeout
-        at = "" if version is None else f"/versions/{version}"
-        self._address, self._url = address, f"{address.rstrip('/')}/v1/models/{model}{at}:predict"
-        # Given with each request: the session's own would yield to what REQUESTS_CA_BUNDLE says.
-        self._verify = tls if isinstance(tls, str) else True
-        again = retry.Retry(
-            retries, backoff_factor=_FIRST_WAIT, backoff_max=_LONGEST_WAIT, status_forcelist=[429, 502, 503, 504],
-            allowed_methods=["POST"], raise_on_status=False,
-        )  # fmt: skip
-        self._session.mount(address, adapters.HTTPAdapter(max_retries=again))
-
-    def predict(self, signature: str, inputs: Mapping[str, Any]) -> dict[str, np.ndarray]:
-        columns = {name: list(values) for name, values in inputs.items()}
-        request = {"signature_name": signature, "inputs": columns}
-        try:
-            answer = self._session.post(self._url, json=request, timeout=self._timeout, verify=self._verify)
-            found = answer.json()
-        except self._errors.SSLError as error:
-            raise RequestError(f"{self._address}: its certificate is not trusted: {error}") from None
-        except self._errors.ConnectionError:
-            raise RequestError(_unreachable(self._address)) from None
-        except self._errors.JSONDecodeError:
-            raise RequestError(f"{self._address}: HTTP {answer.status_code}: this is no TF Serving") from None
-        except self._errors.RequestException as error:
-            raise RequestError(f"{self._address}: {error}") from None
-        if "outputs" not in found:
-            raise RequestError(f"{self._address}: HTTP {answer.status_code}: {found.get('error', found)}")
-        return {name: _typed(values) for name, values in found["outputs"].items()}
-
-    def close(self) -> None:
-        self._session.close()
+def _texts(words: Iterable[str], what: str) -> list[str]:
+    if isinstance(words, str | bytes):
+        raise TypeError(f"{what}: expected a list of texts, got one, {words!r:.80}. Put it in a list: [{words!r:.80}]")
+    return [_text(word) for word in words]
 
 
-def _unreachable(address: str) -> str:
-    return f"{address}: cannot be reached. Has the server been started, as by python -m serving.local --model FOLDER?"
-
-
-def _texts(values: np.ndarray) -> np.ndarray:
-    return np.char.decode(values.astype(np.bytes_), "utf-8") if values.dtype == object else values
-
-
-def _typed(values: list[Any]) -> np.ndarray:
-    made = np.array(values)
-    return made.astype(np.float32) if made.dtype == np.float64 else made
-
-
-def _read(path: str) -> bytes:
-    with open(path, "rb") as file:
-        return file.read()
+def _k(topn: int) -> int:
+    """How many neighbours, as the signatures take it; they give no more than there are."""
+    return max(0, min(operator.index(topn), _LARGEST_K))
 
 
 def main(arguments: list[str] | None = None) -> int:
     """The command line; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    return command_line.run(lambda: _run(_parser().parse_args(arguments)))
+
+
+def _run(options: argparse.Namespace) -> None:
     try:
         with Embeddings(
             options.server, model=options.name, version=options.version, timeout=options.timeout, tls=options.tls
         ) as embeddings:
             for line in options.answer(embeddings, options):
-                print(line)
+                print(command_line.printable(line))
     except KeyError as error:
-        print(f"error: {error.args[0]}", file=sys.stderr)
-        return 1
-    except (RequestError, OSError, ValueError) as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+        raise UserError(str(error.args[0])) from None
+    except RequestError as error:
+        raise UserError(str(error)) from None
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -303,9 +232,12 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--server", default="http://localhost:8501", help="http(s)://host:port, or host:port for gRPC (%(default)s)"
     )
-    parser.add_argument("--name", default="word2vec", help="the model's name (%(default)s)")
-    parser.add_argument("--version", type=int, help="of the model; by default the newest")
-    parser.add_argument("--timeout", type=float, default=10.0, metavar="SECONDS", help="of a request (%(default)s)")
+    parser.add_argument(
+        "--name", type=command_line.model_name, default="word2vec", help="the model's name (%(default)s)"
+    )
+    version, seconds = command_line.count(0, 2**63 - 1), command_line.seconds(0.001, 86400)
+    parser.add_argument("--version", type=version, help="of the model; by default the newest")
+    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="of a request (%(default)s)")
     parser.add_argument("--tls", nargs="?", const=True, default=False, metavar="PEM", help="encrypt")
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, answer, words, meaning in _COMMANDS:
@@ -314,7 +246,8 @@ def _parser() -> argparse.ArgumentParser:
         for word in words:
             command.add_argument(word)
         if answer in (_similar, _analogy):
-            command.add_argument("--topn", type=int, default=10, help="how many answers (%(default)s)")
+            topn = command_line.count(1, 1000)
+            command.add_argument("--topn", type=topn, default=10, help="how many answers, at most 1000 (%(default)s)")
     return parser
 
 
