@@ -20,13 +20,13 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
 import numpy as np
 
-from benchmarks import bench
+from benchmarks import bench, hostile
 
 QUESTIONS = {"serving_default": {}, "most_similar": {"k": 10}}
 _FREQUENT = 5000
@@ -73,10 +73,14 @@ class _Server:
         self._process.wait()
 
     @property
+    def pid(self) -> int:
+        """Its process."""
+        return self._process.pid
+
+    @property
     def memory(self) -> int:
         """Resident, in MiB."""
-        status = pathlib.Path(f"/proc/{self._process.pid}/status").read_text()
-        return int(re.search(r"VmRSS:\s+(\d+)", status)[1]) // 1024
+        return hostile.memory(self.pid)["VmRSS"]
 
 
 def _latencies(options: argparse.Namespace, folder: str, version: str) -> str:
@@ -223,53 +227,8 @@ def _pushes(options: argparse.Namespace, folder: pathlib.Path) -> str:
 
 
 def _hostile(options: argparse.Namespace, folder: str) -> str:
-    """Sends requests that no one means well; returns what came of it."""
-    import requests
-
-    from serving.client import Embeddings, RequestError
-
-    asked = _hostile_questions(random.Random(1))
-    counts = {"answered": 0, "refused": 0}
-    with _Server(folder) as server, Embeddings(server.grpc, retries=0, timeout=60) as client:
-        memory = []
-        for number in range(options.hostile):
-            if number % (options.hostile // 4) == 0:
-                memory.append(server.memory)
-            question = next(asked)
-            try:
-                if isinstance(question, bytes):
-                    url = f"{server.rest}/v1/models/word2vec:predict"
-                    answered = requests.post(url, data=question, timeout=60).ok
-                else:
-                    client._ask(question[0], **question[1])
-                    answered = True
-            except RequestError as error:
-                if "INVALID_ARGUMENT" not in str(error):
-                    raise SystemExit(f"{question}: {error}") from None
-                answered = False
-            counts["answered" if answered else "refused"] += 1
-        memory.append(server.memory)
-    return (
-        f"{options.hostile:,} hostile requests: {counts['answered']:,} answered, {counts['refused']:,} refused, no "
-        f"crash. Memory at each quarter: {', '.join(map(str, memory))} MiB."
-    )
-
-
-def _hostile_questions(draw: random.Random) -> Iterator[Any]:
-    def noise(most: int) -> str:
-        return "".join(chr(draw.choice((draw.randrange(32, 127), draw.randrange(1, 0xD7FF)))) for _ in range(most))
-
-    while True:
-        words = [noise(draw.randrange(40)) for _ in range(draw.randrange(20))] + ["the", ""]
-        numbers = [draw.choice([-1, 0, 5, 2**31 - 1, -(2**31)])] * len(words)
-        yield "most_similar", {"words": words, "k": numbers}
-        yield "embed_text", {"texts": [noise(300) * draw.randrange(50)]}
-        yield "serving_default", {"words": ["x" * draw.choice([10, 10_000, 1_000_000])]}
-        yield "analogy", {"a": words, "b": words[::-1], "c": words, "k": numbers}
-        yield "similarity", {"word1": words, "word2": words[:-1]}
-        yield noise(200).encode()
-        yield json.dumps({"instances": [[noise(5)]] * 3, "signature_name": draw.choice([3, None, noise(9)])}).encode()
-        yield b'{"inputs":' + b"[" * draw.choice([3, 3000, 300_000])
+    with _Server(folder) as server:
+        return hostile.attack(server.pid, server.rest, server.grpc, options.hostile, seed=1)[0]
 
 
 def _sizes(sizes: list[int]) -> str:
@@ -292,7 +251,7 @@ def load(version: str) -> dict[str, Any]:
     import tensorflow_text  # noqa: F401
 
     def resident() -> int:
-        return int(re.search(r"VmRSS:\s+(\d+)", pathlib.Path("/proc/self/status").read_text())[1]) // 1024
+        return hostile.memory(os.getpid())["VmRSS"]
 
     tf.constant(0)
     before, start = resident(), time.perf_counter()

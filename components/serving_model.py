@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable
+import dataclasses
+from collections.abc import Callable, Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -13,10 +14,32 @@ from components.questions import FEATURES, SCORE, WORDS
 # Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.
 MOST_NEIGHBOURS = 1000
 
+# Rows times neighbours that a request gets at most: 10,000 words' 1,000 neighbours would take gigabytes.
+MOST_ANSWERS = 1_000_000
+
 # SIF's weight of a word of probability p is a / (a + p) (Arora, Liang and Ma 2017, equation 3, and section 4.1 for a).
 SIF_A = 1e-3
 
 _K = tf.TensorSpec(None, tf.int32, "k")
+
+
+@dataclasses.dataclass(frozen=True)
+class Signature:
+    """What a signature takes and gives, by name; the first dimension is a row per question."""
+
+    inputs: Mapping[str, tf.DType]
+    outputs: Mapping[str, tf.DType]
+
+
+_FOUND = {"scores": tf.float32, "known": tf.bool}
+SIGNATURES = {
+    "serving_default": Signature({"words": tf.string}, {"embeddings": tf.float32, "known": tf.bool}),
+    "most_similar": Signature({"words": tf.string, "k": tf.int32}, {"neighbours": tf.string, **_FOUND}),
+    "similarity": Signature({"word1": tf.string, "word2": tf.string}, {"cosine": tf.float32, "known": tf.bool}),
+    "analogy": Signature({**dict.fromkeys("abc", tf.string), "k": tf.int32}, {"answers": tf.string, **_FOUND}),
+    "embed_text": Signature({"texts": tf.string}, {"embeddings": tf.float32, "known_share": tf.float32}),
+    "evaluate": Signature({"examples": tf.string}, {"answers": tf.float32}),
+}
 
 
 class ServingModel(tf.Module):
@@ -38,8 +61,7 @@ class ServingModel(tf.Module):
         self.unit = tf.Variable(vectors / norms[:, np.newaxis], trainable=False, name="unit")
         self.norms = tf.Variable(norms, trainable=False, name="norms")
         words = vocabulary.read(vocabulary_path)
-        weights = SIF_A / (SIF_A + words.counts / words.counts.sum())
-        self.weights = tf.Variable(weights.astype(np.float32), trainable=False, name="weights")
+        self.weights = tf.Variable(weights(words.counts), trainable=False, name="weights")
         self._most_frequent = words.words[: warmup.WORDS]
         self.asset = tf.saved_model.Asset(vocabulary_path)
         self.ids = vocabulary.word_table(self.asset.asset_path)
@@ -47,15 +69,8 @@ class ServingModel(tf.Module):
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures, and for each a request with which TF Serving warms up."""
-        signatures = {
-            "serving_default": self.embed,
-            "most_similar": self.most_similar,
-            "similarity": self.similarity,
-            "analogy": self.analogy,
-            "embed_text": self.embed_text,
-            "evaluate": self.evaluate,
-        }
-        tf.saved_model.save(self, folder, signatures=signatures)
+        methods = {name: getattr(self, "embed" if name == "serving_default" else name) for name in SIGNATURES}
+        tf.saved_model.save(self, folder, signatures=methods)
         warmup.write(folder, self._most_frequent)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
@@ -80,6 +95,7 @@ class ServingModel(tf.Module):
         Args:
             words: string [n].
             k: int32 [] or [n], how many; as many as there are of a smaller vocabulary, and at most MOST_NEIGHBOURS.
+                n times max(k) is at most MOST_ANSWERS.
 
         Returns:
             `neighbours` string [n, max(k)] and `scores` float [n, max(k)], empty and 0 for unknown words and beyond a
@@ -208,6 +224,8 @@ class ServingModel(tf.Module):
         others = tf.maximum(tf.shape(self.unit)[0] - tf.shape(ids)[1], 0)
         k = tf.clip_by_value(k, 0, tf.minimum(others, MOST_NEIGHBOURS))
         most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
+        asked = tf.cast(tf.shape(ids)[0], tf.int64) * tf.cast(most, tf.int64)
+        tf.debugging.Assert(asked <= MOST_ANSWERS, [f"rows x neighbours: at most {MOST_ANSWERS:,}"])
         k = tf.broadcast_to(k, tf.shape(ids)[:1])
 
         unit = self.unit.read_value()
@@ -218,6 +236,11 @@ class ServingModel(tf.Module):
         scores, nearest_ids = search.in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int64))
         wanted = known[:, tf.newaxis] & (tf.range(most) < k[:, tf.newaxis])
         return tf.where(wanted, self.words.lookup(nearest_ids), ""), tf.where(wanted, scores, 0.0), known
+
+
+def weights(counts: np.ndarray) -> np.ndarray:
+    """SIF's weights of words, float32 [V], from their counts, [V]."""
+    return (SIF_A / (SIF_A + counts / counts.sum())).astype(np.float32)
 
 
 def _valid(texts: tf.Tensor) -> tf.Tensor:

@@ -28,7 +28,7 @@ def write(folder: str, words: Sequence[str]) -> None:
     """
     tf.io.gfile.makedirs(os.path.join(folder, EXTRA))
     with tf.io.TFRecordWriter(os.path.join(folder, EXTRA, FILE)) as writer:
-        for signature, inputs in _inputs(np.array(words, object)).items():
+        for signature, inputs in requests(words).items():
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = signature
             for name, values in inputs.items():
@@ -37,7 +37,13 @@ def write(folder: str, words: Sequence[str]) -> None:
             writer.write(log.SerializeToString())
 
 
-def _inputs(words: np.ndarray) -> Mapping[str, Mapping[str, np.ndarray]]:
+def requests(words: Sequence[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """A request per signature: its inputs by name.
+
+    Args:
+        words: of the vocabulary; one at least.
+    """
+    words = np.array(words, object)
     k = np.full(len(words), 10, np.int32)
     pair, analogy = (words[0], words[-1]), (words[0], words[-1], words[0], words[-1])
     examples = [Question("", "", asked, 0.0).serialize() for asked in (pair, analogy)]

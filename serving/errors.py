@@ -6,10 +6,14 @@ import grpc
 
 HTTP = {
     grpc.StatusCode.INVALID_ARGUMENT: 400,
+    grpc.StatusCode.PERMISSION_DENIED: 403,
     grpc.StatusCode.NOT_FOUND: 404,
-    grpc.StatusCode.UNAVAILABLE: 503,
+    grpc.StatusCode.RESOURCE_EXHAUSTED: 429,
     grpc.StatusCode.INTERNAL: 500,
 }
+
+# Of an error's text, and of what it quotes. gRPC carries the text in a header, and clients refuse long ones.
+_LONGEST, _LONGEST_QUOTE = 1000, 80
 
 
 class ServingError(Exception):
@@ -21,6 +25,7 @@ class ServingError(Exception):
     """
 
     def __init__(self, code: grpc.StatusCode, message: str):
+        message = shortened(message, _LONGEST)
         super().__init__(message)
         self.code = code
         self.message = message
@@ -34,3 +39,8 @@ def invalid(message: str) -> ServingError:
 def not_found(message: str) -> ServingError:
     """It asks for what is not there."""
     return ServingError(grpc.StatusCode.NOT_FOUND, message)
+
+
+def shortened(text: str, most: int = _LONGEST_QUOTE) -> str:
+    """What a client sent, as an error quotes it."""
+    return text if len(text) <= most else f"{text[:most]}…"

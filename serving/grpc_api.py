@@ -2,80 +2,152 @@
 
 from __future__ import annotations
 
-import functools
+import asyncio
+import logging
 import math
-from collections.abc import Awaitable, Callable
+from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import grpc
+import numpy as np
 import tensorflow as tf
 from google.protobuf import message
-from tensorflow_serving.apis import (
-    get_model_metadata_pb2,
-    get_model_status_pb2,
-    model_pb2,
-    model_service_pb2_grpc,
-    predict_pb2,
-    prediction_service_pb2_grpc,
-)
+from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
-from serving.errors import ServingError, invalid
+from serving.batching import Arrays
+from serving.errors import ServingError, invalid, shortened
+from serving.limits import Limits
 from serving.versions import MOST_ROWS, Version, Versions
-
-# Of a request and of an answer.
-MOST_BYTES = 64 * 1024 * 1024
 
 _SIGNATURE_DEF = "signature_def"
 
-
-def server(versions: Versions) -> grpc.aio.Server:
-    """A server with both of TF Serving's services."""
-    options = [("grpc.max_receive_message_length", MOST_BYTES), ("grpc.max_send_message_length", -1)]
-    made = grpc.aio.server(options=[*options, ("grpc.so_reuseport", 0)])
-    prediction_service_pb2_grpc.add_PredictionServiceServicer_to_server(PredictionService(versions), made)
-    model_service_pb2_grpc.add_ModelServiceServicer_to_server(ModelService(versions), made)
-    return made
+_Method = Callable[[message.Message], Awaitable[message.Message]]
 
 
-def _says_why(method: Callable[..., Awaitable[message.Message]]) -> Callable[..., Awaitable[message.Message]]:
-    """Turns errors into gRPC's status."""
+class Server:
+    """A server with both of TF Serving's services. Classify, Regress and MultiInference are unimplemented.
 
-    @functools.wraps(method)
-    async def wrapped(self: Any, request: message.Message, context: grpc.aio.ServicerContext) -> message.Message:
-        try:
-            return await method(self, request, context)
-        except ServingError as error:
-            return await context.abort(error.code, error.message)
+    Args:
+        versions: what is served.
+        limits: of connections, times and sizes.
+    """
 
-    return wrapped
+    def __init__(self, versions: Versions, limits: Limits):
+        self._limits, self._answering = limits, 0
+        self._server = grpc.aio.server(options=_options(limits), maximum_concurrent_rpcs=limits.requests)
+        service = _Service(versions)
+        methods = {
+            "PredictionService": [
+                (service.predict, predict_pb2.PredictRequest),
+                (service.get_model_metadata, get_model_metadata_pb2.GetModelMetadataRequest),
+            ],
+            "ModelService": [(service.get_model_status, get_model_status_pb2.GetModelStatusRequest)],
+        }
+        for name, members in methods.items():
+            handlers = {
+                kind.__name__.removesuffix("Request"): grpc.unary_unary_rpc_method_handler(
+                    self._handler(method, kind, versions)
+                )
+                for method, kind in members
+            }
+            self._server.add_generic_rpc_handlers(
+                [grpc.method_handlers_generic_handler(f"tensorflow.serving.{name}", handlers)]
+            )
+
+    def listen(self, address: str) -> int:
+        """Binds to `host:port`; returns the port.
+
+        Raises:
+            RuntimeError: it cannot.
+        """
+        return self._server.add_insecure_port(address)
+
+    async def start(self) -> None:
+        """Starts to answer."""
+        await self._server.start()
+
+    async def stop(self) -> None:
+        """Takes no more requests, answers those that it has, and waits for no slow client."""
+        stopping = asyncio.create_task(self._server.stop(self._limits.grace))
+        end = asyncio.get_running_loop().time() + self._limits.grace
+        while self._answering and asyncio.get_running_loop().time() < end:
+            await asyncio.sleep(0.05)
+        await self._server.stop(self._limits.slow)
+        await stopping
+
+    def _handler(self, method: _Method, kind: type[message.Message], versions: Versions) -> Callable[..., Any]:
+        """From bytes to bytes: what is no message of a kind is the client's error, which gRPC would take for ours."""
+
+        async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
+            self._answering += 1
+            try:
+                request = await _parsed(data, kind, versions)
+                return (await method(request)).SerializeToString()
+            except ServingError as error:
+                return await context.abort(error.code, error.message)
+            except Exception as error:
+                logging.exception("%s failed", kind.__name__)
+                return await context.abort(grpc.StatusCode.INTERNAL, f"the server failed: {type(error).__name__}")
+            finally:
+                self._answering -= 1
+
+        return handle
 
 
-class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
-    """Answers questions, and says which there are. Classify, Regress and MultiInference are unimplemented."""
+def _options(limits: Limits) -> list[tuple[str, int]]:
+    return [
+        ("grpc.so_reuseport", 0),
+        ("grpc.max_receive_message_length", limits.bytes),
+        ("grpc.max_send_message_length", -1),
+        ("grpc.max_allowed_incoming_connections", limits.connections),
+        ("grpc.max_concurrent_streams", limits.requests),
+        ("grpc.server_handshake_timeout_ms", int(limits.header_seconds * 1000)),
+        ("grpc.max_connection_idle_ms", int(limits.idle_seconds * 1000)),
+        # Ends the connections of clients that take for ever to send a request.
+        ("grpc.max_connection_age_ms", int(limits.age_seconds * 1000)),
+        ("grpc.max_connection_age_grace_ms", int(limits.body_seconds * 1000)),
+        ("grpc.keepalive_time_ms", int(limits.idle_seconds * 1000)),
+        ("grpc.keepalive_timeout_ms", int(limits.header_seconds * 1000)),
+    ]
+
+
+async def _parsed(data: bytes, kind: type[message.Message], versions: Versions) -> Any:
+    try:
+        return await versions.build(kind.FromString, data) if len(data) > _LARGE else kind.FromString(data)
+    except message.DecodeError:
+        raise invalid(f"not a {kind.__name__}: the message is malformed") from None
+
+
+# Bytes, or values, from which on a message is read and an answer is built beside the other requests.
+_LARGE = 50_000
+
+
+class _Service:
+    """The methods of TF Serving's services that this server has."""
 
     def __init__(self, versions: Versions):
         self._versions = versions
 
-    @_says_why
-    async def Predict(
-        self, request: predict_pb2.PredictRequest, context: grpc.aio.ServicerContext
-    ) -> predict_pb2.PredictResponse:
+    async def predict(self, request: predict_pb2.PredictRequest) -> predict_pb2.PredictResponse:
         """Runs a signature; `output_filter` names the outputs that are wanted, by default all."""
         spec = request.model_spec
         with self._versions.use(spec.name, number(spec)) as version:
-            inputs = {name: _array(value, name) for name, value in request.inputs.items()}
-            outputs = await version.predict(spec.signature_name, inputs)
-            wanted = list(request.output_filter) or list(outputs)
+            signature = spec.signature_name or tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+            definition = version.signature(signature)
+            inputs = {
+                name: _array(value, name, definition.inputs[name].dtype if name in definition.inputs else value.dtype)
+                for name, value in request.inputs.items()
+            }
+            outputs = await version.predict(signature, inputs)
+            wanted = list(dict.fromkeys(request.output_filter)) or list(outputs)
             if unknown := set(wanted) - set(outputs):
-                raise invalid(f"output_filter: no output {', '.join(sorted(unknown))}. There are {', '.join(outputs)}")
-            answer = predict_pb2.PredictResponse(model_spec=_spec(version, spec))
-            for name in wanted:
-                answer.outputs[name].CopyFrom(tf.make_tensor_proto(outputs[name]))
-            return answer
+                told = shortened(", ".join(sorted(unknown)))
+                raise invalid(f"output_filter: no output {told}. There are {', '.join(outputs)}")
+            spec = _spec(version, spec)
+        return await self._built(spec, {name: outputs[name] for name in wanted})
 
-    @_says_why
-    async def GetModelMetadata(
-        self, request: get_model_metadata_pb2.GetModelMetadataRequest, context: grpc.aio.ServicerContext
+    async def get_model_metadata(
+        self, request: get_model_metadata_pb2.GetModelMetadataRequest
     ) -> get_model_metadata_pb2.GetModelMetadataResponse:
         """The signatures, with their inputs and outputs."""
         if list(request.metadata_field) != [_SIGNATURE_DEF]:
@@ -83,21 +155,18 @@ class PredictionService(prediction_service_pb2_grpc.PredictionServiceServicer):
         with self._versions.use(request.model_spec.name, number(request.model_spec)) as version:
             return metadata(version, request.model_spec)
 
-
-class ModelService(model_service_pb2_grpc.ModelServiceServicer):
-    """Says which versions are loaded."""
-
-    def __init__(self, versions: Versions):
-        self._versions = versions
-
-    @_says_why
-    async def GetModelStatus(
-        self, request: get_model_status_pb2.GetModelStatusRequest, context: grpc.aio.ServicerContext
+    async def get_model_status(
+        self, request: get_model_status_pb2.GetModelStatusRequest
     ) -> get_model_status_pb2.GetModelStatusResponse:
         """The state of one version, or of all."""
         wanted = number(request.model_spec)
         with self._versions.use(request.model_spec.name, wanted):
             return status(self._versions, wanted)
+
+    async def _built(self, spec: model_pb2.ModelSpec, outputs: Arrays) -> predict_pb2.PredictResponse:
+        if sum(value.size for value in outputs.values()) > _LARGE:
+            return await self._versions.build(_response, spec, outputs)
+        return _response(spec, outputs)
 
 
 def metadata(version: Version, spec: model_pb2.ModelSpec) -> get_model_metadata_pb2.GetModelMetadataResponse:
@@ -126,8 +195,20 @@ def number(spec: model_pb2.ModelSpec) -> int | None:
         ServingError: it is asked for by label.
     """
     if spec.WhichOneof("version_choice") == "version_label":
-        raise invalid(f'label "{spec.version_label}": this server has no labels. Leave it out for the newest version')
+        raise no_labels(spec.version_label)
     return spec.version.value if spec.HasField("version") else None
+
+
+def no_labels(label: str) -> ServingError:
+    """A version is asked for by label."""
+    return invalid(f'label "{shortened(label)}": this server has no labels. Leave it out for the newest version')
+
+
+def _response(spec: model_pb2.ModelSpec, outputs: Mapping[str, np.ndarray]) -> predict_pb2.PredictResponse:
+    made = predict_pb2.PredictResponse(model_spec=spec)
+    for name, value in outputs.items():
+        made.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return made
 
 
 def _spec(version: Version, asked: model_pb2.ModelSpec) -> model_pb2.ModelSpec:
@@ -136,12 +217,32 @@ def _spec(version: Version, asked: model_pb2.ModelSpec) -> model_pb2.ModelSpec:
     return made
 
 
-def _array(value: Any, name: str) -> Any:
-    size = math.prod(dimension.size for dimension in value.tensor_shape.dim)
-    if value.tensor_shape.unknown_rank or not 0 <= size <= MOST_ROWS:
+def _array(value: Any, name: str, dtype: int) -> np.ndarray:
+    """A tensor of a request as an array.
+
+    Raises:
+        ServingError: it is of another type than the signature takes, or says of itself what cannot be.
+    """
+    name = shortened(name)
+    if value.dtype != dtype:
+        raise invalid(f"input {name} is {_named(value.dtype)}, expected {_named(dtype)}")
+    dimensions = [dimension.size for dimension in value.tensor_shape.dim]
+    is_shape = (
+        not value.tensor_shape.unknown_rank and len(dimensions) <= _MOST_DIMENSIONS and min(dimensions, default=0) >= 0
+    )
+    if not is_shape or math.prod(dimensions) > MOST_ROWS:
         raise invalid(f"input {name}: expected a tensor of at most {MOST_ROWS:,} values")
     try:
-        array = tf.make_ndarray(value)
-    except (TypeError, ValueError, AttributeError) as error:
-        raise invalid(f"input {name}: not a tensor: {error}") from None
-    return array
+        return tf.make_ndarray(value)
+    except Exception as error:  # of whatever kind, it is a tensor that contradicts itself
+        raise invalid(f"input {name}: not a tensor: {shortened(' '.join(str(error).split()), 200)}") from None
+
+
+_MOST_DIMENSIONS = 8
+
+
+def _named(dtype: int) -> str:
+    try:
+        return tf.as_dtype(dtype).name
+    except TypeError:
+        return f"of the type {dtype}, which there is not"

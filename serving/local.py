@@ -13,133 +13,189 @@ import asyncio
 import contextlib
 import logging
 import os
+import resource
 import signal
 import socket
 import sys
+import threading
+import urllib.parse
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
 from components.errors import UserError
+from serving import command_line, folders
+from serving.limits import Limits
 
 if TYPE_CHECKING:
-    from aiohttp import web
-
     from serving.versions import Versions
 
-# Requests that are being answered when the server is told to stop have so many seconds.
-GRACE = 10
+# What still runs so many seconds after the last answer was sent is nobody's.
+_LAST = 2.0
+
+# Files that may be open: connections, and what TensorFlow reads.
+_FILES = 8192
 
 
 def main(arguments: list[str] | None = None) -> int:
     """Serves until it is told to stop; returns the exit code."""
-    options = _parser().parse_args(arguments)
+    return command_line.run(lambda: _run(_parser().parse_args(arguments)))
+
+
+def _run(options: argparse.Namespace) -> None:
+    _check_ports(options)
+    if "://" not in options.model:
+        folders.check(options.model)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
+    logging.raiseExceptions = False  # whoever reads them may go
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
-    try:
-        asyncio.run(_serve(options))
-    except UserError as error:
-        print(f"error: {error}", file=sys.stderr)
-        return 1
-    return 0
+    logging.getLogger("aiohttp.server").addFilter(_is_ours)
+    logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it tells of each connection that breaks
+    _allow_files()
+    asyncio.run(_serve(options))
 
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving.local", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
+    port, name = command_line.port, command_line.model_name
     parser.add_argument("--model", required=True, metavar="FOLDER", help="the folder of the versions")
-    parser.add_argument("--name", default="word2vec", help="the model's name in requests (%(default)s)")
+    parser.add_argument("--name", type=name, default="word2vec", help="the model's name in requests (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
-    parser.add_argument("--port", type=int, default=8500, help="gRPC's; 0: any that is free (%(default)s)")
-    parser.add_argument("--rest-port", type=int, default=8501, help="REST's and the page's; likewise (%(default)s)")
-    parser.add_argument("--poll", type=float, default=1.0, metavar="SECONDS", help="between looks for new versions")
-    parser.add_argument("--map-words", type=int, default=1000, help="words on the page's map (%(default)s)")
+    parser.add_argument(
+        "--allow-host", nargs="+", action="extend", default=[], metavar="NAME",
+        help="more names by which browsers may ask; the address, localhost and this machine's name always may",
+    )  # fmt: skip
+    parser.add_argument("--port", type=port, default=8500, help="gRPC's; 0: any that is free (%(default)s)")
+    parser.add_argument("--rest-port", type=port, default=8501, help="REST's and the page's; likewise (%(default)s)")
+    parser.add_argument(
+        "--poll", type=command_line.seconds(0.01, 86400), default=1.0, metavar="SECONDS",
+        help="between looks for new versions (%(default)s)",
+    )  # fmt: skip
+    parser.add_argument(
+        "--map-words", type=command_line.count(2, 100_000), default=1000, metavar="WORDS",
+        help="on the page's map (%(default)s)",
+    )  # fmt: skip
     return parser
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    _check_ports(options)
-    from serving import rest_api, versions  # seconds that --help need not wait
+    from serving import versions  # seconds that --help need not wait
 
-    _check(options.model)
-    served = versions.Versions(options.name, options.model, cores=os.cpu_count() or 1)
-    await served.refresh()
-    if served.newest is None:
-        raise UserError(f"--model {options.model}: none of its versions can be loaded")
+    folders.check(options.model)
+    limits, served = Limits(), versions.Versions(options.name, options.model, cores=os.cpu_count() or 1)
+    await _load(served, options.model)
     stop = asyncio.Event()
     for number in (signal.SIGINT, signal.SIGTERM):
         asyncio.get_running_loop().add_signal_handler(number, stop.set)
-    application = rest_api.application(served, map_words=options.map_words)
     async with (
         served.watched(options.poll),
-        _grpc(served, options.host, options.port) as port,
-        _rest(application, options.host, options.rest_port) as rest_port,
+        _grpc(served, options, limits) as port,
+        _rest(served, options, limits) as rest_port,
     ):
-        print(f"gRPC {options.host}:{port}", flush=True)
-        print(f"REST http://{options.host}:{rest_port}/v1/models/{options.name}", flush=True)
-        print(f"page http://{options.host}:{rest_port}", flush=True)
+        host = _in_address(options.host)
+        command_line.say(f"gRPC {host}:{port}")
+        command_line.say(f"REST http://{host}:{rest_port}/v1/models/{urllib.parse.quote(options.name, safe='')}")
+        command_line.say(f"page http://{host}:{rest_port}")
         await stop.wait()
-        print("stopping", flush=True)
+        command_line.say("stopping")
+    _end_within(_LAST)
+
+
+async def _load(served: Versions, folder: str) -> None:
+    try:
+        await served.refresh()
+    except Exception as error:  # the file systems of TensorFlow have errors of their own
+        raise UserError(f"--model {folder}: cannot be listed: {folders.reason(error)}") from None
+    if served.served is None:
+        number, reason = max(served.failures.items(), default=(None, "it is gone"))
+        raise UserError(f"--model {folder}: none of its versions can be loaded. Version {number}: {reason}")
 
 
 @contextlib.asynccontextmanager
-async def _grpc(served: Versions, host: str, port: int) -> AsyncIterator[int]:
+async def _grpc(served: Versions, options: argparse.Namespace, limits: Limits) -> AsyncIterator[int]:
     from serving import grpc_api
 
-    server = grpc_api.server(served)
+    server = grpc_api.Server(served, limits)
+    address = f"{_in_address(options.host)}:{options.port}"
     try:
-        bound = server.add_insecure_port(f"{host}:{port}")
+        bound = server.listen(address)
     except RuntimeError:
-        raise UserError(f"--port {port}: cannot listen on {host}:{port}") from None
+        raise UserError(f"--port {options.port}: cannot listen on {address}") from None
     await server.start()
     try:
         yield bound
     finally:
-        await server.stop(GRACE)
+        await server.stop()
 
 
 @contextlib.asynccontextmanager
-async def _rest(application: web.Application, host: str, port: int) -> AsyncIterator[int]:
+async def _rest(served: Versions, options: argparse.Namespace, limits: Limits) -> AsyncIterator[int]:
     from aiohttp import web
 
-    runner = web.AppRunner(application, shutdown_timeout=GRACE)
+    from serving import connections, hosts, rest_api
+
+    names = hosts.Hosts(options.host, options.allow_host)
+    application = rest_api.application(served, map_words=options.map_words, hosts=names, most_bytes=limits.bytes)
+    runner = web.AppRunner(application, shutdown_timeout=0.1, keepalive_timeout=2 * limits.idle_seconds)
+    watched = connections.Connections(runner, limits)
+    application[rest_api.CONNECTIONS] = [watched]
     await runner.setup()
-    site = web.TCPSite(runner, host, port)
     try:
-        try:
-            await site.start()
-        except OSError as error:
-            raise UserError(f"--rest-port {port}: cannot listen on {host}:{port}: {os.strerror(error.errno)}") from None
-        yield runner.addresses[0][1]
+        async with watched.listening(options.host, options.rest_port) as port:
+            yield port
+    except OSError as error:
+        where = f"{_in_address(options.host)}:{options.rest_port}"
+        raise UserError(f"--rest-port {options.rest_port}: cannot listen on {where}: {folders.reason(error)}") from None
     finally:
         await runner.cleanup()
 
 
 def _check_ports(options: argparse.Namespace) -> None:
     """Says that a port is taken before the model is loaded."""
+    if options.port == options.rest_port != 0:
+        raise UserError(f"--port and --rest-port are both {options.port}: expected two ports")
+    try:
+        family, _, _, _, address = socket.getaddrinfo(options.host or "\0", None, type=socket.SOCK_STREAM)[0]
+    except (OSError, ValueError) as error:
+        raise UserError(f"--host {options.host}: no address of this machine: {folders.reason(error)}") from None
     for option, port in (("--port", options.port), ("--rest-port", options.rest_port)):
-        with socket.socket() as probe:
+        with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
             try:
-                probe.bind((options.host, port))
+                probe.bind((address[0], port, *address[2:]))
             except OSError as error:
                 raise UserError(
-                    f"{option} {port}: cannot listen on {options.host}:{port}: {os.strerror(error.errno)}. "
+                    f"{option} {port}: cannot listen on {_in_address(options.host)}:{port}: {folders.reason(error)}. "
                     f"Stop what does, or give another; {option} 0 is any that is free"
                 ) from None
 
 
-def _check(folder: str) -> None:
-    import tensorflow as tf
+def _is_ours(record: logging.LogRecord) -> bool:
+    """Whether an error is the server's: of what a client sent that is no HTTP, the client hears."""
+    from aiohttp import http_exceptions
 
-    from serving import versions
+    error = record.exc_info[1] if record.exc_info else None
+    return not isinstance(error, http_exceptions.HttpProcessingError | ConnectionError)
 
-    if not tf.io.gfile.isdir(folder):
-        raise UserError(f"--model {folder}: no such folder. Expected a run's, as runs/sample/serving_model")
-    if tf.io.gfile.exists(os.path.join(folder, versions.MARK)):
-        raise UserError(f"--model {folder}: this is one version. Expected the folder of the versions, above it")
-    if not versions.find(folder):
-        raise UserError(f"--model {folder}: no version in it. Expected a run's, as runs/sample/serving_model")
+
+def _in_address(host: str) -> str:
+    return f"[{host}]" if ":" in host else host
+
+
+def _allow_files() -> None:
+    """A connection is a file: as many of these as the system lets one have, up to a bound."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_NOFILE)
+    wanted = _FILES if hard == resource.RLIM_INFINITY else min(_FILES, hard)
+    if soft != resource.RLIM_INFINITY and soft < wanted:
+        resource.setrlimit(resource.RLIMIT_NOFILE, (wanted, hard))
+
+
+def _end_within(seconds: float) -> None:
+    """Ends this process soon: a call of TensorFlow cannot be stopped, and Python would wait for it."""
+    timer = threading.Timer(seconds, os._exit, [0])
+    timer.daemon = True
+    timer.start()
 
 
 if __name__ == "__main__":

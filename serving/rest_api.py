@@ -5,32 +5,57 @@ from __future__ import annotations
 import asyncio
 import base64
 import binascii
+import html
 import importlib.resources
 import json
+import logging
 from collections.abc import Awaitable, Callable, Mapping
 from typing import Any
 
 import numpy as np
-from aiohttp import web
+import tensorflow as tf
+from aiohttp import http_exceptions, web
 from google.protobuf import json_format
 from plotly import offline
+from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2  # noqa: F401  (json_format needs the first)
 
-from serving import grpc_api, word_map
-from serving.errors import HTTP, ServingError, invalid
+from serving import folders, grpc_api, word_map
+from serving.connections import Connections
+from serving.errors import HTTP, ServingError, invalid, shortened
+from serving.hosts import Hosts
 from serving.versions import Versions
 
 _PAGE = importlib.resources.files("serving") / "page"
 _MODEL = "/v1/models/{name:[^/:]+}"
-_VERSIONS = (_MODEL, _MODEL + "/versions/{version:[0-9]+}")
+_VERSIONS = (_MODEL, _MODEL + "/versions/{version:[0-9]+}", _MODEL + "/labels/{label:[^/:]+}")
+
+# Bytes, or values, from which on a request is read and an answer is built beside the other requests.
+_LARGE = 50_000
+
+# What a browser may do with what is sent: the page needs its own files, and Plotly styles. No other site may frame it.
+_HEADERS = {
+    "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
+    "connect-src 'self'; img-src 'self' data: blob:; form-action 'self'; base-uri 'none'; frame-ancestors 'none'",
+    "X-Content-Type-Options": "nosniff",
+    "Referrer-Policy": "no-referrer",
+}
 
 Handler = Callable[[web.Request], Awaitable[web.StreamResponse]]
 
 
-def application(versions: Versions, *, map_words: int) -> web.Application:
-    """The paths: TF Serving's below `/v1/models`, and the page at `/`."""
+def application(versions: Versions, *, map_words: int, hosts: Hosts, most_bytes: int) -> web.Application:
+    """The paths: TF Serving's below `/v1/models`, and the page at `/`.
+
+    Args:
+        versions: what is served.
+        map_words: how many words are on the page's map.
+        hosts: the names by which this server may be asked.
+        most_bytes: of a request's body.
+    """
     api = _Api(versions, map_words)
-    made = web.Application(client_max_size=grpc_api.MOST_BYTES, middlewares=[_says_why])
+    made = web.Application(client_max_size=most_bytes, middlewares=[_framed, _says_why])
+    made[_HOSTS] = hosts
     for path in _VERSIONS:
         made.router.add_get(path, api.status)
         made.router.add_get(f"{path}/metadata", api.metadata)
@@ -43,17 +68,48 @@ def application(versions: Versions, *, map_words: int) -> web.Application:
     return made
 
 
+# Set once there are some; a server without does not end its clients' connections.
+CONNECTIONS = web.AppKey("connections", list)
+_HOSTS = web.AppKey("hosts", Hosts)
+
+
+@web.middleware
+async def _framed(request: web.Request, handler: Handler) -> web.StreamResponse:
+    """What each request and each answer passes: the connection's clock, and the headers."""
+    for connections in _connections(request):
+        connections.started(request)
+    try:
+        answer = await handler(request)
+    finally:
+        for connections in _connections(request):
+            connections.ended(request)
+    answer.headers.update(_HEADERS)
+    return answer
+
+
+def _connections(request: web.Request) -> list[Connections]:
+    return request.app.get(CONNECTIONS, [])
+
+
 @web.middleware
 async def _says_why(request: web.Request, handler: Handler) -> web.StreamResponse:
     """Turns errors into `{"error": why}`."""
     try:
+        request.app[_HOSTS].check(request)
         return await handler(request)
     except ServingError as error:
         return web.json_response({"error": error.message}, status=HTTP[error.code])
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        return web.json_response({"error": f"{request.method} {request.path}: {error.reason}"}, status=error.status)
+        told = f"{request.method} {shortened(request.path, 200)}: {error.reason}"
+        headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
+        return web.json_response({"error": told}, status=error.status, headers=headers)
+    except ConnectionError:  # the client has gone
+        raise
+    except Exception as error:
+        logging.exception("%s %s failed", request.method, shortened(request.path))
+        return web.json_response({"error": f"the server failed: {type(error).__name__}"}, status=500)
 
 
 class _Api:
@@ -88,41 +144,94 @@ class _Api:
 
     async def predict(self, request: web.Request) -> web.Response:
         """Predict: `{"instances": [...]}`, a row a question, or `{"inputs": {...}}`, a column an input."""
-        with self._versions.use(request.match_info["name"], _number(request)) as version:
-            asked = await _json(request)
-            signature = asked.get("signature_name") or "serving_default"
-            rows, columns = asked.get("instances"), asked.get("inputs")
-            if (rows is None) == (columns is None):
-                raise invalid('expected either "instances" or "inputs"')
-            names = list(version.signature_defs[signature].inputs) if signature in version.signature_defs else []
-            values = _columns_of_rows(rows, names) if columns is None else _columns(columns, names)
-            outputs = await version.predict(signature, {name: _array(value, name) for name, value in values.items()})
-            return web.json_response(_rows_of(outputs) if columns is None else _columns_of(outputs))
+        wanted, body = _number(request), await _body(request)
+        is_large = len(body) > _LARGE
+        with self._versions.use(request.match_info["name"], wanted) as version:
+            asked = await self._versions.build(_json, body) if is_large else _json(body)
+            signature = _signature_name(asked)
+            definition = version.signature(signature)
+            read = self._versions.build(_inputs, asked, definition) if is_large else None
+            outputs = await version.predict(signature, _inputs(asked, definition) if read is None else await read)
+        form = _rows_of if "instances" in asked else _columns_of
+        if sum(value.size for value in outputs.values()) > _LARGE:
+            answer = await self._versions.build(_encoded, form, outputs)
+        else:
+            answer = _encoded(form, outputs)
+        return web.Response(body=answer, content_type="application/json", charset="utf-8")
 
     async def page(self, request: web.Request) -> web.Response:
         """The page, with the model's name in it."""
         text = (_PAGE / "index.html").read_text(encoding="utf-8")
-        return web.Response(text=text.replace("MODEL_NAME", self._versions.name), content_type="text/html")
+        name = html.escape(self._versions.name, quote=True)
+        return web.Response(text=text.replace("MODEL_NAME", name), content_type="text/html")
 
     async def map(self, request: web.Request) -> web.Response:
         """Where the most frequent words are on the map of the newest version."""
+        for connections in _connections(request):
+            connections.answering(request)
         with self._versions.use(self._versions.name) as version:
             return web.json_response(await self._map.of(version))
 
 
 def _number(request: web.Request) -> int | None:
+    """The version that the path names; None for the newest.
+
+    Raises:
+        ServingError: it is no number that a version can have, or a label.
+    """
+    if label := request.match_info.get("label"):
+        raise grpc_api.no_labels(label)
     version = request.match_info.get("version")
-    return None if version is None else int(version)
+    if version is None:
+        return None
+    number = folders.parse(version)
+    if number is None:
+        raise invalid(f"version {shortened(version)}: no number that a version can have")
+    return number
 
 
-async def _json(request: web.Request) -> Mapping[str, Any]:
+async def _body(request: web.Request) -> bytes:
     try:
-        found = json.loads(await request.read())
+        body = await request.read()
+    except (http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
+        raise invalid(f"the body cannot be read: {shortened(folders.reason(error), 200)}") from None
+    for connections in _connections(request):
+        connections.answering(request)
+    return body
+
+
+def _json(body: bytes) -> Mapping[str, Any]:
+    try:
+        found = json.loads(body)
     except (ValueError, RecursionError) as error:
-        raise invalid(f"not JSON: {error}") from None
+        raise invalid(f"not JSON: {shortened(str(error), 200)}") from None
     if not isinstance(found, dict):
         raise invalid("expected a JSON object")
     return found
+
+
+def _signature_name(asked: Mapping[str, Any]) -> str:
+    name = asked.get("signature_name", "")
+    if not isinstance(name, str):
+        raise invalid('"signature_name": expected a text')
+    return name or tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
+
+
+def _inputs(asked: Mapping[str, Any], definition: meta_graph_pb2.SignatureDef) -> Mapping[str, np.ndarray]:
+    """A request's inputs, of the types that a signature takes.
+
+    Raises:
+        ServingError: they are others.
+    """
+    if ("instances" in asked) == ("inputs" in asked):
+        raise invalid('expected either "instances" or "inputs"')
+    names = list(definition.inputs)
+    by_row = "instances" in asked
+    values = _columns_of_rows(asked["instances"], names) if by_row else _columns(asked["inputs"], names)
+    if unknown := set(values) - set(names):
+        told = shortened(", ".join(sorted(unknown)) or "one without a name")
+        raise invalid(f"no input {told}. The signature takes {', '.join(sorted(names))}")
+    return {name: _array(value, name, tf.as_dtype(definition.inputs[name].dtype)) for name, value in values.items()}
 
 
 def _columns_of_rows(rows: Any, names: list[str]) -> dict[str, list[Any]]:
@@ -131,42 +240,57 @@ def _columns_of_rows(rows: Any, names: list[str]) -> dict[str, list[Any]]:
     if not all(_is_named(row) for row in rows):
         if len(names) > 1:
             raise invalid(f'"instances": expected objects with {", ".join(sorted(names))}')
-        return {names[0] if names else "": rows}
+        return {names[0]: rows}
     if len({frozenset(row) for row in rows}) > 1:
         raise invalid('"instances": expected the same names in each')
     return {name: [row[name] for row in rows] for name in (rows[0] if rows else names)}
 
 
 def _columns(columns: Any, names: list[str]) -> Mapping[str, Any]:
-    return columns if _is_named(columns) else {names[0] if names else "": columns}
+    if _is_named(columns):
+        return columns
+    if len(names) > 1:
+        raise invalid(f'"inputs": expected an object with {", ".join(sorted(names))}')
+    return {names[0]: columns}
 
 
 def _is_named(value: Any) -> bool:
     return isinstance(value, dict) and set(value) != {"b64"}
 
 
-def _array(value: Any, name: str) -> np.ndarray:
-    """JSON to an array; texts become bytes, and so does `{"b64": ...}`."""
+def _array(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
+    """JSON to an array; texts become bytes, and so does `{"b64": ...}`. No input takes a list in a list."""
     flat = value if isinstance(value, list) else [value]
-    if all(isinstance(one, bool | int | float) for one in flat):
-        try:
-            # No values are texts: numbers have defaults nowhere.
-            return np.array(value if flat else [], np.float64 if flat else object)
-        except (ValueError, OverflowError):
-            raise invalid(f"input {name}: a number is too large") from None
-    made = np.array([_bytes(one, name) for one in flat], object)
+    if dtype == tf.string:
+        made = np.empty(len(flat), object)
+        made[:] = [_bytes(one, name) for one in flat]
+    else:
+        made = np.array([_integer(one, name, dtype) for one in flat], dtype.as_numpy_dtype)
     return made if isinstance(value, list) else made.reshape(())
+
+
+def _integer(value: Any, name: str, dtype: tf.DType) -> int:
+    if type(value) is not int or not dtype.min <= value <= dtype.max:
+        raise invalid(f"input {name}: expected whole numbers, {dtype.name}, in one list")
+    return value
 
 
 def _bytes(value: Any, name: str) -> bytes:
     if isinstance(value, str):
-        return value.encode("utf-8", errors="replace")
+        try:
+            return value.encode("utf-8")
+        except UnicodeEncodeError:
+            raise invalid(f"input {name}: half of a surrogate pair, which is no text") from None
     if isinstance(value, dict) and set(value) == {"b64"} and isinstance(value["b64"], str):
         try:
             return base64.b64decode(value["b64"], validate=True)
         except (binascii.Error, ValueError):
             raise invalid(f"input {name}: not base64") from None
-    raise invalid(f"input {name}: expected texts or numbers in one list")
+    raise invalid(f"input {name}: expected texts in one list")
+
+
+def _encoded(form: Callable[[Mapping[str, np.ndarray]], Any], outputs: Mapping[str, np.ndarray]) -> bytes:
+    return json.dumps(form(outputs)).encode()
 
 
 def _rows_of(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
@@ -182,7 +306,12 @@ def _columns_of(outputs: Mapping[str, np.ndarray]) -> dict[str, Any]:
 
 
 def _plain(value: np.ndarray) -> Any:
-    return np.char.decode(value.astype(np.bytes_), "utf-8").tolist() if value.dtype == object else value.tolist()
+    if value.dtype != object:
+        return value.tolist()
+    # Not NumPy's texts: each of them is as wide as the longest.
+    texts = np.empty(value.size, object)
+    texts[:] = [one.decode("utf-8", errors="replace") for one in value.ravel()]
+    return texts.reshape(value.shape).tolist()
 
 
 async def _plotly(_: web.Request) -> web.Response:

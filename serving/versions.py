@@ -1,56 +1,67 @@
-"""The versions of a model: the newest one is served; a new one is warm before it takes over from the old one."""
+"""The versions of a model: the newest one is served; a new one is verified and warm before it takes over."""
 
 from __future__ import annotations
 
 import asyncio
 import concurrent.futures
 import contextlib
+import dataclasses
 import functools
 import gc
 import logging
 import os
 import time
-from collections.abc import AsyncIterator, Iterator, Mapping
+from collections.abc import AsyncIterator, Callable, Iterator, Mapping
+from typing import Any
 
+import grpc
 import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (the ops of the served model)
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
-from tensorflow_serving.apis import prediction_log_pb2
 
-from components import warmup
+from components.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
+from serving import folders, verification
 from serving.batching import Arrays, Batcher
-from serving.errors import invalid, not_found
-
-MARK = "saved_model.pb"  # written last
+from serving.errors import ServingError, invalid, not_found, shortened
 
 # Rows of a request: the answers to more would take much memory.
 MOST_ROWS = 10_000
 
+# A version that failed is tried again when its files change; else, as the system may have been to blame, after a
+# minute, then after twice as long each time.
+_FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0
+
+# Errors of TensorFlow's that are no request's fault.
+_SERVER_ERRORS = (tf.errors.InternalError, tf.errors.UnknownError, tf.errors.AbortedError, tf.errors.CancelledError)
+
 
 class Version:
-    """A loaded SavedModel.
+    """A loaded and verified SavedModel.
 
     Args:
+        number: the version's.
         folder: the version's.
         threads: where its signatures run.
         at_once: how many calls of a signature run beside each other.
 
     Attributes:
-        number: the folder's name.
         signature_defs: `meta_graph_pb2.SignatureDef` by name, as `GetModelMetadata` gives them.
         users: requests that are being answered.
+
+    Raises:
+        Exception: it cannot be loaded, or is not whole: of many kinds, TensorFlow's and UserError among them.
     """
 
-    def __init__(self, folder: str, threads: concurrent.futures.Executor, at_once: int):
-        self.folder, self.number, self.users = folder, int(os.path.basename(folder)), 0
+    def __init__(self, number: int, folder: str, threads: concurrent.futures.Executor, at_once: int):
+        self.folder, self.number, self.users = folder, number, 0
         self.signature_defs = _signature_defs(folder)
         self._model = tf.saved_model.load(folder)
         self._batchers = {
             name: Batcher(functools.partial(_call, function), threads, at_once)
             for name, function in self._model.signatures.items()
         }
-        self._warm_up()
+        verification.verify(folder, self._model, self.signature_defs, self._answer)
 
     async def predict(self, signature: str, inputs: Arrays) -> Arrays:
         """Answers a request.
@@ -63,25 +74,34 @@ class Version:
             ServingError: there is no such signature, or the inputs are not what it takes.
         """
         signature = signature or tf.saved_model.DEFAULT_SERVING_SIGNATURE_DEF_KEY
-        if signature not in self._batchers:
-            raise invalid(f'no signature "{signature}". There are {", ".join(sorted(self._batchers))}')
-        checked = _checked(inputs, self.signature_defs[signature], signature)
+        _check_inputs(inputs, self.signature(signature), signature)
         try:
-            return await self._batchers[signature](checked)
-        except tf.errors.InvalidArgumentError as error:
-            raise invalid(f"{signature}: {error.message.splitlines()[0]}") from None
+            return await self._batchers[signature](inputs)
+        except tf.errors.OpError as error:
+            raise _refusal(signature, error) from error
 
-    def _warm_up(self) -> None:
-        """Replays the requests that the model brings along."""
-        path = os.path.join(self.folder, warmup.EXTRA, warmup.FILE)
-        if not tf.io.gfile.exists(path):
-            return
-        for record in tf.data.TFRecordDataset(path):
-            request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
-            _call(
-                self._model.signatures[request.model_spec.signature_name],
-                {name: tf.make_ndarray(value) for name, value in request.inputs.items()},
-            )
+    def signature(self, name: str) -> meta_graph_pb2.SignatureDef:
+        """What a signature takes and gives.
+
+        Raises:
+            ServingError: there is none of this name.
+        """
+        if name not in self._batchers:
+            raise invalid(f'no signature "{shortened(name)}". There are {", ".join(sorted(self._batchers))}')
+        return self.signature_defs[name]
+
+    def _answer(self, signature: str, inputs: Arrays) -> Arrays:
+        return _call(self._model.signatures[signature], inputs)
+
+
+@dataclasses.dataclass(frozen=True)
+class _Failure:
+    """A version that could not be loaded: why, from which files, and when it is tried again."""
+
+    reason: str
+    files: Any
+    wait: float
+    again: float
 
 
 class Versions:
@@ -96,14 +116,21 @@ class Versions:
     def __init__(self, name: str, folder: str, *, cores: int):
         self.name, self.folder = name, folder
         self._threads = concurrent.futures.ThreadPoolExecutor(cores, "predict")
+        self._builders = concurrent.futures.ThreadPoolExecutor(cores, "build")
         self._cores = cores
         self._loaded: dict[int, Version] = {}
-        self._failed: dict[int, float] = {}
+        self._failed: dict[int, _Failure] = {}
+        self._served: Version | None = None
 
     @property
-    def newest(self) -> Version | None:
+    def served(self) -> Version | None:
         """The version that is served; None while there is none."""
-        return self._loaded[max(self._loaded)] if self._loaded else None
+        return self._served
+
+    @property
+    def failures(self) -> Mapping[int, str]:
+        """Why versions are not loaded, by number."""
+        return {number: failure.reason for number, failure in self._failed.items()}
 
     @contextlib.contextmanager
     def use(self, name: str, number: int | None = None) -> Iterator[Version]:
@@ -111,14 +138,14 @@ class Versions:
 
         Args:
             name: of the model.
-            number: of the version; by default the newest.
+            number: of the version; by default the one that is served.
 
         Raises:
             ServingError: there is no such model or version.
         """
         if name != self.name:
-            raise not_found(f'no model "{name}". This server has "{self.name}"')
-        version = self.newest if number is None else self._loaded.get(number)
+            raise not_found(f'no model "{shortened(name)}". This server has "{self.name}"')
+        version = self._served if number is None else self._loaded.get(number)
         if version is None:
             there = ", ".join(map(str, sorted(self._loaded))) or "none yet"
             raise not_found(f"no version {number if number is not None else ''} of {name} is loaded. There is: {there}")
@@ -130,17 +157,28 @@ class Versions:
 
     def states(self) -> Mapping[int, str]:
         """AVAILABLE or UNLOADING, by version."""
-        newest = self.newest
-        return {number: "AVAILABLE" if version is newest else "UNLOADING" for number, version in self._loaded.items()}
+        return {
+            number: "AVAILABLE" if version is self._served else "UNLOADING" for number, version in self._loaded.items()
+        }
+
+    async def build(self, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Runs what takes long for a large request or answer; others are answered meanwhile."""
+        return await asyncio.get_running_loop().run_in_executor(self._builders, function, *arguments)
 
     async def refresh(self) -> None:
-        """Loads the newest version of the folder if it is not loaded yet, and drops older ones that nobody uses."""
-        found = await asyncio.to_thread(find, self.folder)
-        newest = max(found, default=None)
-        if newest is not None and newest not in self._loaded and newest > max(self._loaded, default=-1):
-            await self._load(newest)
+        """Serves the newest version of the folder that can be served, and drops others that nobody uses.
+
+        Raises:
+            OSError, tf.errors.OpError: the folder cannot be listed.
+        """
+        found = await asyncio.to_thread(folders.find, self.folder)
+        self._failed = {number: failure for number, failure in self._failed.items() if number in found}
+        for number in sorted(found, reverse=True):
+            if number in self._loaded or await self._load(number, found[number]):
+                self._served = self._loaded[number]
+                break
         for number, version in list(self._loaded.items()):
-            if version is not self.newest and not version.users:
+            if version is not self._served and not version.users:
                 del self._loaded[number], version
                 # A loaded model is in reference cycles; its memory must not wait for a collection by chance.
                 await asyncio.to_thread(gc.collect)
@@ -148,89 +186,116 @@ class Versions:
 
     @contextlib.asynccontextmanager
     async def watched(self, seconds: float) -> AsyncIterator[None]:
-        """Refreshes every so many seconds."""
-
-        async def watch() -> None:
-            while True:
-                await asyncio.sleep(seconds)
-                await self.refresh()
-
-        task = asyncio.create_task(watch())
+        """Refreshes every so many seconds, whatever happens."""
+        task = asyncio.create_task(self._watch(seconds))
         try:
             yield
         finally:
             task.cancel()
             with contextlib.suppress(asyncio.CancelledError):
                 await task
-            self._threads.shutdown()
+            for threads in (self._threads, self._builders):
+                threads.shutdown(wait=False, cancel_futures=True)
 
-    async def _load(self, number: int) -> None:
-        start = time.perf_counter()
-        folder = os.path.join(self.folder, str(number))
+    async def _watch(self, seconds: float) -> None:
+        told = ""
+        while True:
+            await asyncio.sleep(seconds)
+            try:
+                await self.refresh()
+                told = ""
+            except Exception as error:  # whatever it is, the next look may find things mended
+                reason = folders.reason(error)
+                if reason != told:
+                    logging.warning("%s: cannot look for new versions, and tries again: %s", self.name, reason)
+                told = reason
+
+    async def _load(self, number: int, folder: str) -> bool:
+        start = time.monotonic()
+        files, failed = await asyncio.to_thread(_files, folder), self._failed.get(number)
+        is_same = failed is not None and failed.files == files
+        if is_same and start < failed.again:
+            return False
         try:
-            version = await asyncio.to_thread(Version, folder, self._threads, self._cores)
+            version = await asyncio.to_thread(Version, number, folder, self._threads, self._cores)
         except Exception as error:  # a version that can't be loaded must not stop the one that is served
-            if number not in self._failed:
-                logging.warning("%s: version %d cannot be loaded, and is tried again: %s", self.name, number, error)
-            self._failed[number] = start
-            return
+            reason = folders.reason(error)
+            if failed is None or failed.reason != reason:
+                logging.warning("%s: version %d cannot be served: %s", self.name, number, reason)
+            wait = min(2 * failed.wait, _LONGEST_WAIT) if is_same else _FIRST_WAIT
+            self._failed[number] = _Failure(reason, files, wait, time.monotonic() + wait)
+            await asyncio.to_thread(gc.collect)
+            return False
         self._failed.pop(number, None)
         self._loaded[number] = version
-        logging.info("%s: version %d is served (loaded in %.1f s)", self.name, number, time.perf_counter() - start)
+        logging.info("%s: version %d is served (loaded in %.1f s)", self.name, number, time.monotonic() - start)
+        return True
 
 
-def find(folder: str) -> list[int]:
-    """The numbers of the versions that are whole."""
-    if not tf.io.gfile.isdir(folder):
-        return []
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
-    return [int(name) for name in names if name.isdecimal() and tf.io.gfile.exists(os.path.join(folder, name, MARK))]
+def _files(folder: str) -> list[tuple[str, int, int]] | None:
+    """What changes when a version's files do: paths, lengths and times; None where that cannot be told."""
+    try:
+        paths = [os.path.join(at, name) for at, _, names in tf.io.gfile.walk(folder) for name in names]
+        stats = [(path, tf.io.gfile.stat(path)) for path in sorted(paths)]
+        return [(path, stat.length, stat.mtime_nsec) for path, stat in stats]
+    except (tf.errors.OpError, OSError):
+        return None
 
 
 def _signature_defs(folder: str) -> dict[str, meta_graph_pb2.SignatureDef]:
-    with tf.io.gfile.GFile(os.path.join(folder, MARK), "rb") as file:
+    with tf.io.gfile.GFile(os.path.join(folder, folders.MARK), "rb") as file:
         saved = saved_model_pb2.SavedModel.FromString(file.read())
     return {
         name: signature
-        for name, signature in saved.meta_graphs[0].signature_def.items()
+        for graph in saved.meta_graphs[:1]
+        for name, signature in graph.signature_def.items()
         if name != "__saved_model_init_op"
     }
 
 
 def _call(function: tf.types.experimental.ConcreteFunction, inputs: Arrays) -> Arrays:
-    return {name: value.numpy() for name, value in function(**{n: tf.constant(v) for n, v in inputs.items()}).items()}
+    try:
+        outputs = function(**{name: tf.constant(value) for name, value in inputs.items()})
+    except UnicodeDecodeError:  # TensorFlow stumbles over its own error, which quotes an input that is no text
+        raise tf.errors.InvalidArgumentError(None, None, "an input cannot be read, and is no text") from None
+    return {name: value.numpy() for name, value in outputs.items()}
 
 
-def _checked(inputs: Arrays, definition: meta_graph_pb2.SignatureDef, signature: str) -> Arrays:
-    """The inputs in the types and ranks that a signature takes.
+def _check_inputs(inputs: Arrays, definition: meta_graph_pb2.SignatureDef, signature: str) -> None:
+    """Checks that inputs are of the types and ranks that a signature takes, and not too many.
 
     Raises:
-        ServingError: they are others.
+        ServingError: they are not.
     """
     if set(inputs) != set(definition.inputs):
-        raise invalid(
-            f"{signature}: expected the inputs {', '.join(sorted(definition.inputs))}, got "
-            f"{', '.join(sorted(inputs)) or 'none'}"
-        )
-    checked = {}
+        names = shortened(", ".join(sorted(inputs)) or "none", 200)
+        raise invalid(f"{signature}: expected the inputs {', '.join(sorted(definition.inputs))}, got {names}")
     for name, value in inputs.items():
         info = definition.inputs[name]
         dtype = tf.as_dtype(info.dtype)
-        if (dtype == tf.string) != (value.dtype == object):
+        if value.dtype != dtype.as_numpy_dtype:
             raise invalid(f"{signature}: input {name} is {value.dtype}, expected {dtype.name}")
         shape = info.tensor_shape
         if not shape.unknown_rank and value.ndim != len(shape.dim):
             raise invalid(f"{signature}: input {name} has {value.ndim} dimensions, expected {len(shape.dim)}")
         if value.size > MOST_ROWS:
             raise invalid(f"{signature}: input {name} has {value.size:,} values, expected at most {MOST_ROWS:,}")
-        checked[name] = value if dtype == tf.string else _as(value, dtype, f"{signature}: input {name}")
-    return checked
+    if "k" in inputs:
+        rows = max(value.size for name, value in inputs.items() if name != "k")
+        most = int(np.clip(inputs["k"].max(initial=0), 0, MOST_NEIGHBOURS))
+        if rows * most > MOST_ANSWERS:
+            raise invalid(
+                f"{signature}: {rows:,} rows x {most:,} neighbours are {rows * most:,} answers, expected at most "
+                f"{MOST_ANSWERS:,}. Ask for fewer neighbours, or in several requests"
+            )
 
 
-def _as(value: np.ndarray, dtype: tf.DType, what: str) -> np.ndarray:
-    """Numbers in another type, if it holds them."""
-    with np.errstate(invalid="ignore"):
-        cast = value.astype(dtype.as_numpy_dtype)
-    if dtype.is_integer and not np.array_equal(cast, value):
-        raise invalid(f"{what}: expected {dtype.name}")
-    return cast
+def _refusal(signature: str, error: tf.errors.OpError) -> ServingError:
+    """What a client hears of an error that an operation of the graph met."""
+    if isinstance(error, _SERVER_ERRORS):
+        code = grpc.StatusCode.INTERNAL
+    elif isinstance(error, tf.errors.ResourceExhaustedError):
+        code = grpc.StatusCode.RESOURCE_EXHAUSTED
+    else:
+        code = grpc.StatusCode.INVALID_ARGUMENT
+    return ServingError(code, f"{signature}: {shortened(folders.reason(error), 400)}")

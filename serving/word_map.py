@@ -10,6 +10,7 @@ from typing import Any
 import tensorflow as tf
 
 from components import plane, vocabulary
+from serving.errors import not_found
 from serving.versions import Version
 
 
@@ -25,10 +26,18 @@ class WordMap:
         self._drawn: weakref.WeakKeyDictionary[Version, asyncio.Task] = weakref.WeakKeyDictionary()
 
     async def of(self, version: Version) -> dict[str, Any]:
-        """The `words`, and the `x` and `y` of each."""
+        """The `words`, and the `x` and `y` of each.
+
+        Raises:
+            ServingError: the version's files have been removed.
+        """
         if version not in self._drawn:
             self._drawn[version] = asyncio.create_task(asyncio.to_thread(self._draw, version.folder))
-        return await asyncio.shield(self._drawn[version])
+        try:
+            return await asyncio.shield(self._drawn[version])
+        except (OSError, tf.errors.OpError):
+            self._drawn.pop(version, None)
+            raise not_found(f"no map of version {version.number}: its files cannot be read any more") from None
 
     def _draw(self, folder: str) -> dict[str, Any]:
         words = vocabulary.read(os.path.join(folder, "assets", vocabulary.ASSET)).words[: self._words]
