@@ -38,6 +38,13 @@ def test_embeddings_of_known_and_unknown_words(signatures):
     np.testing.assert_allclose(answer["embeddings"].numpy(), expected, rtol=1e-6)
 
 
+@pytest.mark.parametrize(
+    "word", ["t&#101;a", "t\u00adea", "te\u200da", "<b>T</b>ea", "Tea™", "tea¹", "&zwnj;tea", "(tea)"]
+)
+def test_words_are_normalised_as_the_corpus_was(signatures, word):
+    assert signatures["serving_default"](words=tf.constant([word]))["known"].numpy().tolist() == [True]
+
+
 @pytest.mark.parametrize("k", [0, 2, 5, 100])
 def test_most_similar(signatures, k):
     words = ["KING", "nothing", "tea"]
