@@ -80,12 +80,13 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
             checkpoints=_checkpoints(config),
             beam=engines.arguments(config.beam, text_bytes),
             durations=_durations(config),
+            notes=_notes(config),
         )
         dag.enable_cache = use_cache
         dag.metadata_connection_config = _metadata(config)
     screen.print(f"  [green]✔[/green] {'start':<20} {time.perf_counter() - started:>6.1f} s")
     with console.RunView(screen) as view:
-        runner = local.LocalRunner(view, config.run_folder, _durations(config))
+        runner = local.LocalRunner(view, config.run_folder, _durations(config), _notes(config))
         runner.run(dag)
     with console.waiting(screen, "Reading what was made …"):
         made = summary.read(runner.runs)
@@ -159,6 +160,10 @@ def _checkpoints(config: Config) -> str:
 
 def _durations(config: Config) -> str:
     return os.path.join(config.run_folder, "durations.json")
+
+
+def _notes(config: Config) -> str:
+    return os.path.join(config.run_folder, "notes.json")
 
 
 def _link_vectors(config: Config, vectors: str) -> None:

@@ -247,7 +247,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     )
     dag.metadata_connection_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(f"{root}.sqlite")
     observer = _Observer(has_rest=runner == "cluster")
-    runs = local.LocalRunner(observer, root, f"{root}.json")
+    runs = local.LocalRunner(observer, root, f"{root}.json", f"{root}-notes.json")
     compiled = compiler.Compiler().compile(dag)
     for node in [node for node in compiled.nodes if node.pipeline_node.node_info.id not in TEXT]:
         compiled.nodes.remove(node)

@@ -2,9 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import datetime
 import json
+import logging
 import os
 import time
 from typing import Any, Protocol
@@ -19,7 +21,7 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_ru
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import artifacts
+from components import artifacts, progress
 from pipeline import run_folder
 from pipeline.cache import Cache
 
@@ -51,10 +53,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         observer: hears of every component.
         folder: of the run, with all that it makes; nobody else may work in it.
         durations: a file in which it keeps how many seconds each component took when it last did its work.
+        notes: a file in which it keeps what was noted in the run.
     """
 
-    def __init__(self, observer: Observer, folder: str, durations: str):
+    def __init__(self, observer: Observer, folder: str, durations: str, notes: str):
         self._observer, self._folder, self._durations = observer, folder, durations
+        self._notes = _Notes(notes)
         self.runs: dict[str, ComponentRun] = {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
@@ -64,6 +68,13 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             Exception: whatever a component's executor raised; nothing of that component is published then.
         """
         del run_options
+        progress.add_handler(self._notes)
+        try:
+            self._run(pipeline)
+        finally:
+            progress.remove_handler(self._notes)
+
+    def _run(self, pipeline: pipeline_pb2.Pipeline) -> None:
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
         )
@@ -117,14 +128,34 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         if run.cached:
             return
         seconds = {}
-        if os.path.exists(self._durations):
-            with open(self._durations, encoding="utf-8") as file:
-                seconds = json.load(file)
+        # A crash may have left no JSON, or none at all.
+        with contextlib.suppress(FileNotFoundError, ValueError), open(self._durations, encoding="utf-8") as file:
+            found = json.load(file)
+            seconds = found if isinstance(found, dict) else {}
         seconds[run.component] = round(run.seconds, 3)
-        beside = f"{self._durations}.new"
-        with open(beside, "w", encoding="utf-8") as file:
-            json.dump(seconds, file)
-        os.replace(beside, self._durations)
+        _write(self._durations, seconds)
+
+
+class _Notes(logging.Handler):
+    """Keeps the notes of a run in a file."""
+
+    def __init__(self, path: str):
+        super().__init__()
+        self._path, self._notes = path, []
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.progress is None:
+            self._notes.append(record.getMessage())
+            _write(self._path, self._notes)
+
+
+def _write(path: str, value: Any) -> None:
+    beside = f"{path}.new"
+    with open(beside, "w", encoding="utf-8") as file:
+        json.dump(value, file)
+    os.replace(beside, path)
 
 
 def _is_cached(handle: metadata.Metadata, execution_id: int) -> bool:

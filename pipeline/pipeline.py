@@ -35,6 +35,7 @@ def create_pipeline(
     checkpoints: str,
     beam: engines.Arguments,
     durations: str = "",
+    notes: str = "",
     pushed_version: str | None = None,
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
@@ -46,6 +47,7 @@ def create_pipeline(
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam: how Beam runs what a component has to do.
         durations: a file in which the runner keeps how long components take, for the report; if it does.
+        notes: a file in which the runner keeps what is noted in a run, for the report; if it does.
         pushed_version: the baseline, where the orchestrator has no resolver that looks for the last blessed model: a
             version below `pusher.destination`, or empty for none. By default it has one.
     """
@@ -131,6 +133,7 @@ def create_pipeline(
         benchmarks=benchmark_gen.outputs["examples"],
         **config.report.model_dump(),
         durations=durations,
+        notes=notes,
         code=fingerprint.of_code("report"),
     )
 
@@ -142,7 +145,7 @@ def create_pipeline(
         model_card=card.outputs["model_card"],
         push_destination=tfx.proto.PushDestination(
             filesystem=tfx.proto.PushDestination.Filesystem(
-                base_directory=config.pusher.destination or os.path.join(root, "serving_model")
+                base_directory=_absolute(config.pusher.destination) or os.path.join(root, "serving_model")
             )
         ),
     )
@@ -168,6 +171,11 @@ def create_pipeline(
         ],
         enable_cache=True,
     )
+
+
+def _absolute(path: str | None) -> str | None:
+    """Of a local folder; other paths as they are."""
+    return path if path is None or "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _resolver(name: str, strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any) -> tfx.dsl.Resolver:

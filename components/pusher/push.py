@@ -73,9 +73,12 @@ def files_of(folder: str, below: str = "") -> dict[str, str]:
 
 
 def is_pushed(files: Mapping[str, str], version: str) -> bool:
-    """Whether a version is whole, and has been made of these files."""
-    there = files_of(version) if tf.io.gfile.isdir(version) else {}
-    return set(files) <= set(there) and all(_are_alike(source, there[name]) for name, source in files.items())
+    """Whether a version is whole, and has been made of these files; not if it can't be read."""
+    try:
+        there = files_of(version) if tf.io.gfile.isdir(version) else {}
+        return set(files) <= set(there) and all(_are_alike(source, there[name]) for name, source in files.items())
+    except (OSError, tf.errors.OpError):
+        return False
 
 
 def _newest(folder: str) -> str | None:

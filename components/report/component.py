@@ -35,6 +35,7 @@ class Executor(base_executor.BaseExecutor):
             neighbour_words=exec_properties["neighbour_words"],
             seed=exec_properties["seed"],
             durations=exec_properties["durations"],
+            notes=exec_properties["notes"],
         )
         folder = artifact_utils.get_single_uri(output_dict["report"])
         tf.io.gfile.makedirs(folder)
@@ -50,6 +51,7 @@ class ReportSpec(component_spec.ComponentSpec):
         "neighbour_words": component_spec.ExecutionParameter(type=int),
         "seed": component_spec.ExecutionParameter(type=int),
         "durations": component_spec.ExecutionParameter(type=str),
+        "notes": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -79,6 +81,7 @@ class Report(Component):
         neighbour_words: of how many words the neighbours are listed.
         seed: of the map.
         durations: a file in which the runner keeps the components' seconds, if it does.
+        notes: a file in which the runner keeps what was noted in this run, if it does.
         code: the code's fingerprint.
     """
 

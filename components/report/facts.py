@@ -6,6 +6,7 @@ import dataclasses
 import json
 import os
 from collections.abc import Mapping
+from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -19,6 +20,7 @@ from components.evaluator import results
 from components.vocabulary import Vocabulary
 
 NEIGHBOURS = 10
+_T = TypeVar("_T", dict, list)
 _AT_A_TIME = 1000
 
 
@@ -77,9 +79,12 @@ class Facts:
     health: Health
     places: np.ndarray
     durations: dict[str, float]
+    notes: list[str]
 
 
-def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, seed: int, durations: str) -> Facts:
+def gather(
+    uris: Mapping[str, str], *, map_words: int, neighbour_words: int, seed: int, durations: str, notes: str
+) -> Facts:
     """Reads the artifacts.
 
     Args:
@@ -87,7 +92,8 @@ def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, see
         map_words: how many of the most frequent words are on the map.
         neighbour_words: of how many the neighbours are listed.
         seed: of the map.
-        durations: a file with the components' seconds by name; none are told where it is missing.
+        durations: a file with the components' seconds by name; none are told where it is missing or damaged.
+        notes: a file with the list of what was noted in the run; likewise.
     """
     graph = tft.TFTransformOutput(uris["transform_graph"])
     words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
@@ -106,7 +112,8 @@ def gather(uris: Mapping[str, str], *, map_words: int, neighbour_words: int, see
         neighbours=neighbours,
         health=_health(words, model.norms.numpy(), neighbours),
         places=plane.places(model.unit[:map_words].numpy(), seed=seed),
-        durations=_durations(durations),
+        durations=_read(durations, dict),
+        notes=_read(notes, list),
     )
 
 
@@ -168,8 +175,13 @@ def _health(words: Vocabulary, norms: np.ndarray, neighbours: Neighbours) -> Hea
     )
 
 
-def _durations(path: str) -> dict[str, float]:
+def _read(path: str, kind: type[_T]) -> _T:
+    """What a runner keeps in JSON; empty if it does not, or a crash has damaged it."""
     if not path or not tf.io.gfile.exists(path):
-        return {}
-    with tf.io.gfile.GFile(path) as file:
-        return json.load(file)
+        return kind()
+    with tf.io.gfile.GFile(path, "rb") as file:
+        try:
+            found = json.loads(file.read())
+        except ValueError:
+            return kind()
+    return found if isinstance(found, kind) else kind()

@@ -47,6 +47,7 @@ def render(facts: Facts) -> str:
         covered=int(facts.words.counts.sum()) / max(facts.tokens, 1),
         most_frequent=facts.words.words[:30],
         durations=facts.durations,
+        notes=facts.notes,
         settings=card.flat(facts.card.settings),
         number=_number,
         interval=_interval,

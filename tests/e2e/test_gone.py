@@ -77,6 +77,7 @@ def test_models_whose_files_are_gone(project, copy):
         told = f"the last blessed model, {purpose}, is not whole: {new} (its Format-Serving is gone)"
         assert told in out
         assert f"; the blessed one before it, {old}, takes its place" in out
+    assert "the last blessed model, to compare with, is not whole" in (folder / "report.html").read_text()
     shutil.rmtree(folder / "artifacts" / "Trainer")
     shutil.rmtree(folder / "artifacts" / "ModelCard")
     out = project.run(*root).stdout
@@ -127,3 +128,13 @@ def test_a_version_whose_pusher_was_killed_is_known_and_not_pushed_twice(project
     assert f"the newest version, {second}, is this model already; not pushed again" in out
     assert len(list((folder / "serving_model").iterdir())) == 2
     assert re.search(rf"blessed +{second} +cached", project.run(*root, "--history").stdout)
+
+
+def test_a_link_that_was_copied_as_a_folder(project, copy):
+    """As scp does."""
+    folder, root = copy
+    shutil.copytree((folder / "vectors").resolve(), folder / "copied")
+    (folder / "vectors").unlink()
+    (folder / "copied").rename(folder / "vectors")
+    assert "Vectors " in project.run(*root, *BETTER).stdout
+    assert (folder / "vectors").is_symlink()

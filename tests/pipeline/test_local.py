@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import pathlib
 import shutil
@@ -81,7 +82,7 @@ def run(notes):
             enable_cache=cache,
             metadata_connection_config=connection(folder),
         )
-        runner = local.LocalRunner(Observer(), str(folder), str(folder / "durations.json"))
+        runner = local.LocalRunner(Observer(), str(folder), str(folder / "durations.json"), str(folder / "notes.json"))
         runner.run(dag)
         return list(DONE), {name: pathlib.Path(one.outputs["model"][0].uri) for name, one in runner.runs.items()}
 
@@ -171,6 +172,13 @@ def test_a_folder_by_a_relative_path_or_a_link_is_the_same(run, tmp_path, monkey
     os.symlink(tmp_path / "real", tmp_path / "link")
     assert run(tmp_path / "link" / "tiny")[0] == []
     assert run(tmp_path / "real" / "tiny")[0] == []
+
+
+@pytest.mark.parametrize("content", ["", "{", "[]"])
+def test_damaged_durations_are_kept_anew(run, tmp_path, content):
+    (tmp_path / "durations.json").write_text(content)
+    run(tmp_path)
+    assert set(json.loads((tmp_path / "durations.json").read_text())) == {"First", "Second"}
 
 
 def test_what_a_killed_run_left_is_removed_and_what_is_not_its_own_stays(run, tmp_path, notes):

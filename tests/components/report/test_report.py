@@ -78,6 +78,7 @@ def make_facts(**changes):
         "health": facts.Health({10: 0.5}, draw.random(len(WORDS)).astype(np.float32), {"the": 0.1, "tea": 0.05}),
         "places": draw.normal(size=(30, 2)),
         "durations": {"Trainer": 12.3},
+        "notes": ["the last blessed model is not whole: <b>"],
     }
     return facts.Facts(**{**made, **changes})
 
@@ -89,6 +90,7 @@ def test_every_chart_has_its_place():
         assert f'<div class="chart" id="{name}"></div>' in text
     for part in (
         "Blocked: not pushed",
+        "<li>the last blessed model is not whole: &lt;b&gt;</li>",
         "changed by -0.100",
         "900",
         "f00",
@@ -101,12 +103,22 @@ def test_every_chart_has_its_place():
 
 
 def test_what_is_missing_leaves_no_empty_place():
-    made = make_facts(curves={}, scatters={}, durations={})
+    made = make_facts(curves={}, scatters={}, durations={}, notes=[])
     made = dataclasses.replace(made, evaluation=Evaluation(made.evaluation.results[:1], True))
     text = page.render(made)
     assert 'class="chart"' in text
+    assert 'id="notes"' not in text
     for name in ("loss", "sections", "scatter-pairs"):
         assert f'id="{name}"' not in text
+
+
+@pytest.mark.parametrize("content", [None, b"", b"{", b"[1", b"\xff", b"null", b"7"])
+def test_what_a_runner_keeps_may_be_missing_or_damaged(tmp_path, content):
+    path = tmp_path / "kept.json"
+    if content is not None:
+        path.write_bytes(content)
+    assert facts._read(str(path), dict) == {}
+    assert facts._read(str(path), list) == []
 
 
 def test_no_word_of_the_text_becomes_markup():
