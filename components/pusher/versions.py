@@ -8,8 +8,12 @@ import re
 
 import tensorflow as tf
 
+from components import progress
+
 MARK = "saved_model.pb"  # the last file that a push writes
 IDENTITY = "fingerprint.pb"  # TensorFlow writes it with each SavedModel; no two have the same
+
+_SHARD = r"variables\.data-[0-9]{5}-of-[0-9]{5}"
 
 LARGEST = 2**63 - 1  # TF Serving's numbers have 64 bits
 
@@ -35,14 +39,26 @@ def newest_other(folder: str, model: str) -> str:
     """
     for name in reversed(find(folder).values()):
         pushed = os.path.join(folder, name)
-        if is_finished(pushed) and identity(pushed) != model:
+        if not is_finished(pushed) or identity(pushed) == model:
+            continue
+        if _has_weights(pushed):
             return name
+        progress.note(f"{pushed}: the last pushed model has lost its weights; the one before it is taken")
     return ""
 
 
 def is_finished(version: str) -> bool:
     """Whether a version has the file that is written last."""
     return tf.io.gfile.exists(os.path.join(version, MARK))
+
+
+def _has_weights(version: str) -> bool:
+    """Whether all files of a SavedModel's variables are there."""
+    folder = os.path.join(version, "variables")
+    names = set(tf.io.gfile.listdir(folder)) if tf.io.gfile.isdir(folder) else set()
+    shards = next((int(name.rpartition("-of-")[2]) for name in names if re.fullmatch(_SHARD, name)), 0)
+    wanted = {"variables.index", *(f"variables.data-{shard:05d}-of-{shards:05d}" for shard in range(shards))}
+    return shards > 0 and wanted <= names
 
 
 def identity(saved_model: str) -> str:

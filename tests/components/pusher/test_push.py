@@ -98,7 +98,7 @@ def test_where_there_is_no_renaming_a_killed_push_is_never_taken_for_a_version(t
         with contextlib.suppress(KeyboardInterrupt):
             push.push(files, folder)
         died = count < len(FILES)
-        assert versions.newest_other(folder, "another") == ("" if died else names(folder)[0])
+        assert versions.newest_other(folder, "another") == ("" if died else names(folder)[0]), count
         monkeypatch.setattr(tf.io.gfile, "copy", copy)
         version = push.push(files, folder)
         whole = [name for name in names(folder) if push.is_pushed(files, f"{folder}/{name}")]

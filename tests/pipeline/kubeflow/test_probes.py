@@ -111,6 +111,9 @@ def test_the_candidate_itself_is_no_baseline(probe):
     for version in (9, 10):
         export(pushed / str(version), version)
     (pushed / "11").mkdir()  # a push that was interrupted
+    for number, name in ((12, "variables.index"), (13, "variables.data-00000-of-00001")):  # deleted by hand
+        export(pushed / str(number), number)
+        (pushed / str(number) / "variables" / name).unlink()
     own = versions.identity(str(pushed / "10"))
     assert own != versions.identity(str(pushed / "9"))
     assert probe("PushedVersion", ["version"], model_identity="another")[1] == {"version": "10"}
