@@ -21,6 +21,7 @@ import pyarrow.parquet as pq
 from apache_beam.io.filesystem import CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
+from components.corpus import wikitext
 from components.files import CorpusFile
 
 
@@ -209,7 +210,7 @@ def read_mediawiki(stream: BinaryIO, options: ReadOptions) -> Iterator[Document 
         elif len(text) > options.max_document_bytes:
             yield _too_long(place, options)
         else:
-            yield Document(wikicorpus.filter_wiki(text), place)
+            yield Document(wikitext.strip(text), place)
 
 
 READERS: dict[str, Reader] = {
