@@ -54,7 +54,7 @@ def _sizes(folder: str) -> dict[str, int]:
     """In bytes, of all files of a folder, by their paths within it."""
     return {
         os.path.relpath(path, folder): os.path.getsize(path)
-        for where, _, names in os.walk(folder)
+        for where, _, names in os.walk(folder, followlinks=True)  # large parts may have been moved to another disk
         for path in (os.path.join(where, name) for name in names)
         if os.path.isfile(path)
     }

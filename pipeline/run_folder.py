@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import glob
 import os
 import re
@@ -33,7 +34,8 @@ def settle(run_folder: str, name: str, store: ml_metadata.MetadataStore) -> None
     _cancel_killed(store)
     for path in (*_unpublished(store, run_folder), *_scratch(run_folder)):
         logging.info("Removing %s, which an earlier run left unfinished.", path)
-        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
+        with contextlib.suppress(OSError):  # whoever made it somebody else's has to remove it
+            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
 
 
 def relocated(path: str, run_folder: str) -> str:

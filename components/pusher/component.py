@@ -28,7 +28,10 @@ class Executor(executor.Executor):
             UserError: see `push.push`.
         """
         pushed = artifact_utils.get_single_instance(output_dict["pushed_model"])
+        destination = proto_utils.json_to_proto(exec_properties["push_destination"], pusher_pb2.PushDestination())
+        folder = destination.filesystem.base_directory
         if not self.CheckBlessing(input_dict):
+            push.tidy(folder)
             self._MarkNotPushed(pushed)
             return
         card = artifact_utils.get_single_uri(input_dict["model_card"])
@@ -37,8 +40,6 @@ class Executor(executor.Executor):
             kept = os.path.join(pushed.uri, name)
             tf.io.gfile.makedirs(os.path.dirname(kept))
             tf.io.gfile.copy(path, kept, overwrite=True)
-        destination = proto_utils.json_to_proto(exec_properties["push_destination"], pusher_pb2.PushDestination())
-        folder = destination.filesystem.base_directory
         version = push.push(files, folder)
         self._MarkPushed(pushed, pushed_destination=os.path.join(folder, version), pushed_version=version)
 

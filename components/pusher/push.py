@@ -51,7 +51,7 @@ def push(files: Mapping[str, str], folder: str) -> str:
             if newest and is_pushed(files, os.path.join(folder, newest)):
                 progress.note(f"{folder}: the newest version, {newest}, is this model already; not pushed again")
                 return newest
-            _remove_unfinished(files, folder, leftovers=is_alone)
+            _remove(folder, _leftovers(folder, is_alone=is_alone) + _begun(files, folder))
             number = _next_number(folder, versions.find(folder))
             (_copy if _is_remote(folder) else _copy_and_rename)(files, os.path.join(folder, str(number)))
             return str(number)
@@ -61,6 +61,14 @@ def push(files: Mapping[str, str], folder: str) -> str:
             f"{folder}: the model could not be pushed: {reason}. Free some space, or set pusher.destination to a "
             "folder that can be written, and run the same command again"
         ) from None
+
+
+def tidy(folder: str) -> None:
+    """Removes what killed pushes left in a folder of versions, as far as no other one can be at it."""
+    with contextlib.suppress(OSError, tf.errors.OpError):
+        if tf.io.gfile.isdir(folder):
+            with _alone(folder) as is_alone:
+                _remove(folder, _leftovers(folder, is_alone=is_alone))
 
 
 def files_of(folder: str, below: str = "") -> dict[str, str]:
@@ -173,16 +181,29 @@ def _lock(descriptor: int, folder: str) -> bool:
     return True
 
 
-def _remove_unfinished(files: Mapping[str, str], folder: str, *, leftovers: bool) -> None:
-    """Removes what killed pushes left: of any run if no other one can be at it, and what was to be this very model."""
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
-    gone = [name for name in names if leftovers and name.startswith(_UNFINISHED)]
+def _leftovers(folder: str, *, is_alone: bool) -> list[str]:
+    """Unfinished versions that nobody is writing: where there are no locks, those of yesterday."""
+    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
+    unfinished = [name for name in names if name.startswith(_UNFINISHED)]
+    yesterday = (time.time() - 86400) * 1e9
+    return [
+        name for name in unfinished if is_alone or tf.io.gfile.stat(os.path.join(folder, name)).mtime_nsec < yesterday
+    ]
+
+
+def _begun(files: Mapping[str, str], folder: str) -> list[str]:
+    """Versions without their last file that were to be this very model, by whatever wrote it in place."""
     own = versions.identity(os.path.dirname(files[versions.IDENTITY])) if versions.IDENTITY in files else ""
-    for name in versions.find(folder).values():
-        version = os.path.join(folder, name)
-        if own and not versions.is_finished(version) and versions.identity(version) == own:
-            gone.append(name)
-    for name in gone:
+    found = {name: os.path.join(folder, name) for name in versions.find(folder).values()}
+    return [
+        name
+        for name, version in found.items()
+        if own and not versions.is_finished(version) and versions.identity(version) == own
+    ]
+
+
+def _remove(folder: str, names: list[str]) -> None:
+    for name in names:
         tf.io.gfile.rmtree(os.path.join(folder, name))
 
 

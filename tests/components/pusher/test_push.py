@@ -209,7 +209,9 @@ def test_two_pushes_to_one_folder_come_one_after_the_other(tmp_path, notes):
 
 
 def test_without_locks_what_others_may_be_writing_stays(tmp_path, monkeypatch):
-    (tmp_path / "pushed" / ".pushing-0123").mkdir(parents=True)
+    for name in (".pushing-0123", ".pushing-4567"):
+        (tmp_path / "pushed" / name).mkdir(parents=True)
+    os.utime(tmp_path / "pushed" / ".pushing-4567", (0, 0))  # nobody writes a model for so long
 
     def unsupported(*_):
         raise OSError(errno.ENOTSUP, "")

@@ -53,5 +53,7 @@ def test_pushed_with_its_warm_up_and_its_card(push, served):
 
 
 @pytest.mark.parametrize(("blessed", "served"), [(False, None), (False, True), (True, False)])
-def test_not_pushed_unless_all_bless(push, blessed, served):
+def test_not_pushed_unless_all_bless(push, tmp_path, blessed, served):
+    (tmp_path / "pushed" / ".pushing-0123").mkdir(parents=True)  # of a run that was killed
     assert push(blessed, served) == []
+    assert list((tmp_path / "pushed").iterdir()) == []
