@@ -18,7 +18,7 @@ import rich.console
 import rich.markup
 
 from components.errors import UserError
-from pipeline import arguments, console, engines
+from pipeline import arguments, console, engines, lock
 from pipeline.configs import Config
 
 COMPRESSION_RATIO = 3
@@ -42,7 +42,8 @@ def main(argv: Sequence[str] | None = None) -> int:
             if config.trainer.strategy == "multi_worker" and not _is_chief():
                 _join(config, screen)
             else:
-                pushed = _run(config, screen, log, use_cache=not options.no_cache)
+                with lock.held(config.run_folder):
+                    pushed = _run(config, screen, log, use_cache=not options.no_cache)
                 return 0 if pushed or not options.strict else BLOCKED
             return 0
         except UserError as error:

@@ -10,6 +10,7 @@ import shutil
 import pytest
 
 from components.card.card import ModelCard
+from pipeline import lock
 from tests.e2e.conftest import make_project
 from tests.e2e.test_pipeline import COMPONENTS
 
@@ -138,3 +139,15 @@ def test_a_link_that_was_copied_as_a_folder(project, copy):
     (folder / "copied").rename(folder / "vectors")
     assert "Vectors " in project.run(*root, *BETTER).stdout
     assert (folder / "vectors").is_symlink()
+
+
+def test_a_second_run_of_a_name_changes_nothing_of_the_first(project, copy):
+    folder, root = copy
+    unfinished = folder / "artifacts" / "Report" / ".system" / "executor_execution" / "1" / ".temp"
+    unfinished.mkdir(parents=True)
+    with lock.held(str(folder)):
+        done = project.run(*root, check=False)
+    assert done.returncode == 1
+    assert f"error: {folder}: another run is at work in this folder: process {os.getpid()} on " in done.stderr
+    assert done.stdout == ""
+    assert unfinished.exists()
