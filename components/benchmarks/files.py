@@ -2,17 +2,28 @@
 
 from __future__ import annotations
 
-import io
-import math
+import codecs
+import os
 import re
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Iterable, Sequence
 
-from apache_beam.io.filesystem import BeamIOError
+import pyarrow as pa
+from apache_beam.io.filesystem import BeamIOError, CompressionTypes
 from apache_beam.io.filesystems import FileSystems
 
 from components import builtin, files
+from components.benchmarks import lines
 from components.errors import UserError
 from components.questions import Question
+
+_LARGEST = 1 << 26  # bytes, a hundred times as many as the largest benchmark has: more is a corpus
+_MARKS = [
+    (codecs.BOM_UTF8, "utf-8-sig"),
+    (codecs.BOM_UTF32_LE, "utf-32"),
+    (codecs.BOM_UTF32_BE, "utf-32"),
+    (codecs.BOM_UTF16_LE, "utf-16"),
+    (codecs.BOM_UTF16_BE, "utf-16"),
+]
 
 
 def read_all(paths: Sequence[str]) -> list[Question]:
@@ -59,26 +70,27 @@ def check_thresholds(thresholds: Iterable[str], questions: Iterable[Question]) -
 def read(path: str, benchmark: str) -> list[Question]:
     """Reads a benchmark's file.
 
-    Google's analogies: four words a line, sections begun by `: name`. Similarity: two words and a score a line,
-    separated by tabs, commas or blanks. Lines that begin with # are comments; a header is passed over.
+    Google's analogies: four words a line, sections begun by `: name`. Similarity: two words and a score a line, and
+    whatever columns there are more, as long as it can be told which is the score's. Fields are separated by tabs,
+    semicolons, commas (with quotes as in CSV) or blanks. Lines that begin with # are comments; a header is passed over.
 
     Args:
         path: a file on any file system that Beam knows, or `builtin://NAME`.
         benchmark: the name that its questions carry.
 
     Raises:
-        UserError: the file can't be read, a line is neither, or there is no question in it.
+        UserError: the file can't be read, a line is no question of the file's kind, or there is no question in it.
     """
     try:
-        with FileSystems.open(builtin.resolve(path)) as file:
-            questions = list(_parse(io.TextIOWrapper(file, encoding="utf-8-sig"), path, benchmark))
-    except (OSError, BeamIOError) as error:
+        data = _read(builtin.resolve(path))
+    except (OSError, EOFError, pa.ArrowException, BeamIOError) as error:
         raise UserError(
             f"benchmark {path}: cannot be read: {error}. "
             "Expected a file, or builtin://wordsim353, simlex999 or google_analogies"
         ) from None
-    except UnicodeDecodeError as error:
-        raise UserError(f"benchmark {path}: not UTF-8 at byte {error.start}") from None
+    if len(data) > _LARGEST:
+        raise UserError(f"benchmark {path}: over {_LARGEST:,} bytes. Expected a file of questions")
+    questions = lines.parse(_decode(data, path), path, benchmark)
     if not questions:
         raise UserError(
             f"benchmark {path}: no question in it. Expected lines of four words, or of two words and a score"
@@ -86,47 +98,24 @@ def read(path: str, benchmark: str) -> list[Question]:
     return questions
 
 
-def _parse(lines: io.TextIOWrapper, path: str, benchmark: str) -> Iterator[Question]:
-    section, is_first = "all", True
-    for number, line in enumerate(lines, 1):
-        line = line.strip()
-        if not line or line.startswith("#"):
-            continue
-        if line.startswith(":"):
-            section = line[1:].strip()
-            continue
-        fields = _split(line)
-        if question := _question(fields, benchmark, section):
-            yield question
-        elif not (is_first and _is_header(fields)):
-            raise UserError(
-                f"benchmark {path}, line {number}: {line[:60]!r} is no question. "
-                "Expected four words, or two words and a score"
-            )
-        is_first = False
+def _read(path: str) -> bytes:
+    # By Arrow, which tells a truncated stream from one that ends, where Beam's own does not.
+    compression = files.COMPRESSIONS.get(os.path.splitext(path)[1].lower())
+    with FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED) as raw:
+        if not compression:
+            return raw.read(_LARGEST + 1)
+        return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression).read(_LARGEST + 1)
 
 
-def _split(line: str) -> list[str]:
-    """By the first of these that is in it: tab, semicolon, comma, blanks. So 8,5 is a number between semicolons."""
-    separator = next((mark for mark in "\t;," if mark in line), None)
-    fields = line.split(separator)
-    if len(fields) == 3 and separator != ",":
-        fields[2] = fields[2].replace(",", ".")
-    return [field.strip() for field in fields]
-
-
-def _is_header(fields: list[str]) -> bool:
-    """Whether it names columns; a third field that begins as a number does is a score that went wrong."""
-    return len(fields) == 3 and not re.match(r"[-+.]?[0-9]", fields[2])
-
-
-def _question(fields: list[str], benchmark: str, section: str) -> Question | None:
-    if not all(fields):
-        return None
-    if len(fields) == 3:
-        try:
-            score = float(fields[2])
-        except ValueError:
-            return None
-        return Question(benchmark, section, tuple(fields[:2]), score) if math.isfinite(score) else None
-    return Question(benchmark, section, tuple(fields), 1.0) if len(fields) == 4 else None
+def _decode(data: bytes, path: str) -> str:
+    """By the byte-order mark; without one, UTF-8."""
+    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    try:
+        text = data.decode(encoding)
+    except UnicodeDecodeError as error:
+        line = data.count(b"\n", 0, error.start) + 1
+        raise UserError(f"benchmark {path}, line {line}: not {encoding.upper()} at byte {error.start}") from None
+    if "\0" in text:
+        line = text.count("\n", 0, text.index("\0")) + 1
+        raise UserError(f"benchmark {path}, line {line}: a NUL character. Expected text in UTF-8")
+    return text
