@@ -12,6 +12,9 @@ import tensorflow as tf
 BENCHMARK, SECTION, KIND, WORDS, SCORE = "benchmark", "section", "kind", "words", "score"
 ANALOGY, SIMILARITY = "analogy", "similarity"
 
+# Any two pairs lie on a line.
+FEWEST_PAIRS = 3
+
 # What the served model answers to a question, in this order.
 ANSWERS = COSINE, RANK_3COSADD, RANK_3COSMUL = "cosine", "rank_3cosadd", "rank_3cosmul"
 

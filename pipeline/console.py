@@ -202,6 +202,8 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
         for line in corpus.skipped_lines():
             console.print(f"          {rich.markup.escape(line)}", soft_wrap=True)
     _print_whole(console, _benchmark_table(summary.evaluation.results))
+    for line in summary.evaluation.unjudged:
+        console.print(f"            {rich.markup.escape(line)}", soft_wrap=True)
     if summary.blessed and summary.served is False:
         console.print("[bold]Verdict[/bold]     [red]not pushed[/red]: TF Serving did not load it, or did not answer.")
         console.print(f"            {log} says why", soft_wrap=True)

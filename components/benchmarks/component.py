@@ -12,6 +12,7 @@ from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
+from components import progress
 from components.benchmarks import files
 from components.component import Component
 
@@ -31,6 +32,8 @@ class Executor(base_executor.BaseExecutor):
         examples.split_names = artifact_utils.encode_split_names([SPLIT])
         read = files.read_all(json.loads(exec_properties["benchmarks"]))
         files.check_thresholds(json.loads(exec_properties["thresholds"]), read)
+        for doubt in files.doubts(read):
+            progress.note(doubt)
         folder = artifact_utils.get_split_uri([examples], SPLIT)
         tf.io.gfile.makedirs(folder)
         with tf.io.TFRecordWriter(os.path.join(folder, "questions-00000-of-00001.gz"), "GZIP") as writer:

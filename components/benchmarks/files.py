@@ -14,7 +14,7 @@ from apache_beam.io.filesystems import FileSystems
 from components import builtin, files
 from components.benchmarks import lines
 from components.errors import UserError
-from components.questions import Question
+from components.questions import FEWEST_PAIRS, SIMILARITY, Question
 
 _LARGEST = 1 << 26  # bytes, a hundred times as many as the largest benchmark has: more is a corpus
 _MARKS = [
@@ -65,6 +65,21 @@ def check_thresholds(thresholds: Iterable[str], questions: Iterable[Question]) -
                 f"evaluator.thresholds.{threshold} is for no section. {benchmark} has "
                 f"{', '.join(sorted(asked[benchmark]))}"
             )
+
+
+def doubts(questions: Iterable[Question]) -> list[str]:
+    """What no model can be judged by, a line per benchmark: too few pairs, or all with the same score."""
+    pairs: dict[str, set[Question]] = {}
+    for question in questions:
+        if question.kind == SIMILARITY:
+            pairs.setdefault(question.benchmark, set()).add(question)
+    lines = []
+    for benchmark, asked in pairs.items():
+        if len(asked) < FEWEST_PAIRS:
+            lines.append(f"benchmark {benchmark}: {len(asked)} different pairs, too few to judge a model by")
+        elif len({question.score for question in asked}) == 1:
+            lines.append(f"benchmark {benchmark}: all scores are the same; no model can be judged by it")
+    return lines
 
 
 def read(path: str, benchmark: str) -> list[Question]:

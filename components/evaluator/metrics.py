@@ -25,15 +25,17 @@ MEASURES = {
 # The first of each kind is the benchmark's score, which the thresholds are about.
 MAIN = {kind: names[0] for kind, names in MEASURES.items()}
 COVERAGE, QUESTIONS, SCORE, CHANGE = "coverage", "questions", "score", "change"
+# How many different ones there are among the covered questions, people's scores, and the first of the model's answers.
+DISTINCT = "distinct_questions", "distinct_scores", "distinct_answers"
 
 
 class Benchmark(tfma.metrics.Metric):
     """All that is measured of the questions of a slice, for each model, and the change from the baseline to the model.
 
     For every model: each of `MEASURES` (NaN where nothing could be asked), for all but the baseline with its interval;
-    `coverage` (the share of questions whose words are all in the vocabulary); `questions` (how many); and `score`,
-    which is for value thresholds: the main measure, if enough was covered; else NaN, which no threshold lets pass, or
-    1, which all do.
+    `coverage` (the share of questions whose words are all in the vocabulary); `questions` (how many); `DISTINCT`; and
+    `score`, which is for value thresholds: the main measure, if there is one and enough was covered; else NaN, which no
+    threshold lets pass, or 1, which all do.
 
     As TFMA's differences between models: `change` of the main measure on the questions that both models cover, with
     `change_lower` and `change_upper`, its 95 % interval by a paired bootstrap; and `significant_change`, which is for
@@ -109,8 +111,8 @@ class _Gate:
             return score
         return float("nan") if self._blocks else 1.0
 
-    def change(self, change: float, interval: tuple[float, float], coverage: float) -> float:
-        if not coverage >= self._min_coverage and self._blocks:
+    def change(self, change: float, interval: tuple[float, float], score: float, coverage: float) -> float:
+        if np.isnan(self.score(score, coverage)):
             return float("nan")
         # Also without a change to speak of: the baseline covers too little.
         return change if interval[0] > 0 or interval[1] < 0 else 0.0
@@ -162,15 +164,16 @@ class _Measures(_Gather):
         self._bootstrap, self._gate = bootstrap, gate
         suffixes = ("",) if bootstrap is None else ("", "_lower", "_upper")
         names = [f"{measure}{suffix}" for names in MEASURES.values() for measure in names for suffix in suffixes]
-        names += [COVERAGE, QUESTIONS, SCORE]
+        names += [COVERAGE, QUESTIONS, SCORE, *DISTINCT]
         self._keys = {name: _key(name, model) for name in names}
         self.keys = list(self._keys.values())
 
     def extract_output(self, accumulator: list[tuple[float, ...]]) -> dict[tfma.metrics.MetricKey, float]:
         (answers,) = self.answers(accumulator)
         values = {COVERAGE: answers.coverage, QUESTIONS: float(len(answers.labels))}
+        values |= dict(zip(DISTINCT, answers.distinct, strict=True))
         for kind, names in MEASURES.items():
-            of_kind = answers.of_kind(kind == questions.ANALOGY)
+            of_kind = answers.of_kind(kind == questions.ANALOGY).judged
             measures = [statistics.MEASURES[name] for name in names]
             values |= {name: measure(of_kind) for name, measure in zip(names, measures, strict=True)}
             if self._bootstrap is not None:
@@ -196,8 +199,9 @@ class _Change(_Gather):
         model, baseline = self.answers(accumulator)
         both = model.covered & baseline.covered
         measure = statistics.MEASURES[MAIN[model.kind]]
+        score = measure(model.take(model.covered).judged)
         pair = model.take(both), baseline.take(both)
         change = measure(pair[0]) - measure(pair[1])
         interval = self._bootstrap.interval_of_change(measure, *pair)
-        significant = self._gate.change(change, interval, model.coverage)
+        significant = self._gate.change(change, interval, score, model.coverage)
         return dict(zip(self.keys, (change, *interval, significant), strict=True))

@@ -74,13 +74,32 @@ class Result:
         return self.values[metrics.COVERAGE]
 
     @property
+    def problem(self) -> str:
+        """Why there is no score, or none that counts: of people's scores, of the model, or of their coverage."""
+        total = round(self.values[metrics.QUESTIONS])
+        covered = round(self.coverage * total)
+        if not covered or not math.isnan(self.score):
+            return (
+                f"only {100 * covered // total}% of its {total} questions have all their words in the vocabulary "
+                "(evaluator.min_coverage, evaluator.when_uncovered)"
+            )
+        distinct, scores, answers = (self.values.get(name, math.nan) for name in metrics.DISTINCT)
+        if scores == 1 and covered >= questions.FEWEST_PAIRS:
+            return f"all scores are the same, of {covered} pairs"
+        if answers == 1 and covered >= questions.FEWEST_PAIRS:
+            return f"all answers of the model are the same, to {covered} pairs"
+        asked = f"{covered} pair{'' if covered == 1 else 's'}"
+        if covered < total:
+            asked += f" of its {total} with all their words in the vocabulary"
+        elif distinct < covered:
+            asked += f", {distinct:.0f} of them different,"
+        return f"{asked} {'is' if covered == 1 else 'are'} too few to judge (at least {questions.FEWEST_PAIRS})"
+
+    @property
     def reasons(self) -> list[str]:
         """Why it blocks, a line a threshold."""
         if self.failed and math.isnan(self.values[metrics.SCORE]):
-            return [
-                f"{self.name}: cannot judge, for only {self.coverage:.0%} of its {self.values[metrics.QUESTIONS]:.0f} "
-                "questions have all their words in the vocabulary (evaluator.min_coverage, evaluator.when_uncovered)"
-            ]
+            return [f"{self.name}: cannot judge, for {self.problem}"]
         said = {
             "lower_bound": lambda: (
                 f"{self.name}: {self.measure} {self.score:.3f} is "
@@ -115,6 +134,15 @@ class Evaluation:
     def benchmarks(self) -> list[Result]:
         """The whole benchmarks."""
         return [result for result in self.results if result.section is None]
+
+    @property
+    def unjudged(self) -> list[str]:
+        """The benchmarks, and sections with a threshold, that block nothing and have no score, and why."""
+        return [
+            f"{result.name}: {'passes without a score' if result.has_threshold else 'no score'}, for {result.problem}"
+            for result in self.results
+            if math.isnan(result.score) and not result.failed and (result.section is None or result.has_threshold)
+        ]
 
     @property
     def reasons(self) -> list[str]:

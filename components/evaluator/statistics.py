@@ -43,6 +43,21 @@ class Answers:
         """The share of questions that had an answer; NaN of none."""
         return float(self.covered.mean()) if len(self.covered) else float("nan")
 
+    @property
+    def distinct(self) -> tuple[float, float, float]:
+        """How many different ones there are among the covered questions, their labels, and their first answers.
+
+        Questions of one label and one answer are taken for one.
+        """
+        rows = np.column_stack([self.labels, self.values[:, 0]])[self.covered]
+        return (float(len(np.unique(rows, axis=0))), *(float(len(np.unique(column))) for column in rows.T))
+
+    @property
+    def judged(self) -> Answers:
+        """These, but none if they are pairs of which too few differ."""
+        is_enough = self.kind == questions.ANALOGY or self.distinct[0] >= questions.FEWEST_PAIRS
+        return self if is_enough else self.take(np.zeros(len(self.labels), bool))
+
     def column(self, name: str) -> np.ndarray:
         """One of the answers: float64 [..., n]."""
         return self.values[..., questions.ANSWERS.index(name)]
@@ -70,20 +85,23 @@ def _share_up_to(rank: int, column: str) -> Measure:
 
 
 def pearson(answers: Answers) -> np.ndarray | float:
-    """Pearson's correlation of cosines and people's scores; NaN for fewer than three, or where one never differs."""
+    """Pearson's correlation of cosines and people's scores.
+
+    NaN for fewer than `questions.FEWEST_PAIRS`, or where one never differs.
+    """
     return _correlation(answers.column(questions.COSINE), answers.labels)
 
 
 def spearman(answers: Answers) -> np.ndarray | float:
     """Spearman's: Pearson's of the ranks, equal values sharing the mean of theirs."""
     cosines = answers.column(questions.COSINE)
-    if cosines.shape[-1] < 3:
+    if cosines.shape[-1] < questions.FEWEST_PAIRS:
         return _correlation(cosines, answers.labels)
     return _correlation(scipy.stats.rankdata(cosines, axis=-1), scipy.stats.rankdata(answers.labels, axis=-1))
 
 
 def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
-    if a.shape[-1] < 3:
+    if a.shape[-1] < questions.FEWEST_PAIRS:
         return np.full(a.shape[:-1], np.nan)[()]
     a, b = (values - values.mean(-1, keepdims=True) for values in (a, b))
     spread = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))

@@ -42,6 +42,7 @@ def render(facts: Facts) -> str:
         on_map=len(facts.places),
         charts=drawn,
         scatters=list(facts.scatters),
+        unjudged=facts.evaluation.unjudged,
         measures=_measures(facts),
         tokens=facts.tokens,
         covered=int(facts.words.counts.sum()) / max(facts.tokens, 1),

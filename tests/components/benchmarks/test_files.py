@@ -94,3 +94,20 @@ def test_thresholds_need_questions(tmp_path):
         files.check_thresholds(["other"], read)
     with pytest.raises(UserError, match=r"evaluator.thresholds.quads/two is for no section. quads has one"):
         files.check_thresholds(["quads/two"], read)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ("a b 1\nc d 2\n", "2 different pairs, too few"),
+        ("a b 1\nc d 2\n" * 60, "2 different pairs, too few"),
+        ("a b 5\nc d 5\ne f 5\n", "all scores are the same"),
+        ("a b 1\nc d 5\ne f 5\n", None),
+        ("a b c d\n", None),
+    ],
+)
+def test_what_no_model_can_be_judged_by(tmp_path, content, message):
+    (tmp_path / "mine.txt").write_text(": s\n" + content)
+    doubts = files.doubts(files.read_all([str(tmp_path / "mine.txt")]))
+    assert len(doubts) == (message is not None)
+    assert all(doubt.startswith(f"benchmark mine: {message}") for doubt in doubts)

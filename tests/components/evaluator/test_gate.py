@@ -42,14 +42,14 @@ def asked():
 class Gate:
     """Evaluates models in a folder."""
 
-    def __init__(self, folder):
+    def __init__(self, folder, questions):
         self._folder, self._id = folder, 0
         self.examples = standard_artifacts.Examples()
         self.examples.uri = str(folder / "examples")
         self.examples.split_names = artifact_utils.encode_split_names(["eval"])
         (folder / "examples" / "Split-eval").mkdir(parents=True)
         with tf.io.TFRecordWriter(str(folder / "examples" / "Split-eval" / "all.gz"), "GZIP") as writer:
-            for question in asked():
+            for question in questions:
                 writer.write(question.serialize())
 
     def model(self, vectors):
@@ -81,7 +81,7 @@ class Gate:
 
 @pytest.fixture(scope="module")
 def gate(tmp_path_factory):
-    return Gate(tmp_path_factory.mktemp("gate"))
+    return Gate(tmp_path_factory.mktemp("gate"), asked())
 
 
 @pytest.fixture(scope="module")
@@ -149,3 +149,65 @@ def test_without_thresholds_nothing_is_blessed(gate, models):
     assert not blessed
     assert "no threshold is set" in found.reasons[0]
     assert not math.isnan(found.benchmarks[0].score)
+
+
+ODD = {
+    "one": [(0, 1, 1.0)],
+    "two": [(0, 1, 1.0), (2, 3, 5.0)],
+    "twice": [(0, 1, 1.0), (2, 3, 5.0)] * 20,
+    "flat": [(first, 1, 5.0) for first in range(2, 32)],
+    "same": [(0, 1, float(score)) for score in range(5)],
+    "few": [(0, 1, 1.0), (2, 3, 5.0), *((0, 99, float(score)) for score in range(6))],
+    "none": [(98, 99, 1.0), (98, 97, 2.0), (98, 96, 3.0)],
+    "fine": [(first, 1, float(first)) for first in range(2, 5)],
+}
+PROBLEMS = {
+    "one": "1 pair is too few to judge (at least 3)",
+    "two": "2 pairs are too few to judge (at least 3)",
+    "twice": "40 pairs, 2 of them different, are too few to judge (at least 3)",
+    "flat": "all scores are the same, of 30 pairs",
+    "same": "all answers of the model are the same, to 5 pairs",
+    "few": "2 pairs of its 8 with all their words in the vocabulary are too few to judge (at least 3)",
+    "none": "only 0% of its 3 questions have all their words in the vocabulary "
+    "(evaluator.min_coverage, evaluator.when_uncovered)",
+}
+
+
+@pytest.fixture(scope="module")
+def odd_gate(tmp_path_factory):
+    name = [*WORDS, *(f"none{number}" for number in range(60, 100))].__getitem__
+    return Gate(
+        tmp_path_factory.mktemp("odd"),
+        [Question(key, "all", (name(a), name(b)), score) for key, rows in ODD.items() for a, b, score in rows],
+    )
+
+
+@pytest.mark.parametrize("limit", ["lower_bound", "absolute"])
+@pytest.mark.parametrize("when_uncovered", ["block", "pass"])
+def test_what_cannot_be_judged_says_why(odd_gate, when_uncovered, limit):
+    limits = {key: {limit: -1.0} for key in ODD}
+    good, other = odd_gate.model(noisy(0.3)), odd_gate.model(noisy(0.3, seed=2))
+    found, blessed = odd_gate(good, other, limits, when_uncovered=when_uncovered)
+    said = sorted(f"{key}: {{}}, for {problem}" for key, problem in PROBLEMS.items())
+    if when_uncovered == "block":
+        assert not blessed
+        assert found.reasons == [line.format("cannot judge") for line in said]
+        assert found.unjudged == []
+    else:
+        assert blessed
+        assert found.reasons == []
+        assert found.unjudged == [line.format("passes without a score") for line in said]
+
+
+def test_what_has_no_threshold_says_why_it_has_no_score(odd_gate):
+    found, blessed = odd_gate(odd_gate.model(noisy(0.3)), None, {"fine": {"lower_bound": -1.0}})
+    assert blessed
+    assert found.unjudged == sorted(f"{key}: no score, for {problem}" for key, problem in PROBLEMS.items())
+
+
+def test_a_share_is_never_rounded_up():
+    """996 of 1,000 are not 100 %."""
+    values = {"coverage": 0.996, "questions": 1000.0, "score": math.nan, "spearman_correlation": 0.5}
+    values["analogy_accuracy"] = math.nan
+    result = results.Result("mine", None, values, {}, {}, 0.1, None, ("lower_bound",))
+    assert result.reasons[0].startswith("mine: cannot judge, for only 99% of its 1000 questions")

@@ -57,6 +57,22 @@ def test_coverage_and_what_cannot_be_measured():
     assert all(math.isnan(bound) for bound in Bootstrap(100, 1).intervals([statistics.spearman], pairs([], []))[0])
 
 
+@pytest.mark.parametrize(
+    ("labels", "cosines", "distinct"),
+    [
+        ([], [], (0, 0, 0)),
+        ([1], [0.5], (1, 1, 1)),
+        ([1, 2, 2, 1], [0.1, 0.2, 0.2, 0.1], (2, 2, 2)),
+        ([1, 2, 3], [0.1, NAN, 0.3], (2, 2, 2)),
+        ([1, 1, 1, 1], [0.1, 0.2, 0.3, 0.3], (3, 1, 3)),
+    ],
+)
+def test_repeated_pairs_are_no_more_than_one(labels, cosines, distinct):
+    answers = pairs(labels, cosines)
+    assert answers.distinct == distinct
+    assert len(answers.of_kind(False).judged.labels) == (4 if distinct[0] == 3 else 0)
+
+
 def test_the_interval_of_a_share_is_that_of_the_binomial_distribution():
     answers = analogies([1] * 300 + [2] * 700)
     ((lower, upper),) = Bootstrap(4000, 1).intervals([statistics.MEASURES["analogy_accuracy"]], answers)
