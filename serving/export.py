@@ -81,9 +81,10 @@ def load(model: str) -> Vectors:
 
     try:
         words = vocabulary.read(os.path.join(model, "assets", _VOCABULARY))
-        reader = tf.train.load_checkpoint(os.path.join(model, "variables", "variables"))
-        is_older = not reader.has_tensor(_KEY.format("unit"))
-        unit, norms = (() if is_older else reader.get_tensor(_KEY.format(name)) for name in ("unit", "norms"))
+        with folders.without_globs(model) as plain:
+            reader = tf.train.load_checkpoint(os.path.join(plain, "variables", "variables"))
+            is_older = not reader.has_tensor(_KEY.format("unit"))
+            unit, norms = (() if is_older else reader.get_tensor(_KEY.format(name)) for name in ("unit", "norms"))
     except Exception as error:  # TensorFlow has many for files that are missing or damaged
         raise UserError(f"{model}: its files are missing or damaged: {folders.reason(error)}") from None
     if is_older:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import re
+import tempfile
+from collections.abc import Iterator
 
 from components.errors import UserError
 
@@ -55,6 +58,18 @@ def check(folder: str) -> None:
         raise UserError(f"--model {folder}: this is one version. Expected the folder of the versions, above it")
     if not has_versions:
         raise UserError(f"--model {folder}: no version in it. Expected a run's, as runs/sample/serving_model")
+
+
+@contextlib.contextmanager
+def without_globs(folder: str) -> Iterator[str]:
+    """Another name of a folder whose name TensorFlow would take for a glob, as `[old]`, to read variables from it."""
+    if not set(folder) & set("[]*?\\") or not _is_local(folder):
+        yield folder
+        return
+    with tempfile.TemporaryDirectory() as beside:
+        link = os.path.join(beside, "model")
+        os.symlink(os.path.abspath(folder), link)
+        yield link
 
 
 def reason(error: BaseException) -> str:

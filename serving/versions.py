@@ -56,7 +56,8 @@ class Version:
     def __init__(self, number: int, folder: str, threads: concurrent.futures.Executor, at_once: int):
         self.folder, self.number, self.users = folder, number, 0
         self.signature_defs = _signature_defs(folder)
-        self._model = tf.saved_model.load(folder)
+        with folders.without_globs(folder) as plain:
+            self._model = tf.saved_model.load(plain)
         self._batchers = {
             name: Batcher(functools.partial(_call, function), threads, at_once)
             for name, function in self._model.signatures.items()

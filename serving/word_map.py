@@ -10,8 +10,11 @@ from typing import Any
 import tensorflow as tf
 
 from components import plane, vocabulary
+from serving import folders
 from serving.errors import not_found
 from serving.versions import Version
+
+_UNIT = "unit/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 class WordMap:
@@ -41,9 +44,7 @@ class WordMap:
 
     def _draw(self, folder: str) -> dict[str, Any]:
         words = vocabulary.read(os.path.join(folder, "assets", vocabulary.ASSET)).words[: self._words]
-        unit = tf.train.load_variable(os.path.join(folder, "variables", "variables"), UNIT)[: len(words)]
+        with folders.without_globs(folder) as plain:
+            unit = tf.train.load_variable(os.path.join(plain, "variables", "variables"), _UNIT)[: len(words)]
         places = plane.places(unit, seed=1).round(3)
         return {"words": words, "x": places[:, 0].tolist(), "y": places[:, 1].tolist()}
-
-
-UNIT = "unit/.ATTRIBUTES/VARIABLE_VALUE"

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import itertools
 import math
 
 import numpy as np
@@ -212,3 +213,34 @@ def test_the_vectors_are_stored_once(tmp_path):
     serving_model.ServingModel(vectors, str(tmp_path / "vocabulary")).save(str(tmp_path / "model"))
     size = sum(path.stat().st_size for path in (tmp_path / "model").rglob("*") if path.is_file())
     assert vectors.nbytes < size < 1.1 * vectors.nbytes
+
+
+def test_rows_times_neighbours_are_bounded_in_the_graph(tmp_path):
+    """Whichever server serves it."""
+    words, vectors = 1200, np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
+    (tmp_path / "vocabulary").write_text("".join(f"{9000 - n}.0 w{n}\n" for n in range(words)))
+    model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
+    k = serving_model.MOST_NEIGHBOURS
+    rows = serving_model.MOST_ANSWERS // k
+    assert model.most_similar(tf.fill([rows], "w1"), tf.constant(k))["neighbours"].shape == (rows, k)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rows x neighbours: at most 1,000,000"):
+        model.most_similar(tf.fill([rows + 1], "w1"), tf.constant(k))
+
+
+# Of TensorFlow Text, TF Serving links these, and the model needs no more.
+TEXT_OPS = {"CaseFoldUTF8", "NormalizeUTF8"}
+
+
+def test_the_ops_are_tensorflows_own_and_two_of_tensorflow_text(tmp_path):
+    """A model with any other op loads here, and not in TF Serving."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    (tmp_path / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
+    serving_model.ServingModel(VECTORS, str(tmp_path / "vocabulary")).save(str(tmp_path / "model"))
+    (graph,) = saved_model_pb2.SavedModel.FromString((tmp_path / "model" / "saved_model.pb").read_bytes()).meta_graphs
+    functions = {function.signature.name for function in graph.graph_def.library.function}
+    nodes = itertools.chain(graph.graph_def.node, *(function.node_def for function in graph.graph_def.library.function))
+    ops = {node.op for node in nodes} - functions
+    own = {op for op in ops if hasattr(tf.raw_ops, op)}
+    assert ops - own <= TEXT_OPS
+    assert {"CaseFoldUTF8", "LookupTableFindV2", "MatMul"} <= ops
