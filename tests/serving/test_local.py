@@ -6,6 +6,7 @@ import base64
 import json
 import random
 import shutil
+import socket
 import subprocess
 import sys
 import threading
@@ -18,6 +19,7 @@ import requests
 import tensorflow as tf
 from hypothesis import given, settings
 from hypothesis import strategies as st
+from tensorflow.core.framework import types_pb2
 from tensorflow_serving.apis import (
     get_model_metadata_pb2,
     get_model_status_pb2,
@@ -306,3 +308,152 @@ def test_what_can_not_be_served_is_said(case, own_versions_folder, tmp_path, ser
     last = done.stderr.strip().splitlines()[-1]
     assert last.startswith("error: --port" if case == "port" else f"error: --model {folder}")
     assert "Traceback" not in done.stderr
+
+
+@pytest.mark.parametrize(
+    ("headers", "code"),
+    [
+        ({"Host": "evil.example"}, 403),
+        ({"Host": "evil.example:8501"}, 403),
+        ({"Host": "localhost.evil.example"}, 403),
+        ({"Host": "127.0.0.1.evil.example"}, 403),
+        ({"Host": "10.1.2.3"}, 403),
+        ({"Host": "[::1"}, 403),
+        ({"Host": ""}, 403),
+        ({"Host": "user@evil.example"}, 403),
+        ({"Host": "localhost"}, 200),
+        ({"Host": "LOCALHOST:1"}, 200),
+        ({"Host": "localhost."}, 200),
+        ({"Host": "app.localhost:3000"}, 200),
+        ({"Host": "127.0.0.1"}, 200),
+        ({"Host": "127.9.9.9"}, 200),
+        ({"Host": "[::1]:8501"}, 200),
+        ({"Host": "models.example"}, 200),
+        ({"Host": socket.gethostname()}, 200),
+        ({"Origin": "https://evil.example"}, 403),
+        ({"Origin": "null"}, 403),
+        ({"Origin": "http://localhost:3000"}, 200),
+    ],
+)
+def test_only_our_own_names_may_be_asked_for(named_server, headers, code):
+    for path in ("", "/map", "/v1/models/%3Cscript%3E%22'"):
+        answer = requests.get(f"{named_server.rest}{path}", headers=headers, timeout=20)
+        assert answer.status_code == code
+        assert code == 200 or "--allow-host" in answer.json()["error"]
+
+
+@pytest.fixture(scope="module")
+def named_server(versions_folder):
+    server = Server(versions_folder, "--name", "<script>\"'", "--allow-host", "models.example", "--host", "127.0.0.1")
+    yield server
+    assert server.stop() == 0
+
+
+def test_the_models_name_is_no_markup(named_server):
+    answer = requests.get(named_server.rest, timeout=10)
+    assert "<script>\"'" not in answer.text
+    assert answer.text.count("&lt;script&gt;&quot;&#x27;") == 3
+    assert "default-src 'none'" in answer.headers["Content-Security-Policy"]
+    assert "unsafe" not in answer.headers["Content-Security-Policy"].partition("script-src")[2].partition(";")[0]
+
+
+@pytest.mark.parametrize("path", ["/", "/page.js", "/plotly.js", "/v1/models/word2vec", "/nothing"])
+def test_every_answer_has_a_policy(server, path):
+    headers = requests.get(f"{server.rest}{path}", timeout=20).headers
+    assert "frame-ancestors 'none'" in headers["Content-Security-Policy"]
+    assert headers["X-Content-Type-Options"] == "nosniff"
+
+
+@pytest.mark.parametrize(
+    ("body", "why"),
+    [
+        ({"signature_name": ["most_similar"], "instances": ["a"]}, "signature_name"),
+        ({"signature_name": {}, "instances": ["a"]}, "signature_name"),
+        ({"signature_name": None, "instances": ["a"]}, "signature_name"),
+        ({"signature_name": "s" * 10**6, "instances": ["a"]}, "no signature"),
+        ({"instances": ["\ud800"]}, "surrogate"),
+        ({"inputs": {"words": [True]}}, "texts"),
+        ({"inputs": {"words": [None]}}, "texts"),
+        ({"inputs": {"x" * 10**6: ["a"]}}, "no input"),
+        ({"signature_name": "most_similar", "inputs": {"words": ["a"], "k": [True]}}, "int32"),
+        ({"signature_name": "most_similar", "inputs": {"words": ["a"], "k": [1.0]}}, "int32"),
+        ({"signature_name": "most_similar", "inputs": {"words": ["a"], "k": [2**31]}}, "int32"),
+        ({"signature_name": "most_similar", "inputs": {"words": ["a"], "k": [float("nan")]}}, "int32"),
+        ({"signature_name": "most_similar", "inputs": ["a"]}, "an object with"),
+        ({"signature_name": "most_similar", "inputs": {"words": ["a"] * 10_000, "k": [1000] * 10_000}}, "1,000,000"),
+        ({"signature_name": "most_similar", "inputs": {"words": ["a"] * 1001, "k": 2**31 - 1}}, "1,000,000"),
+        ({"signature_name": "analogy", "inputs": dict.fromkeys("abc", ["a"] * 5000) | {"k": 201}}, "1,000,000"),
+        ({"inputs": {"words": ["a"] * 10_001}}, "10,000"),
+        ({"signature_name": "evaluate", "inputs": [{"b64": "gICAgICA"}]}, "evaluate"),
+    ],
+)
+def test_what_a_client_does_wrong_is_told_shortly(server, body, why):
+    code, answer = post(server, body)
+    assert code == 400
+    assert why in answer["error"]
+    assert len(answer["error"]) < 1100
+
+
+@pytest.mark.parametrize("version", ["9" * 5000, str(2**63), "9" * 30])
+def test_versions_that_can_not_be(server, version):
+    code, answer = post(server, {"instances": ["a"]}, f"word2vec/versions/{version}:predict")
+    assert (code, "version" in answer["error"]) == (400, True)
+
+
+def test_labels_are_refused_alike(server):
+    code, answer = post(server, {"instances": ["a"]}, "word2vec/labels/canary:predict")
+    assert (code, "canary" in answer["error"]) == (400, True)
+
+
+@pytest.mark.parametrize("encoding", ["deflate", "gzip"])
+def test_a_broken_compression_is_told(server, encoding):
+    answer = requests.post(
+        f"{server.rest}/v1/models/word2vec:predict", data=b"\x00\x01noise", headers={"Content-Encoding": encoding},
+        timeout=10,
+    )  # fmt: skip
+    assert answer.status_code == 400
+    assert answer.json()["error"]
+
+
+@pytest.mark.parametrize("dtype", sorted(set(types_pb2.DataType.values()) - {types_pb2.DT_STRING} | {9999, -1}))
+def test_odd_types_are_refused(stub, dtype):
+    request = make_request(words=["king"])
+    request.inputs["words"].dtype = dtype
+    assert refusal(stub, request)[0] == "INVALID_ARGUMENT"
+
+
+def change_shape(tensor, *sizes):
+    del tensor.tensor_shape.dim[:]
+    for size in sizes:
+        tensor.tensor_shape.dim.add(size=size)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensor: change_shape(tensor, -1),
+        lambda tensor: change_shape(tensor, -2, -3),
+        lambda tensor: change_shape(tensor, 2**62, 4),
+        lambda tensor: change_shape(tensor, *[1] * 300),
+        lambda tensor: setattr(tensor.tensor_shape, "unknown_rank", True),
+        lambda tensor: setattr(tensor, "tensor_content", b"abc"),
+        lambda tensor: tensor.string_val.extend([b"a"] * 5),
+    ],
+)
+def test_tensors_that_contradict_themselves(stub, change):
+    request = make_request(words=["king"])
+    change(request.inputs["words"])
+    assert refusal(stub, request)[0] == "INVALID_ARGUMENT"
+
+
+def test_long_names_are_told_shortly(stub):
+    for spec in ({"signature": "s" * 100_000}, {"name": "m" * 100_000}):
+        code, told = refusal(stub, make_request(words=["king"], **spec))
+        assert code in ("INVALID_ARGUMENT", "NOT_FOUND")
+        assert len(told) < 1100
+
+
+def test_rows_times_neighbours_over_grpc(stub):
+    request = make_request("most_similar", words=["king"] * 10_000, k=np.full(10_000, 1000, np.int32))
+    code, told = refusal(stub, request)
+    assert (code, "1,000,000" in told) == ("INVALID_ARGUMENT", True)
