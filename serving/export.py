@@ -15,6 +15,7 @@ import numpy as np
 
 from components.errors import UserError
 from serving import command_line, folders
+from serving.quiet import quiet
 
 if TYPE_CHECKING:
     import keras
@@ -75,9 +76,10 @@ def load(model: str) -> Vectors:
     """
     if "://" not in model:
         _check(model)
-    import tensorflow as tf  # seconds that --help need not wait
+    with quiet():
+        import tensorflow as tf  # seconds that --help need not wait
 
-    from components import vocabulary
+        from components import vocabulary
 
     try:
         words = vocabulary.read(os.path.join(model, "assets", _VOCABULARY))
@@ -126,7 +128,8 @@ def _run(arguments: list[str] | None) -> None:
     options = parser.parse_args(arguments)
     _check_target(options.to)
     found = load(options.model)
-    from components import vectors
+    with quiet():
+        from components import vectors
 
     for form in dict.fromkeys(options.form):
         try:

@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from components.errors import UserError
 from serving import command_line, folders
 from serving.limits import Limits
+from serving.quiet import quiet
 
 if TYPE_CHECKING:
     from serving.versions import Versions
@@ -80,7 +81,8 @@ def _parser() -> argparse.ArgumentParser:
 
 
 async def _serve(options: argparse.Namespace) -> None:
-    from serving import versions  # seconds that --help need not wait
+    with quiet():  # seconds that --help need not wait
+        from serving import grpc_api, rest_api, versions  # noqa: F401
 
     folders.check(options.model)
     limits, served = Limits(), versions.Versions(options.name, options.model, cores=os.cpu_count() or 1)

@@ -16,6 +16,7 @@ import sys
 
 from components.errors import UserError
 from serving import command_line, folders
+from serving.quiet import quiet
 
 
 def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> str:
@@ -31,8 +32,9 @@ def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> 
         UserError: a version is not in the folder.
     """
     # Seconds that --help need not wait.
-    from google.protobuf import text_format
-    from tensorflow_serving.config import model_server_config_pb2
+    with quiet():
+        from google.protobuf import text_format
+        from tensorflow_serving.config import model_server_config_pb2
 
     there = folders.find(model)
     for label, number in labels.items():

@@ -13,11 +13,16 @@ from typing import Any, Protocol
 
 import numpy as np
 
+from serving.quiet import quiet
+
 # Seconds before a request is sent again; doubled each time.
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
 
 # What a server answers that is overloaded, or a proxy whose server is not there yet.
 _AGAIN = (429, 502, 503, 504)
+
+# That may ask over one connection to REST before some have to connect anew.
+_MOST_THREADS = 256
 
 _LARGEST_VERSION = 2**63 - 1
 
@@ -145,9 +150,10 @@ def _late(address: str) -> RequestError:
 class _Grpc:
     def __init__(self, address: str, host: str, model: str, version: int | None, tls: bool | str):
         # TensorFlow comes with them: seconds that those who ask over REST need not wait.
-        import grpc
-        import tensorflow as tf
-        from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
+        with quiet():
+            import grpc
+            import tensorflow as tf
+            from tensorflow_serving.apis import predict_pb2, prediction_service_pb2_grpc
 
         self._tf, self._error, self._request = tf, grpc.RpcError, predict_pb2.PredictRequest
         self._address, self._model, self._version = address, model, version
@@ -203,8 +209,11 @@ class _Grpc:
 class _Rest:
     def __init__(self, address: str, host: str, model: str, version: int | None, tls: bool | str):
         import requests
+        from requests import adapters
 
         self._session, self._errors = requests.Session(), requests.exceptions
+        for scheme in ("http://", "https://"):
+            self._session.mount(scheme, adapters.HTTPAdapter(pool_maxsize=_MOST_THREADS))
         at = "" if version is None else f"/versions/{version}"
         name = urllib.parse.quote(model, safe="")
         self._address, self._url = address, f"{address.rstrip('/')}/v1/models/{name}{at}:predict"

@@ -255,3 +255,195 @@ def test_rest_over_tls(certificate):
         finally:
             running.shutdown()
             thread.join()
+
+
+@pytest.mark.parametrize(
+    "ask",
+    [
+        lambda words: words.vectors("king"),
+        lambda words: words.vectors(b"king"),
+        lambda words: words.embed_texts("a text"),
+        lambda words: words.vectors(["king", 3]),
+        lambda words: words.vectors([None]),
+        lambda words: words.vectors([["king"]]),
+        lambda words: words.embed_texts([b"bytes"]),
+        lambda words: words[3],
+        lambda words: 3 in words,
+        lambda words: words.most_similar(["king"]),
+        lambda words: words.most_similar("king", topn=2.5),
+        lambda words: words.most_similar("king", topn="3"),
+        lambda words: words.similarity("king", None),
+        lambda words: words.analogy("man", ["king"], "woman"),
+    ],
+)
+def test_what_is_no_text_is_an_error_and_never_letters(embeddings, ask):
+    with pytest.raises(TypeError):
+        ask(embeddings)
+
+
+def test_several_words_in_any_form(embeddings):
+    expected = VECTORS[[1, 5]]
+    for words in (["king", "tea"], ("king", "tea"), np.array(["king", "tea"]), iter(["king", "tea"])):
+        np.testing.assert_allclose(embeddings.vectors(words), expected, rtol=1e-6)
+    assert embeddings[["king"]].shape == (1, 12)
+
+
+def test_no_words_at_all(embeddings):
+    for empty in (embeddings.vectors([]), embeddings[[]], embeddings.embed_texts([])):
+        assert (empty.shape, empty.dtype) == ((0, 12), np.float32)
+
+
+@pytest.mark.parametrize("text", ["king\ud800", "\udc00king", "\ud800", "\ud83d\ude00 king", "king\udfff\ud800"])
+def test_halves_of_surrogate_pairs(server, text):
+    answers = []
+    for address in (server.grpc, server.rest):
+        with Embeddings(address) as words:
+            answers.append((text in words, words.vectors([text], unknown="zero"), words.embed_texts([text])))
+    assert answers[0][0] == answers[1][0]
+    np.testing.assert_allclose(answers[0][1], answers[1][1], rtol=1e-6)
+    np.testing.assert_allclose(answers[0][2], answers[1][2], rtol=1e-6)
+
+
+@pytest.mark.parametrize("topn", [0, -3, 2**40])
+def test_odd_numbers_of_neighbours(embeddings, topn):
+    assert len(embeddings.most_similar("tea", topn=topn)) == (len(WORDS) - 1 if topn > 0 else 0)
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"timeout": 0}, {"timeout": -1}, {"timeout": float("nan")}, {"timeout": float("inf")}, {"retries": -1},
+        {"version": -1}, {"version": 2**63},
+    ],
+)  # fmt: skip
+@pytest.mark.parametrize("address", ["localhost:8500", "http://localhost:8501"])
+def test_options_that_can_not_be(address, options):
+    with pytest.raises(ValueError, match=next(iter(options))):
+        Embeddings(address, **options)
+
+
+@pytest.mark.parametrize("name", ["http_proxy", "HTTP_PROXY", "https_proxy", "ALL_PROXY", "grpc_proxy"])
+@pytest.mark.parametrize("host", ["127.0.0.1", "localhost"])
+def test_no_proxy_leads_to_this_machine(server, monkeypatch, name, host):
+    monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for address in (server.grpc, server.rest):
+        with Embeddings(address.replace("127.0.0.1", host), retries=0) as words:
+            assert "tea" in words
+
+
+def test_a_proxy_that_fails_is_blamed(monkeypatch):
+    monkeypatch.setenv("http_proxy", "http://127.0.0.1:9")
+    monkeypatch.setenv("HTTP_PROXY", "http://127.0.0.1:9")
+    for address in ("models.invalid:8500", "http://models.invalid:8501"):
+        with Embeddings(address, retries=0, timeout=5) as words, pytest.raises(client.RequestError, match="proxy"):
+            words["tea"]
+
+
+def test_the_wrong_interface_is_said(server):
+    with (
+        Embeddings(f"http://{server.grpc}", retries=0) as words,
+        pytest.raises(client.RequestError, match=r"does not speak HTTP|ended the connection"),
+    ):
+        words["tea"]
+    with (
+        Embeddings(server.rest.removeprefix("http://"), retries=0, timeout=20) as words,
+        pytest.raises(client.RequestError, match="http://"),
+    ):
+        words["tea"]
+
+
+def answering(body, status=200, headers=()):
+    """A server that answers each request with this."""
+    from http import server
+
+    class Handler(server.BaseHTTPRequestHandler):
+        asked = 0
+
+        def do_POST(self):
+            Handler.asked += 1
+            self.rfile.read(int(self.headers["Content-Length"]))
+            self.send_response(status)
+            for header in (("Content-Length", str(len(body))), *headers):
+                self.send_header(*header)
+            self.end_headers()
+            self.wfile.write(body)
+
+        def log_message(self, *_):
+            pass
+
+    running = server.HTTPServer(("127.0.0.1", 0), Handler)
+    threading.Thread(target=running.serve_forever, daemon=True).start()
+    return running
+
+
+@pytest.mark.parametrize(
+    ("body", "status", "told"),
+    [
+        (b"<html>", 200, "no TF Serving"),
+        (b"[]", 200, "no TF Serving"),
+        (b'{"outputs": [1]}', 200, "no TF Serving"),
+        (b"[" * 100_000, 200, "no TF Serving"),
+        (b'{"outputs": {"other": [1]}}', 200, "does not answer as a model of this project"),
+        (b'{"outputs": {"known": [true], "cosine": [1, 2]}}', 200, "does not answer as a model of this project"),
+        (b"<html>", 302, "HTTP 302: this is no TF Serving"),
+        (b"<html>", 404, "HTTP 404: this is no TF Serving"),
+        (b'{"error": "too old"}', 400, "HTTP 400: too old"),
+        (b'{"error": "overloaded"}', 503, "HTTP 503: overloaded"),
+    ],
+)
+def test_answers_of_others(body, status, told):
+    with answering(body, status, [("Location", "/elsewhere")]) as running:
+        address = f"http://127.0.0.1:{running.server_port}"
+        with Embeddings(address, timeout=0.5) as words, pytest.raises(client.RequestError, match=told):
+            words.similarity("a", "b")
+        running.shutdown()
+
+
+@pytest.mark.parametrize("scheme", ["", "http://"])
+def test_all_tries_are_within_the_time(scheme):
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        start = time.monotonic()
+        address = f"{scheme}127.0.0.1:{silent.getsockname()[1]}"
+        with Embeddings(address, timeout=0.6, retries=50) as made, pytest.raises(client.RequestError, match="time"):
+            made["king"]
+        assert time.monotonic() - start < 2
+
+
+def test_tries_print_nothing():
+    """Whatever handlers other libraries have set."""
+    with socket.socket() as bound:
+        bound.bind(("127.0.0.1", 0))
+        port = bound.getsockname()[1]
+        code = f"""
+import logging
+logging.basicConfig(level=logging.WARNING)
+from serving.client import Embeddings, RequestError
+for address in ("http://127.0.0.1:{port}", "127.0.0.1:{port}"):
+    try:
+        Embeddings(address, retries=3, timeout=3)["king"]
+    except RequestError as error:
+        assert "cannot be reached" in str(error)
+"""
+        done = subprocess.run(
+            [sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, timeout=60, check=False
+        )
+    assert (done.returncode, done.stderr) == (0, "")
+
+
+def test_a_certificate_file_that_is_none(tmp_path):
+    (tmp_path / "noise.pem").write_bytes(b"noise")
+    for address in ("localhost:1", "https://localhost:1"):
+        with pytest.raises(ValueError, match="PEM"):
+            Embeddings(address, tls=str(tmp_path / "noise.pem"))
+        with pytest.raises(FileNotFoundError):
+            Embeddings(address, tls=str(tmp_path / "none.pem"))
+
+
+def test_more_threads_than_connections_print_nothing(server, caplog):
+    with Embeddings(server.rest) as words:
+        threads = [threading.Thread(target=words.most_similar, args=("tea",)) for _ in range(40)]
+        for thread in threads:
+            thread.start()
+        for thread in threads:
+            thread.join()
+    assert [record for record in caplog.records if record.name.startswith("urllib3") and record.levelno > 20] == []

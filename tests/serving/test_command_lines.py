@@ -207,3 +207,24 @@ def test_names_of_markup_and_of_globs_stand_for_themselves(tmp_path, capsys):
     assert export.main(["--model", str(tmp_path / "[old] <b>" / "7"), "--form", "text", "--to", str(to)]) == 0
     assert capsys.readouterr().out == f"{to / 'vectors.txt'}\n"
     assert (to / "vectors.txt").read_text().startswith(f"{len(WORDS)} ")
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        "client --server 127.0.0.1:1 --timeout 1 similar tea",
+        "export --model {version} --form text --to {version}/saved_model.pb",
+        "export --model {damaged} --form text --to {damaged}/out",
+        "local --model {broken} --port 0 --rest-port 0",
+    ],
+)
+def test_nothing_but_the_error_is_printed(line, versions_folder, own_versions_folder, tmp_path):
+    (tmp_path / "broken" / "1").mkdir(parents=True)
+    (tmp_path / "broken" / "1" / "saved_model.pb").write_bytes(b"noise")
+    (own_versions_folder / "7" / "assets" / "vocabulary").write_bytes(b"noise")
+    line = line.format(version=versions_folder / "7", damaged=own_versions_folder / "7", broken=tmp_path / "broken")
+    done = run(sys.executable, "-m", f"serving.{line.split()[0]}", *line.split()[1:])
+    assert done.returncode == 1
+    lines = [text for text in done.stderr.decode().splitlines() if " cannot be served: " not in text]
+    assert len(lines) == 1, lines
+    assert lines[0].startswith("error: ")
