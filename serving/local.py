@@ -175,10 +175,10 @@ def _check_ports(options: argparse.Namespace) -> None:
 
 def _is_ours(record: logging.LogRecord) -> bool:
     """Whether an error is the server's: of what a client sent that is no HTTP, the client hears."""
-    from aiohttp import http_exceptions
+    from aiohttp import http_exceptions, web
 
     error = record.exc_info[1] if record.exc_info else None
-    return not isinstance(error, http_exceptions.HttpProcessingError | ConnectionError)
+    return not isinstance(error, http_exceptions.HttpProcessingError | web.RequestPayloadError | ConnectionError)
 
 
 def _in_address(host: str) -> str:
