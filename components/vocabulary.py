@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import dataclasses
 import hashlib
+import re
 from typing import Any
 
 import numpy as np
@@ -20,6 +21,10 @@ ASSET = "vocabulary"
 
 # Beside it, how many tokens the text has, those of no word of the vocabulary too.
 TOKENS_ASSET = "tokens"
+
+_SIGN = re.compile(
+    "[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua48c\uac00-\ud7a3\uf900-\ufaff\U0001b000-\U0003ffff]"
+)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -56,6 +61,28 @@ def read(path: str) -> Vocabulary:
             "Give more text, or lower skipgram.min_count"
         )
     return Vocabulary(words, np.array(counts).astype(np.int64))
+
+
+def check_letters(vocabulary: Vocabulary, max_share: float) -> None:
+    """Makes sure that the words are words: a text that was decoded wrong falls into single letters.
+
+    Args:
+        vocabulary: that of a text.
+        max_share: of the text, by the words' counts, that may be letters and digits that stand alone. Signs that are
+            words or syllables do not count: Han, Kana, Hangul and Yi.
+
+    Raises:
+        UserError: there are more of them.
+    """
+    alone = np.array([len(word) == 1 and not _SIGN.match(word) for word in vocabulary.words])
+    share = float(vocabulary.counts[alone].sum() / vocabulary.counts.sum())
+    if share > max_share:
+        shown = ", ".join(word for word, is_alone in zip(vocabulary.words, alone, strict=True) if is_alone)[:40]
+        raise UserError(
+            f"no words: {share:.1%} of the text are single letters or digits ({shown}), "
+            f"skipgram.max_single_letter_share allows {max_share:.1%}. Look at the encoding (corpus.encoding) and "
+            "at the blanks between its letters"
+        )
 
 
 def read_tokens(path: str) -> int:

@@ -77,6 +77,11 @@ class SkipGramConfig(_Section):
     max_vocabulary: Annotated[int, Field(ge=2)] | None = Field(
         None, description="keep only this many of the most frequent words"
     )
+    max_single_letter_share: Share = Field(
+        0.5,
+        description="of the text that may be letters and digits that stand alone; above it the run stops before it "
+        "trains, for such text was mostly decoded wrong",
+    )
     subsampling: Annotated[float, Field(ge=0, lt=1)] = Field(
         1e-3, description="words above this share of the text are thinned out; 0 keeps all"
     )

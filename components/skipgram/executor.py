@@ -33,16 +33,17 @@ class Executor(executor.Executor):
         """See `tfx.components.transform.executor.Executor.Do`.
 
         Raises:
-            UserError: the vocabulary has fewer than two words.
+            UserError: the vocabulary has fewer than two words, or most of the text are single letters.
         """
         with mock.patch.object(impl, "_RunMetaGraphDoFn", _RunGraph):
             super().Do(input_dict, output_dict, exec_properties)
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
-        vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
-        shards = json.loads(exec_properties["custom_config"])["shards"]
+        config = json.loads(exec_properties["custom_config"])
+        words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
+        vocabulary.check_letters(words, config["max_single_letter_share"])
         examples = artifact_utils.get_single_instance(output_dict["transformed_examples"])
         for split in artifact_utils.decode_split_names(examples.split_names):
-            self._shard(artifact_utils.get_split_uri([examples], split), shards)
+            self._shard(artifact_utils.get_split_uri([examples], split), config["shards"])
 
     def _shard(self, folder: str, shards: int) -> None:
         """Replaces the files that Beam wrote in whatever number and order by sorted shards."""

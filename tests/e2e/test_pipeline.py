@@ -289,6 +289,11 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         ),
         ({"a.txt": b"each word is here once\n"}, [], r"no vocabulary: .*skipgram.min_count"),
         (
+            {"a.txt": b"t h e c a t of the house\n" * 50},
+            [],
+            r"no words: 66.7% of the text are single letters or digits .*skipgram.max_single_letter_share allows 50.0%",
+        ),
+        (
             {"a.txt": b"tea\nbread\n"},
             ["skipgram.min_count=1", "trainer.blocks_per_step=null"],
             r"there is not a single skip-gram pair: .*skipgram.subsampling",
@@ -315,6 +320,7 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         "truncated gzip",
         "too long",
         "no vocabulary",
+        "letters and no words",
         "no pair",
         "a step larger than the data",
         "empty split",
