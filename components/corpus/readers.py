@@ -210,7 +210,7 @@ def read_mediawiki(stream: BinaryIO, options: ReadOptions) -> Iterator[Document 
         elif len(text) > options.max_document_bytes:
             yield _too_long(place, options)
         else:
-            yield Document(wikitext.strip(text), place)
+            yield Document(wikitext.plain(text), place)
 
 
 READERS: dict[str, Reader] = {

@@ -27,7 +27,7 @@ _CELLS = re.compile(r"\|\||!!")
 _DEPTH = 4
 
 
-def strip(text: str) -> str:
+def plain(text: str) -> str:
     """A page's text without templates, notes, formulas, tables' formats, and the targets of links."""
     text = _templates(_elements(text))
     text = _EXTERNAL.sub(r"\1", _links(_tables(text)))

@@ -12,7 +12,7 @@ from components.corpus import wikitext
 
 
 def words(value):
-    return [word.decode() for word in text.tokenize(tf.constant([wikitext.strip(value)]))[0].numpy()]
+    return [word.decode() for word in text.tokenize(tf.constant([wikitext.plain(value)]))[0].numpy()]
 
 
 @pytest.mark.parametrize(
@@ -67,5 +67,5 @@ def test_words(value, expected, rule):
 def test_no_page_takes_long(part, end):
     """A rule whose time is quadratic would take minutes."""
     start = time.process_time()
-    wikitext.strip(part * (300_000 // len(part)) + end)
+    wikitext.plain(part * (300_000 // len(part)) + end)
     assert time.process_time() - start < 3
