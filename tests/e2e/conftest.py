@@ -13,9 +13,11 @@ import sys
 import pytest
 
 import local_runner
+from tests import forked
 from tests.conftest import TOPICS, make_documents
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
+WIDE = {"COLUMNS": "200"}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -24,25 +26,37 @@ class Project:
 
     folder: pathlib.Path
 
-    def command(self, *arguments: str) -> list[str]:
-        return [sys.executable, str(ROOT / "local_runner.py"), "--config", str(self.folder / "config.yaml"), *arguments]
+    def arguments(self, *arguments: str) -> list[str]:
+        return ["--config", str(self.folder / "config.yaml"), *arguments]
 
-    def run(self, *arguments: str, check: bool = True, timeout: float = 300) -> subprocess.CompletedProcess:
-        command = self.command(*arguments)
-        environment = {**os.environ, "COLUMNS": "200"}
-        done = subprocess.run(
-            command, cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False, env=environment
-        )
+    def command(self, *arguments: str) -> list[str]:
+        """For a process that starts from nothing, as a person starts it."""
+        return [sys.executable, str(ROOT / "local_runner.py"), *self.arguments(*arguments)]
+
+    def start(self, *arguments: str, **how) -> forked.Run:
+        """Starts a run in a process that has imported everything already; `how` is for `forked.start`."""
+        return forked.start(self.arguments(*arguments), **{"environment": WIDE, **how})
+
+    def run(self, *arguments: str, check: bool = True, timeout: float = 300, **how) -> subprocess.CompletedProcess:
+        """Such a run to its end."""
+        done = forked.run(self.arguments(*arguments), timeout=timeout, **{"environment": WIDE, **how})
         assert not check or done.returncode == 0, done.stdout + done.stderr + self.log()
+        return done
+
+    def run_from_nothing(self, *arguments: str, timeout: float = 300) -> subprocess.CompletedProcess:
+        done = subprocess.run(
+            self.command(*arguments), cwd=ROOT, capture_output=True, text=True, timeout=timeout, check=False,
+            env={**os.environ, **WIDE},
+        )  # fmt: skip
+        assert done.returncode == 0, done.stdout + done.stderr + self.log()
         return done
 
     def run_here(self, capfd: pytest.CaptureFixture, *arguments: str) -> subprocess.CompletedProcess:
         """In this process, which has the libraries imported already: for what a run says before it trains."""
-        command = self.command(*arguments)
         capfd.readouterr()
-        code = local_runner.main(command[2:])
+        code = local_runner.main(self.arguments(*arguments))
         said = capfd.readouterr()
-        return subprocess.CompletedProcess(command, code, said.out, said.err)
+        return subprocess.CompletedProcess(arguments, code, said.out, said.err)
 
     def log(self, name: str = "tiny") -> str:
         """The end of a run's log."""
@@ -101,4 +115,4 @@ def project(tmp_path_factory) -> Project:
 @pytest.fixture(scope="session")
 def first_run(project) -> str:
     """What the first run printed."""
-    return project.run().stdout
+    return project.run_from_nothing().stdout

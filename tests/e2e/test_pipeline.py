@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 import collections
+import hashlib
 import json
-import os
 import re
 import signal
 import subprocess
@@ -176,9 +176,11 @@ def test_the_pushed_model_carries_its_card(project, first_run):
     assert topics.interval[0] < topics.score < topics.interval[1]
     assert (topics.lower_bound, topics.passed) == (0.5, True)
     assert set(card.code.libraries) >= {"tensorflow", "tfx"}
+    assert card.code.lock == hashlib.sha256((ROOT / "constraints.txt").read_bytes()).hexdigest()
     text = (extra / "model_card.md").read_text()
     assert "| topics | spearman correlation | 0." in text
     assert card.corpus.fingerprint in text
+    assert card.code.lock in text
 
 
 def test_the_history_has_every_run_and_a_version_has_an_origin(project, first_run):
@@ -229,15 +231,16 @@ def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
         "--set",
         "trainer.warm_start=true",  # from nothing, for no model was blessed yet
     ]
-    with subprocess.Popen(project.command(*arguments), cwd=ROOT, stdout=subprocess.DEVNULL) as process:
-        deadline = time.monotonic() + 200
-        checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
-        while not list(checkpoints.glob("*/checkpoint")):
-            assert time.monotonic() < deadline
-            assert process.poll() is None, project.log()
-            time.sleep(0.05)
-        time.sleep(0.5)
-        os.kill(process.pid, signal.SIGKILL)
+    process = project.start(*arguments)
+    deadline = time.monotonic() + 200
+    checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
+    while not list(checkpoints.glob("*/checkpoint")):
+        assert time.monotonic() < deadline
+        assert process.poll() is None, project.log()
+        time.sleep(0.05)
+    time.sleep(0.5)
+    process.kill()
+    assert process.wait(60) == -signal.SIGKILL
     (folder,) = checkpoints.iterdir()
     kept = int(tf.train.latest_checkpoint(str(folder)).rpartition("-")[2])
 

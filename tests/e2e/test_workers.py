@@ -3,17 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import socket
-import subprocess
 import time
 
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 
-from tests.e2e.conftest import ROOT, make_project
+from tests.e2e.conftest import make_project
 
 SETTINGS = ["trainer.checkpoint_seconds=0.2", "trainer.steps_per_call=20", "trainer.epochs=8"]
 
@@ -37,14 +34,9 @@ def start_workers(project, *settings):
     for index in range(2):
         config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         processes.append(
-            subprocess.Popen(
-                project.command(*arguments("trainer.strategy=multi_worker", *settings)),
-                cwd=ROOT,
-                env={**os.environ, "TF_CONFIG": json.dumps(config), "COLUMNS": "200"},
-                stdout=subprocess.PIPE,
-                stderr=subprocess.PIPE,
-                text=True,
-                start_new_session=True,
+            project.start(
+                *arguments("trainer.strategy=multi_worker", *settings),
+                environment={"TF_CONFIG": json.dumps(config), "COLUMNS": "200"},
             )
         )
     return processes
@@ -56,7 +48,7 @@ def started():
     yield processes
     for process in processes:
         if process.poll() is None:
-            os.killpg(process.pid, signal.SIGKILL)
+            process.kill()
 
 
 def ended(processes, timeout=240):
@@ -81,7 +73,7 @@ def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
         assert time.monotonic() < deadline
         assert chief.poll() is None, project.log()
         time.sleep(0.05)
-    os.killpg(other.pid, signal.SIGKILL)
+    other.kill()
     ((status, _, err),) = ended([chief], timeout=120)
     assert status == 1
     assert "another worker" in err
@@ -114,11 +106,7 @@ def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
 )
 def test_a_wrong_tf_config_is_said(tmp_path, config, message):
     project = make_project(tmp_path)
-    environment = {key: value for key, value in os.environ.items() if key != "TF_CONFIG"}
-    done = subprocess.run(
-        project.command(*arguments("trainer.strategy=multi_worker")), cwd=ROOT, capture_output=True, text=True,
-        timeout=120, check=False, env=environment | ({"TF_CONFIG": config} if config else {}),
-    )  # fmt: skip
+    done = project.run(*arguments("trainer.strategy=multi_worker"), check=False, environment={"TF_CONFIG": config})
     assert done.returncode == 1
     assert message in done.stderr
     assert "Traceback" not in done.stderr
