@@ -3,7 +3,7 @@
 #   docker build --platform linux/amd64 -t tfx-word2vec:gpu --build-arg EXTRAS=kubeflow,gpu .
 #   docker build --platform linux/amd64 -t tfx-word2vec:worker --target worker .     # for Beam's workers (docs/scaling.md)
 #   docker run --rm -v "$PWD/runs:/runs" tfx-word2vec local_runner.py --set root=/runs
-FROM debian:trixie-slim AS build
+FROM debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates make python3 python3-pip-whl python3-venv \
     && rm -rf /var/lib/apt/lists/*
@@ -20,7 +20,7 @@ RUN TFX_WORD2VEC_EXTRAS="$EXTRAS" make setup && rm -rf .venv/.setup/tools
 COPY . .
 RUN .venv/bin/python -m compileall -q components pipeline serving
 
-FROM debian:trixie-slim AS components
+FROM debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f AS components
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates python3 \
     && rm -rf /var/lib/apt/lists/* \

@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test lint bench lock clean
+.PHONY: help setup run test test-slow lint bench lock sbom clean
 
 # What `make bench` trains on: a file, a folder or a quoted glob.
 CORPUS ?= builtin://wikipedia
@@ -17,19 +17,28 @@ setup:  ## prepare .venv, once
 run: setup  ## train on the built-in corpus, evaluate, push, and show what was made
 	@$(BIN)/python local_runner.py
 
-test: setup  ## every test
-	$(BIN)/python -m pytest -n auto --dist loadfile
+test: setup  ## every test but the slow ones
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
+
+test-slow: setup  ## the slow ones: kills, hostile requests, containers, Flink
+	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
 lint: setup  ## ruff
 	$(BIN)/ruff check .
 
 bench: setup  ## measure beside gensim and fastText: make bench CORPUS='reviews/*.gz'
-	@.venv/.setup/tools/bin/uv pip install --quiet --python $(BIN)/python --override constraints.txt fasttext || echo "fastText could not be installed: left out"
+	@TFX_WORD2VEC_EXTRAS=test,lint,kubeflow,bench $(PYTHON) tools/setup_venv.py || echo "fastText could not be installed: left out"
 	$(BIN)/python -m benchmarks.bench --corpus '$(CORPUS)'
 
-lock: setup  ## renew constraints.txt: the newest versions that fit together
+LOCK := .venv/.setup/tools/bin/uv pip compile --universal --python-version 3.10 --generate-hashes --no-annotate --no-header --quiet
+
+lock: setup  ## renew constraints.txt: the newest versions that fit together, with the hashes of their files
 	rm -f constraints.txt
-	.venv/.setup/tools/bin/uv pip compile setup.py tools/lock.in --override tools/overrides.txt --all-extras --universal --python-version 3.10 --prerelease explicit --no-annotate --quiet -o constraints.txt
+	$(LOCK) setup.py tools/lock.in --override tools/overrides.txt --all-extras --prerelease explicit -o constraints.txt
+	$(LOCK) tools/bootstrap.in -o tools/bootstrap.txt
+
+sbom: setup  ## write sbom.json: every package that was installed, as CycloneDX
+	@$(BIN)/python tools/sbom.py sbom.json
 
 clean:  ## remove .venv and what runs made
 	rm -rf .venv runs

@@ -49,7 +49,7 @@ setuptools.setup(
         "bench": ["fasttext"],
         "gpu": ["tensorflow[and-cuda] ; sys_platform == 'linux'"],
         "kubeflow": ["kfp>=2", "kfp-kubernetes"],
-        "lint": ["ruff"],
+        "lint": ["cyclonedx-bom", "ruff"],
         "test": ["hypothesis", "kubernetes-validate", "psutil", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],
     },
 )

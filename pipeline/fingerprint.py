@@ -9,6 +9,7 @@ import pathlib
 from typing import Any
 
 _COMPONENTS = pathlib.Path(__file__).parent.parent / "components"
+_LOCK = pathlib.Path(__file__).parent.parent / "constraints.txt"
 _LIBRARIES = (
     "apache-beam",
     "gensim",
@@ -36,9 +37,10 @@ def of_code(*components: str) -> str:
 
 
 def facts() -> dict[str, Any]:
-    """What a model card says of the code: the package's `version`, the components' `fingerprint`, the `libraries`."""
+    """What a model card says of the code: `version`, components' `fingerprint`, `lock`'s SHA-256, `libraries`."""
     folders = sorted(folder.name for folder in _COMPONENTS.iterdir() if (folder / "__init__.py").is_file())
-    return {"version": _own_version(), "fingerprint": of_code(*folders), "libraries": _versions()}
+    lock = hashlib.sha256(_LOCK.read_bytes()).hexdigest() if _LOCK.is_file() else None
+    return {"version": _own_version(), "fingerprint": of_code(*folders), "lock": lock, "libraries": _versions()}
 
 
 def _versions() -> dict[str, str]:

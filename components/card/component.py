@@ -109,7 +109,7 @@ class ModelCard(Component):
         name: of the run.
         settings: a JSON object of the settings on which the model depends.
         corpus_fingerprint: stands for the content of the corpus's files.
-        code: a JSON object with the code's `version` and `fingerprint`, and the `libraries`' versions.
+        code: a JSON object with the code's `version`, `fingerprint` and `lock`, and the `libraries`' versions.
     """
 
     SPEC_CLASS = ModelCardSpec
