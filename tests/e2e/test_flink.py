@@ -65,6 +65,7 @@ def wait_for(found, seconds: float):
     raise AssertionError("it did not come")
 
 
+@pytest.mark.slow
 @pytest.mark.timeout(900)
 def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(project, first_run, jar):
     options = [

@@ -19,6 +19,8 @@ from pipeline.kubeflow.rehearsal import container
 from tests.conftest import TOPICS
 from tests.e2e.conftest import ROOT
 
+pytestmark = pytest.mark.slow
+
 # Where the containers see the project's folder: as a volume.
 MOUNT = "/mnt/models"
 

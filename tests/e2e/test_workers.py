@@ -63,6 +63,7 @@ def vectors(project):
     return KeyedVectors.load_word2vec_format(str(project.folder / "runs" / "tiny" / "vectors" / "vectors.txt")).vectors
 
 
+@pytest.mark.slow
 def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
     project = make_project(tmp_path)
     checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
