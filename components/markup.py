@@ -72,6 +72,13 @@ def strip(texts: tf.Tensor) -> tf.Tensor:
     Returns:
         string [n].
     """
+    # Most requests are spared all of it.
+    return tf.cond(
+        tf.reduce_any(tf.strings.regex_full_match(texts, "(?s).*[<&].*")), lambda: _strip(texts), lambda: texts
+    )
+
+
+def _strip(texts: tf.Tensor) -> tf.Tensor:
     texts = _where(texts, _MAY_HIDE, _without_hidden)
     texts = tf.strings.regex_replace(texts, _INLINE_TAGS, "")
     texts = tf.strings.regex_replace(texts, _OTHER_TAGS, " ")
