@@ -8,18 +8,22 @@ from __future__ import annotations
 import argparse
 import contextlib
 import os
+import re
 import shutil
 import sys
 import time
 import traceback
 from collections.abc import Sequence
+from typing import TYPE_CHECKING
 
 import rich.console
-import rich.markup
 
-from components.errors import UserError
-from pipeline import arguments, console, engines, lock
+from components.errors import UserError, printable
+from pipeline import arguments, console, engines, lock, streams
 from pipeline.configs import Config
+
+if TYPE_CHECKING:
+    from pipeline.inputs import Inputs
 
 COMPRESSION_RATIO = 3
 
@@ -29,50 +33,61 @@ BLOCKED = 3
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs the pipeline; returns the exit code."""
+    return streams.run(lambda: _main(argv), console.fail)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     options = _parser().parse_args(argv)
-    try:
-        config = arguments.load(options)
-    except UserError as error:
-        return _fail(rich.console.Console(stderr=True), str(error))
-    log = os.path.join(config.run_folder, "run.log")
-    if options.history or options.explain:
+    config = arguments.load(options)
+    if options.history or options.explain is not None:
         return _look_back(config, options.explain)
+    from pipeline import preflight  # here, for what is wrong with the settings is said without it
+
+    joins = config.trainer.strategy == "multi_worker" and not _is_chief()
+    inputs = None if joins else preflight.check(config)
+    log = os.path.join(config.run_folder, "run.log")
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         try:
-            if config.trainer.strategy == "multi_worker" and not _is_chief():
+            if inputs is None:
                 _join(config, screen)
+                pushed = True
             else:
                 with lock.held(config.run_folder):
-                    pushed = _run(config, screen, log, use_cache=not options.no_cache)
-                return 0 if pushed or not options.strict else BLOCKED
-            return 0
+                    pushed = _run(config, inputs, screen, log, use_cache=not options.no_cache)
+            console.check(screen)
+            return 0 if pushed or not options.strict else BLOCKED
         except UserError as error:
-            return _fail(errors, str(error))
+            console.fail(str(error), errors)
+            return 1
         except KeyboardInterrupt:
-            _fail(errors, "interrupted. The same command goes on from here")
+            console.fail("interrupted. The same command goes on from here", errors)
             return 130
-        except SystemExit:  # so argparse ends, in which Beam reads its options
-            return _fail(errors, f"beam.options: Beam does not take them; the end of {log} has its words")
         except Exception as error:  # whatever it is, a person gets one line, and the log the rest
             traceback.print_exc()
-            return _fail(errors, f"{type(error).__name__}: {_first_line(error)}\nThe whole story is in {log}")
+            console.fail(f"the run stopped: {_told(error)}. The whole story is in {log}", errors)
+            return 1
 
 
-def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: bool) -> bool:
+def _told(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return streams.reason(error)
+    if isinstance(error, MemoryError):
+        return "it needs more memory than there is"
+    return f"{streams.reason(error)} ({type(error).__name__})"
+
+
+def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str, *, use_cache: bool) -> bool:
     """Runs the pipeline; returns whether it ended in a pushed model."""
-    screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]{config.run_folder}[/dim]")
-    _check_infra_validation(config)
-    engines.check(config.beam)
+    screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", (config.run_folder, "dim")))
+    console.check(screen)
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components import threads
         from pipeline import local, summary
-        from pipeline.inputs import Inputs
         from pipeline.pipeline import create_pipeline
 
         _log_everything()
         threads.one_thread_an_op()
-        inputs = Inputs.find(config)
         text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in inputs.corpus)
         dag = create_pipeline(
             config,
@@ -85,7 +100,7 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         )
         dag.enable_cache = use_cache
         dag.metadata_connection_config = _metadata(config)
-    screen.print(f"  [green]✔[/green] {'start':<20} {time.perf_counter() - started:>6.1f} s")
+    screen.print(console.line("  ", ("✔", "green"), f" {'start':<20} {time.perf_counter() - started:>6.1f} s"))
     with console.RunView(screen) as view:
         runner = local.LocalRunner(view, config.run_folder, _durations(config), _notes(config))
         runner.run(dag)
@@ -96,44 +111,30 @@ def _run(config: Config, screen: rich.console.Console, log: str, *, use_cache: b
         shutil.copyfile(made.report, f"{report}.new")
         os.replace(f"{report}.new", report)
     console.show_summary(screen, made, config.run_folder, log)
-    screen.print(f"[dim]{time.perf_counter() - started:.0f} s in all[/dim]")
+    screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
     return made.model is not None
-
-
-def _check_infra_validation(config: Config) -> None:
-    """Makes sure that TF Serving can be started, before anything long begins."""
-    if config.serving.infra_validation == "kubernetes":
-        raise UserError(
-            "serving.infra_validation = kubernetes: works within a cluster. For this machine set it to docker"
-        )
-    if config.serving.infra_validation == "docker":
-        import docker
-
-        try:
-            docker.from_env().ping()
-        except docker.errors.DockerException as error:
-            raise UserError(
-                f"serving.infra_validation = docker: Docker does not answer: {_first_line(error)}. Start it, or set "
-                "serving.infra_validation=off"
-            ) from None
 
 
 def _look_back(config: Config, version: str | None) -> int:
     """Prints the runs that were made, or where a version comes from; returns the exit code."""
-    screen = rich.console.Console(highlight=False)
-    try:
-        with console.waiting(screen, "Reading the metadata …"), console.quiet():
-            from pipeline.lineage import Lineage
+    if version is not None and not re.fullmatch("[0-9]{1,19}", version):
+        raise UserError(f"--explain {printable(version)!r}: expected a version's number, as --history lists them")
+    if not os.path.isfile(os.path.join(config.run_folder, "metadata.sqlite")):  # Lineage knows too, but imports first
+        raise UserError(
+            f"{printable(config.run_folder)}: no run has been made here. Expected a run's name (--name) that exists"
+        )
+    screen = console.screen()
+    with console.waiting(screen, "Reading the metadata …"), console.quiet():
+        from pipeline.lineage import Lineage
 
-            destination = config.pusher.destination or os.path.join(config.run_folder, "serving_model")
-            lineage = Lineage(config.run_folder, destination)
-            found = lineage.explain(version) if version else lineage.history()
-    except UserError as error:
-        return _fail(rich.console.Console(stderr=True), str(error))
+        destination = config.pusher.destination or os.path.join(config.run_folder, "serving_model")
+        lineage = Lineage(config.run_folder, destination)
+        found = lineage.explain(version) if version else lineage.history()
     if version:
         console.show_origin(screen, version, found)
     else:
         console.show_history(screen, found)
+    console.check(screen)
     return 0
 
 
@@ -147,12 +148,14 @@ def _join(config: Config, screen: rich.console.Console) -> None:
     """Trains as one of several workers, of which the chief runs the pipeline."""
     from components.trainer import workers
 
-    screen.print(f"[bold]tfx-word2vec[/bold]  {config.name}  [dim]worker; the chief's run calls it to train[/dim]")
+    about = "worker; the chief's run calls it to train", "dim"
+    screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", about))
+    console.check(screen)
     _log_everything()
     with console.RunView(screen) as view:
         view.started("Trainer")
         workers.join(_checkpoints(config))
-    screen.print("  [green]✔[/green] trained")
+    screen.print(console.line("  ", ("✔", "green"), " trained"))
 
 
 def _checkpoints(config: Config) -> str:
@@ -192,22 +195,14 @@ def _metadata(config: Config) -> object:
     return metadata.sqlite_metadata_connection_config(os.path.join(config.run_folder, "metadata.sqlite"))
 
 
-def _fail(screen: rich.console.Console, message: str) -> int:
-    screen.print(f"[red]error:[/red] {rich.markup.escape(message)}", soft_wrap=True)
-    return 1
-
-
-def _first_line(error: Exception) -> str:
-    return (str(error).strip().splitlines() or [""])[0]
-
-
 def _parser() -> argparse.ArgumentParser:
     parser = arguments.parser(__doc__)
     arguments.add_settings(parser, default="sample")
     parser.add_argument("--strict", action="store_true", help=f"end with exit code {BLOCKED} if no model is pushed")
     parser.add_argument("--no-cache", action="store_true", help="do everything anew, even what has not changed")
-    parser.add_argument("--history", action="store_true", help="list the runs that were made, and their verdicts")
-    parser.add_argument("--explain", metavar="VERSION", help="say where a pushed version comes from")
+    past = parser.add_mutually_exclusive_group()
+    past.add_argument("--history", action="store_true", help="list the runs that were made, and their verdicts")
+    past.add_argument("--explain", metavar="VERSION", help="say where a pushed version comes from")
     parser.add_argument(
         "--verbose", action="store_true", help="show TensorFlow's, TFX's and Beam's logs on the screen too"
     )

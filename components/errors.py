@@ -1,8 +1,21 @@
 """The error that a user can cause, and mend."""
 
+from __future__ import annotations
+
 
 class UserError(Exception):
     """What was wrong, where (file, line, key), what was expected, and what to do, in one line.
 
-    Whoever runs the pipeline shows this text alone, without a traceback, and exits with a code other than 0.
+    Whoever runs the pipeline shows this text alone, without a traceback, and exits with a code other than 0. Half
+    surrogates, which stand for bytes in a file's name that are not UTF-8, are escaped: no stream could write them.
     """
+
+    def __init__(self, message: str):
+        super().__init__(message.encode("utf-8", "backslashreplace").decode())
+
+
+def printable(text: str) -> str:
+    """A name or a piece of somebody's text for a message of one line: what cannot be seen is escaped, as `\\n` is."""
+    if text.isprintable():
+        return text
+    return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

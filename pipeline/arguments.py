@@ -3,17 +3,46 @@
 from __future__ import annotations
 
 import argparse
+import math
+from collections.abc import Callable
+from typing import NoReturn
 
+from components.errors import UserError, printable
 from pipeline import config_files
 from pipeline.configs import Config
 
 
-def parser(description: str) -> argparse.ArgumentParser:
+class Parser(argparse.ArgumentParser):
+    """Says what is wrong with a command line in one line, as all other errors."""
+
+    def error(self, message: str) -> NoReturn:
+        """See `argparse.ArgumentParser.error`."""
+        raise UserError(f"{printable(message)}. --help says what there is")
+
+
+def number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
+    """A type of arguments: numbers from `least` to `most`."""
+
+    def read(text: str) -> float:
+        try:
+            value = kind(text)
+        except ValueError:
+            value = math.nan
+        if not least <= value <= most:
+            shown = printable(text if len(text) <= 40 else f"{text[:40]}…")
+            what = "a whole number" if kind is int else "a number"
+            raise argparse.ArgumentTypeError(f"expected {what} from {least:g} to {most:g}, got {shown!r}")
+        return value
+
+    return read
+
+
+def parser(description: str) -> Parser:
     """A parser whose help ends with a list of all settings."""
     settings = "\n".join(
         f"  {key} ({kind}) = {default}\n      {meaning}" for key, kind, default, meaning in config_files.settings()
     )
-    return argparse.ArgumentParser(
+    return Parser(
         description=description,
         formatter_class=argparse.RawDescriptionHelpFormatter,
         epilog=f"settings, for --set and for YAML files:\n{settings}",
@@ -48,4 +77,6 @@ def load(options: argparse.Namespace) -> Config:
         UserError: they are wrong.
     """
     values = {"corpus.paths": options.corpus, "name": options.name}
-    return config_files.load(options.config, options.set, {key: value for key, value in values.items() if value})
+    return config_files.load(
+        options.config, options.set, {key: value for key, value in values.items() if value is not None}
+    )

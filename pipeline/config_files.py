@@ -16,10 +16,17 @@ from typing import Annotated, Any, Literal
 import pydantic
 import yaml
 
-from components.errors import UserError
+from components.errors import UserError, printable
+from pipeline import yaml_reader
 from pipeline.configs import Config
 
 PRESETS = pathlib.Path(__file__).parent / "presets"
+
+# Settings are some kilobytes; what is larger is another kind of file.
+_MOST_BYTES = 1_000_000
+
+# Of a wrong value, what is shown.
+_SHOWN = 100
 
 _TYPE_NAMES = {
     "str": "text",
@@ -43,9 +50,10 @@ def load(source: str | None, overrides: Sequence[str] = (), values: Mapping[str,
     tree, origin = _read(source)
     for override in overrides:
         key, separator, text = override.partition("=")
-        if not separator:
-            raise UserError(f"--set {override}: expected key=value, as in --set trainer.epochs=3")
-        _put(tree, key.strip(), _parse_yaml(text, f"--set {override}"), f"--set {override}")
+        shown = _short(printable(override))
+        if not separator or not all(part.strip() for part in key.split(".")):
+            raise UserError(f"--set {shown}: expected key=value, as in --set trainer.epochs=3")
+        _put(tree, key.strip(), yaml_reader.parse(text, f"--set {shown}"), f"--set {shown}")
     for key, value in (values or {}).items():
         _put(tree, key, value, key)
     try:
@@ -95,26 +103,25 @@ def _read(source: str | None) -> tuple[dict[str, Any], str]:
     if source is None:
         return {}, "the settings"
     preset = PRESETS / f"{source}.yaml"
-    path = preset if preset.is_file() else pathlib.Path(source)
+    names = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
     try:
-        text = path.read_text(encoding="utf-8")
-    except (OSError, UnicodeDecodeError) as error:
-        names = ", ".join(sorted(file.stem for file in PRESETS.glob("*.yaml")))
-        reason = error.strerror if isinstance(error, OSError) else "not UTF-8"
-        raise UserError(f"--config {source}: {reason}. Expected a preset ({names}) or a YAML file's path") from None
-    tree = _parse_yaml(text, str(path))
+        path = preset if "/" not in source and preset.is_file() else pathlib.Path(source)
+        with path.open("rb") as file:  # no more than that: it may be a device without end
+            text = file.read(_MOST_BYTES + 1).decode("utf-8-sig")
+    except (OSError, ValueError) as error:
+        reason = (isinstance(error, OSError) and error.strerror) or (
+            "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not a path"
+        )
+        raise UserError(
+            f"--config {printable(source)}: {reason}. Expected a preset ({names}) or a YAML file's path"
+        ) from None
+    if len(text) > _MOST_BYTES:
+        raise UserError(f"--config {printable(source)}: is larger than {_MOST_BYTES:,} bytes, so it holds no settings")
+    tree = yaml_reader.parse(text, printable(str(path)))
     if not isinstance(tree, dict):
-        raise UserError(f"{path}: expected settings (key: value), found {type(tree).__name__}")
-    return tree, str(path)
-
-
-def _parse_yaml(text: str, origin: str) -> Any:
-    try:
-        return yaml.safe_load(text)
-    except yaml.YAMLError as error:
-        mark = getattr(error, "problem_mark", None)
-        where = f", line {mark.line + 1}" if mark else ""
-        raise UserError(f"{origin}{where}: not YAML: {getattr(error, 'problem', error)}") from None
+        found = "nothing" if tree is None else type(tree).__name__
+        raise UserError(f"{printable(str(path))}: expected settings (key: value), found {found}")
+    return tree, printable(str(path))
 
 
 def _put(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:
@@ -128,17 +135,22 @@ def _put(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:
 
 
 def _explain(detail: Any, origin: str) -> str:
-    parts = [str(part) for part in detail["loc"]]
-    key = ".".join(parts)
+    parts = [printable(str(part)) for part in detail["loc"] if part != "[key]"]
+    key = _short(".".join(parts))
     kind, message = detail["type"], detail["msg"].removeprefix("Value error, ")
     if kind == "extra_forbidden":
-        return f"{key}: there is no such setting. {_nearest(key)}"
+        group = f" Below {parts[0].partition('.')[0]}: in a file, groups are indented." if "." in parts[0] else ""
+        return f"{key}: there is no such setting.{group} {_nearest(key)}"
     if kind == "missing":
         how = "Give corpus.paths, or --corpus; builtin://wikipedia is a sample" if key == "corpus" else _meaning(key)
         return f"{key}: is needed, and {origin} does not give it. {how}".strip()
-    expected = message[:1].lower() + message[1:]
-    given = f" = {detail['input']!r}" if not isinstance(detail["input"], (dict, pydantic.BaseModel)) else ""
+    expected = printable(message[:1].lower() + message[1:])
+    given = "" if isinstance(detail["input"], (dict, pydantic.BaseModel)) else f" = {_short(repr(detail['input']))}"
     return f"{key}{given}: {expected}. {_meaning(key)}".strip()
+
+
+def _short(text: str) -> str:
+    return text if len(text) <= _SHOWN else f"{text[:_SHOWN]}…"
 
 
 def _nearest(key: str) -> str:

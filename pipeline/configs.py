@@ -6,16 +6,47 @@ import os
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import Field
+from pydantic import AfterValidator, BeforeValidator, Field
 
-Count = Annotated[int, Field(ge=1)]
-Share = Annotated[float, Field(ge=0, le=1)]
+
+def _is_number(value: Any) -> Any:
+    """Python takes true for 1; who writes `epochs: true` means something else."""
+    if isinstance(value, bool):
+        raise ValueError("expected a number")
+    return value
+
+
+def _is_path(value: str) -> str:
+    if not value.strip() or "\0" in value:
+        raise ValueError("expected a path, which is not empty and has no NUL")
+    return value
+
+
+# What TensorFlow takes for shapes and ids, int32, and what NumPy and scikit-learn take as a seed.
+LARGEST = 2**31 - 1
+LARGEST_SEED = 2**32 - 1
+
+Whole = Annotated[int, BeforeValidator(_is_number), Field(ge=0, le=LARGEST)]
+Count = Annotated[int, BeforeValidator(_is_number), Field(ge=1, le=LARGEST)]
+Seed = Annotated[int, BeforeValidator(_is_number), Field(ge=0, le=LARGEST_SEED)]
+Number = Annotated[float, BeforeValidator(_is_number)]
+Share = Annotated[Number, Field(ge=0, le=1)]
+Path = Annotated[str, AfterValidator(_is_path)]
 
 # Kubernetes' own terms: a DNS label or subdomain, and a quantity of cores or bytes.
 KubernetesName = Annotated[
     str, Field(pattern=r"^[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$", max_length=253)
 ]
-Quantity = Annotated[str, Field(pattern=r"^[0-9]+(\.[0-9]+)?(m|k|Ki|M|Mi|G|Gi|T|Ti)?$")]
+Cores = Annotated[
+    str,
+    Field(pattern=r"^([1-9][0-9]{0,5}(\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9][0-9]{0,2}|[1-9][0-9]{0,8}m)$"),
+]
+Memory = Annotated[
+    str,
+    Field(
+        pattern=r"^([1-9][0-9]{0,17}|([1-9][0-9]{0,8}(\.[0-9]{1,3})?|0\.[0-9]{0,2}[1-9])(k|M|G|T|P|Ki|Mi|Gi|Ti|Pi))$"
+    ),
+]
 EnvironmentVariable = Annotated[str, Field(pattern=r"^[A-Za-z_][A-Za-z0-9_]*$")]
 
 
@@ -31,7 +62,7 @@ class _Section(pydantic.BaseModel):
 class CorpusConfig(_Section):
     """The text, and how it is read."""
 
-    paths: Annotated[list[str], Field(min_length=1)] = Field(
+    paths: Annotated[list[Path], Field(min_length=1)] = Field(
         description="files, folders or globs, local or gs:// or s3://; "
         "builtin://wikipedia is the sample that gensim carries"
     )
@@ -52,10 +83,10 @@ class CorpusConfig(_Section):
         {"train": 1},
         description="the splits and their weights; with a split eval, the loss on it is measured after training",
     )
-    shards: Count = Field(
+    shards: Annotated[Count, Field(le=99_999)] = Field(
         16, description="files a split; each is sorted in memory while it is written, so keep them below 1 GB"
     )
-    schema_file: str = Field(
+    schema_file: Path = Field(
         "builtin://document_schema", description="a TFDV schema (.pbtxt) that the documents must fit"
     )
 
@@ -70,11 +101,11 @@ class CorpusConfig(_Section):
 class SkipGramConfig(_Section):
     """From text to skip-gram pairs."""
 
-    window: Annotated[int, Field(ge=1, le=100)] = Field(
+    window: Annotated[Count, Field(le=100)] = Field(
         5, description="the greatest distance of a context word; each position draws its own radius from 1 to this"
     )
     min_count: Count = Field(5, description="rarer words are left out of the vocabulary")
-    max_vocabulary: Annotated[int, Field(ge=2)] | None = Field(
+    max_vocabulary: Annotated[Count, Field(ge=2)] | None = Field(
         None, description="keep only this many of the most frequent words"
     )
     max_single_letter_share: Share = Field(
@@ -82,10 +113,10 @@ class SkipGramConfig(_Section):
         description="of the text that may be letters and digits that stand alone; above it the run stops before it "
         "trains, for such text was mostly decoded wrong",
     )
-    subsampling: Annotated[float, Field(ge=0, lt=1)] = Field(
+    subsampling: Annotated[Number, Field(ge=0, lt=1)] = Field(
         1e-3, description="words above this share of the text are thinned out; 0 keeps all"
     )
-    seed: int = Field(1, description="decides which words subsampling keeps, and the radii")
+    seed: Seed = Field(1, description="decides which words subsampling keeps, and the radii")
 
 
 # The learning rate of each optimizer, where none is set.
@@ -95,13 +126,13 @@ LEARNING_RATES = {"sgd": 0.03, "adagrad": 0.1, "adam": 0.001}
 class TrainerConfig(_Section):
     """The model and its training."""
 
-    dimensions: Count = Field(128, description="the length of a word's vector")
-    epochs: Count = Field(5, description="passes over all pairs")
+    dimensions: Annotated[Count, Field(le=65_536)] = Field(128, description="the length of a word's vector")
+    epochs: Annotated[Count, Field(le=1_000_000)] = Field(5, description="passes over all pairs")
     loss: Literal["nce", "negative_sampling", "sampled_softmax", "full_softmax"] = Field(
         "nce", description="what is minimised (docs/nce.md)"
     )
-    negatives: Count = Field(5, description="noise words a pair")
-    shared_negatives: Count = Field(
+    negatives: Annotated[Count, Field(le=1_000_000)] = Field(5, description="noise words a pair")
+    shared_negatives: Annotated[Count, Field(le=1_000_000)] = Field(
         32,
         description="noise words drawn for a block and shared by its pairs, "
         "each weighted by negatives / shared_negatives",
@@ -109,7 +140,7 @@ class TrainerConfig(_Section):
     sampler: Literal["unigram", "log_uniform", "uniform", "adaptive"] = Field(
         "unigram", description="which words the noise is; adaptive draws those more that the model finds hard"
     )
-    noise_power: Annotated[float, Field(ge=0, le=2)] = Field(
+    noise_power: Annotated[Number, Field(ge=0, le=2)] = Field(
         0.75, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
     )
     bias: Literal["expected_count", "learned"] = Field(
@@ -128,16 +159,18 @@ class TrainerConfig(_Section):
     optimizer: Literal["sgd", "adagrad", "adam"] = Field(
         "sgd", description="adagrad has one accumulator a row; adam leaves untouched rows alone"
     )
-    learning_rate: Annotated[float, Field(gt=0, le=10)] | None = Field(
+    learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None,
         description="at the start; falls linearly to 0. By default 0.03 for sgd, 0.1 for adagrad, 0.001 for adam",
     )
-    min_learning_rate: Annotated[float, Field(ge=0, le=10)] = Field(
+    min_learning_rate: Annotated[Number, Field(ge=0, le=10)] = Field(
         1e-4, description="the learning rate never falls below this"
     )
-    warmup_steps: Annotated[int, Field(ge=0)] = Field(0, description="steps over which the learning rate rises first")
-    block_length: Count = Field(32, description="positions whose pairs are computed by one matrix product")
-    blocks_per_step: Count | None = Field(
+    warmup_steps: Whole = Field(0, description="steps over which the learning rate rises first")
+    block_length: Annotated[Count, Field(le=1_000_000)] = Field(
+        32, description="positions whose pairs are computed by one matrix product"
+    )
+    blocks_per_step: Annotated[Count, Field(le=1_000_000)] | None = Field(
         None,
         description="blocks an update, of all devices together; more is faster and, past some hundred positions, less "
         "stable. By default 16, and fewer where one word would come too often in them",
@@ -156,16 +189,16 @@ class TrainerConfig(_Section):
         description="one exact stream of steps on a CPU, instead of one a core on shared tables: "
         "the same result to the bit, at some two thirds of the speed on two cores",
     )
-    checkpoint_seconds: Annotated[float, Field(ge=0)] = Field(
+    checkpoint_seconds: Annotated[Number, Field(ge=0, le=LARGEST)] = Field(
         30, description="time between two checkpoints, from which an interrupted training goes on"
     )
     warm_start: bool = Field(
         False, description="start from the vectors of the last blessed model, for the words that it has"
     )
-    warm_start_learning_rate: Annotated[float, Field(gt=0, le=10)] | None = Field(
+    warm_start_learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None, description="the learning rate at the start, if there was a model to start from"
     )
-    seed: int = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
+    seed: Seed = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
 
     @pydantic.model_validator(mode="after")
     def _learning_rate_falls(self) -> TrainerConfig:
@@ -182,8 +215,8 @@ class TrainerConfig(_Section):
 class Threshold(_Section):
     """What one benchmark, or one of its sections, must reach."""
 
-    lower_bound: Annotated[float, Field(ge=-1, le=1)] | None = None
-    absolute: Annotated[float, Field(ge=-1, le=1)] | None = None
+    lower_bound: Annotated[Number, Field(ge=-1, le=1)] | None = None
+    absolute: Annotated[Number, Field(ge=-1, le=1)] | None = None
 
     @pydantic.model_validator(mode="before")
     @classmethod
@@ -200,7 +233,7 @@ class Threshold(_Section):
 class EvaluatorConfig(_Section):
     """The benchmarks, and what a model must reach to be pushed."""
 
-    benchmarks: Annotated[list[str], Field(min_length=1)] = Field(
+    benchmarks: Annotated[list[Path], Field(min_length=1)] = Field(
         ["builtin://wordsim353", "builtin://simlex999", "builtin://google_analogies"],
         description="files, folders or globs of analogy questions or similarity pairs, known by their file names",
     )
@@ -216,10 +249,10 @@ class EvaluatorConfig(_Section):
     when_uncovered: Literal["block", "pass"] = Field(
         "block", description="what thresholds do to a model on a benchmark that can't be judged"
     )
-    bootstrap_samples: Annotated[int, Field(ge=100)] = Field(
+    bootstrap_samples: Annotated[Count, Field(ge=100, le=1_000_000)] = Field(
         1000, description="samples of the questions from which the 95 % intervals are computed"
     )
-    seed: int = Field(1, description="decides these samples")
+    seed: Seed = Field(1, description="decides these samples")
 
     @pydantic.field_validator("thresholds")
     @classmethod
@@ -230,7 +263,7 @@ class EvaluatorConfig(_Section):
 class PusherConfig(_Section):
     """Where a blessed model goes."""
 
-    destination: str | None = Field(
+    destination: Path | None = Field(
         None,
         description="the folder of the versions, as TF Serving reads it; by default serving_model in the run's folder",
     )
@@ -248,15 +281,21 @@ class ServingConfig(_Section):
     tags: Annotated[list[str], Field(min_length=1)] = Field(
         ["2.19.1"], description="the image's tags; the model must work in each"
     )
-    loading_seconds: Count = Field(300, description="in which it must have loaded the model")
+    loading_seconds: Annotated[Count, Field(le=604_800)] = Field(
+        300, description="in which it must have loaded the model"
+    )
 
 
 class ReportConfig(_Section):
     """What the report shows."""
 
-    map_words: Annotated[int, Field(ge=2)] = Field(1500, description="words on the map, the most frequent")
-    neighbour_words: Count = Field(5000, description="words of which the nearest are listed, the most frequent")
-    seed: int = Field(1, description="decides the map")
+    map_words: Annotated[Count, Field(ge=2, le=100_000)] = Field(
+        1500, description="words on the map, the most frequent"
+    )
+    neighbour_words: Annotated[Count, Field(le=1_000_000)] = Field(
+        5000, description="words of which the nearest are listed, the most frequent"
+    )
+    seed: Seed = Field(1, description="decides the map")
 
 
 class BeamConfig(_Section):
@@ -267,7 +306,7 @@ class BeamConfig(_Section):
         description="the engine of the components that read the text: this machine, or a distributed one "
         "(docs/scaling.md)",
     )
-    workers: Annotated[int, Field(ge=0)] = Field(
+    workers: Annotated[Whole, Field(le=10_000)] = Field(
         0,
         description="direct: processes for Transform, and 0 is one for less than 200 MB of text, where starting more "
         "costs more than they bring, else one a core; other engines: how much runs at once, and 0 is the cores here",
@@ -300,13 +339,13 @@ class TolerationConfig(_Section):
 class ResourcesConfig(_Section):
     """What a component gets on a cluster; sizes in Kubernetes' terms."""
 
-    cpu: Quantity | None = None
-    memory: Quantity | None = None
-    gpus: Annotated[int, Field(ge=0)] = 0
+    cpu: Cores | None = None
+    memory: Memory | None = None
+    gpus: Annotated[Whole, Field(le=1024)] = 0
     gpu_type: str = "nvidia.com/gpu"
     node_selector: dict[str, str] = {}
     tolerations: list[TolerationConfig] = []
-    retries: Annotated[int, Field(ge=0)] = 0
+    retries: Whole = 0
     timeout_seconds: Count | None = None
 
 
@@ -392,10 +431,10 @@ class KubeflowConfig(_Section):
 class Config(_Section):
     """All settings of a run."""
 
-    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$")] = Field(
+    name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)] = Field(
         description="names the run and its folder, and what is cached between runs"
     )
-    root: str = Field("runs", description="the folder of all runs")
+    root: Path = Field("runs", description="the folder of all runs")
     corpus: CorpusConfig
     skipgram: SkipGramConfig = SkipGramConfig()
     trainer: TrainerConfig = TrainerConfig()

@@ -10,25 +10,61 @@ import os
 import sys
 import threading
 from collections.abc import Iterator
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TextIO
 
 import rich.console
 import rich.live
 import rich.markdown
-import rich.markup
 import rich.measure
 import rich.progress
 import rich.spinner
 import rich.table
+import rich.text
 
 from components import progress
 from components.progress import TrainingProgress
+from pipeline import streams
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
     from components.evaluator.results import Result
     from pipeline.lineage import Origin, Run
     from pipeline.local import ComponentRun
     from pipeline.summary import Summary
+
+
+def line(*parts: str | tuple[str, str]) -> rich.text.Text:
+    """A line to print, the one way for somebody's text to come to the screen: as it stands, and steering nothing.
+
+    Args:
+        parts: texts, or (text, style).
+    """
+    return rich.text.Text.assemble(
+        *(streams.visible(part) if isinstance(part, str) else (streams.visible(part[0]), part[1]) for part in parts)
+    )
+
+
+def screen(file: TextIO | None = None) -> rich.console.Console:
+    """A console for standard output, or another stream: it knows no markup, breaks no lines and never fails."""
+    output = streams.Output(file or sys.stdout)
+    return rich.console.Console(file=output, highlight=False, markup=False, emoji=False, soft_wrap=True)
+
+
+def check(console: rich.console.Console) -> None:
+    """Looks whether all that was printed could be written; that nobody reads any more is no fault.
+
+    Raises:
+        UserError: it could not.
+    """
+    if isinstance(console.file, streams.Output):
+        console.file.check()
+
+
+def fail(message: str, console: rich.console.Console | None = None) -> None:
+    """Tells an error, on standard error or the console."""
+    if console is None and sys.stderr is None:
+        return
+    text = rich.text.Text.assemble(("error:", "red"), " ", streams.visible(message, keep="\n"))
+    (console or screen(sys.stderr)).print(text, soft_wrap=True)
 
 
 @contextlib.contextmanager
@@ -43,7 +79,8 @@ def logs_to(path: str, *, verbose: bool) -> Iterator[tuple[rich.console.Console,
     """
     os.makedirs(os.path.dirname(path), exist_ok=True)
     before = os.dup(1), os.dup(2)
-    out, err = (rich.console.Console(file=os.fdopen(os.dup(screen), "w"), highlight=False) for screen in before)
+    encoding = getattr(sys.stdout, "encoding", None) or "utf-8"
+    out, err = (screen(os.fdopen(os.dup(each), "w", encoding=encoding, errors=streams.ERRORS)) for each in before)
     log = os.open(path, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o644)
     target = _tee(log, before[0]) if verbose else log
     sys.stdout.flush()
@@ -82,7 +119,8 @@ def _tee(*targets: int) -> int:
     def copy() -> None:
         while data := os.read(source, 65536):
             for target in targets:
-                os.write(target, data)
+                with contextlib.suppress(OSError):  # nobody reads it, or it is full: the others still get it
+                    os.write(target, data)
 
     threading.Thread(target=copy, daemon=True).start()
     return sink
@@ -93,7 +131,7 @@ def waiting(console: rich.console.Console, text: str) -> contextlib.AbstractCont
 
     Rich's own `status` would catch what is printed in the meantime, and put the logs on the screen.
     """
-    spinner = rich.spinner.Spinner("dots", text)
+    spinner = rich.spinner.Spinner("dots", line(text))
     live = rich.live.Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
     return live if console.is_terminal else contextlib.nullcontext()
 
@@ -124,30 +162,30 @@ class RunView(logging.Handler):
             self._status = waiting(self._console, f"{component} …")
             self._status.start()
         else:
-            self._console.print(f"  {component} …")
+            self._print(f"  {component} …")
 
     def ended(self, run: ComponentRun) -> None:
         """A component ended."""
         self._stop()
-        time = "[dim]cached[/dim]" if run.cached else f"{run.seconds:.1f} s"
-        told = (
-            f"   [dim]{self._latest.words_per_second:,.0f} words/s, loss {self._latest.loss:.3f}[/dim]"
-            if self._latest
-            else ""
-        )
-        self._console.print(f"  [green]✔[/green] {run.component:<20} {time:>8}{told}")
+        time = f"{'cached' if run.cached else f'{run.seconds:.1f} s':>8}", "dim" if run.cached else ""
+        latest = self._latest
+        told = f"   {latest.words_per_second:,.0f} words/s, loss {latest.loss:.3f}" if latest else ""
+        self._print("  ", ("✔", "green"), f" {run.component:<20} ", time, (told, "dim"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """A note, or the training's progress."""
         if record.progress is None:
-            self._console.print(f"  [yellow]![/yellow] {rich.markup.escape(record.getMessage())}", soft_wrap=True)
+            self._print("  ", ("!", "yellow"), f" {record.getMessage()}")
             return
         self._latest = record.progress
         if self._console.is_terminal:
             self._show_bar(record.progress)
         elif record.progress.share >= self._told + 0.1 or record.progress.share < self._told:
             self._told = record.progress.share
-            self._console.print(f"    {record.getMessage()}")
+            self._print(f"    {record.getMessage()}")
+
+    def _print(self, *parts: str | tuple[str, str]) -> None:
+        self._console.print(line(*parts), soft_wrap=True)
 
     def _show_bar(self, now: TrainingProgress) -> None:
         if self._bar is None:
@@ -189,33 +227,15 @@ class RunView(logging.Handler):
 
 def show_summary(console: rich.console.Console, summary: Summary, run_folder: str, log: str) -> None:
     """Prints what a run made."""
-    corpus = summary.corpus
-    console.print(
-        f"\n[bold]Corpus[/bold]      {corpus.documents:,} documents, {corpus.bytes / 1e6:,.1f} MB of text, "
-        f"from {corpus.files:,} files; vocabulary {summary.vocabulary_size:,} words"
-    )
-    if corpus.skipped or corpus.empty or corpus.empty_files:
-        console.print(
-            f"            skipped {sum(corpus.skipped.values()):,} documents; "
-            f"{corpus.empty:,} had no text; {corpus.empty_files:,} empty files"
-        )
-        for line in corpus.skipped_lines():
-            console.print(f"          {rich.markup.escape(line)}", soft_wrap=True)
+    console.print()
+    _show_corpus(console, summary)
     _print_whole(console, _benchmark_table(summary.evaluation.results))
-    for line in summary.evaluation.unjudged:
-        console.print(f"            {rich.markup.escape(line)}", soft_wrap=True)
-    if summary.blessed and summary.served is False:
-        console.print("[bold]Verdict[/bold]     [red]not pushed[/red]: TF Serving did not load it, or did not answer.")
-        console.print(f"            {log} says why", soft_wrap=True)
-    elif summary.blessed:
-        console.print("[bold]Verdict[/bold]     [green]blessed[/green]: every threshold is reached")
-    else:
-        console.print("[bold]Verdict[/bold]     [red]not blessed, not pushed[/red]")
-        for reason in summary.evaluation.reasons:
-            console.print(f"            {reason}", soft_wrap=True)
-    console.print("[bold]Neighbours[/bold]")
+    for each in summary.evaluation.unjudged:
+        _tell(console, f"            {each}")
+    _show_verdict(console, summary, log)
+    _tell(console, ("Neighbours", "bold"))
     for word, neighbours in summary.neighbours.items():
-        console.print(f"            {word:<12} {', '.join(neighbours)}", soft_wrap=True)
+        _tell(console, f"            {word:<12} {', '.join(neighbours)}")
     places = {
         "Report": os.path.join(run_folder, "report.html"),
         "Model": summary.model,
@@ -226,7 +246,42 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
     }
     for name, place in places.items():
         if place:
-            console.print(f"[bold]{name:<12}[/bold]{place}", soft_wrap=True)
+            _tell(console, (f"{name:<12}", "bold"), place)
+
+
+def _show_corpus(console: rich.console.Console, summary: Summary) -> None:
+    corpus = summary.corpus
+    _tell(
+        console,
+        ("Corpus", "bold"),
+        f"      {corpus.documents:,} documents, {corpus.bytes / 1e6:,.1f} MB of text, "
+        f"from {corpus.files:,} files; vocabulary {summary.vocabulary_size:,} words",
+    )
+    if corpus.skipped or corpus.empty or corpus.empty_files:
+        _tell(
+            console,
+            f"            skipped {sum(corpus.skipped.values()):,} documents; "
+            f"{corpus.empty:,} had no text; {corpus.empty_files:,} empty files",
+        )
+        for each in corpus.skipped_lines():
+            _tell(console, f"          {each}")
+
+
+def _show_verdict(console: rich.console.Console, summary: Summary, log: str) -> None:
+    verdict = "Verdict     ", "bold"
+    if summary.blessed and summary.served is False:
+        _tell(console, verdict, ("not pushed", "red"), ": TF Serving did not load it, or did not answer.")
+        _tell(console, f"            {log} says why")
+    elif summary.blessed:
+        _tell(console, verdict, ("blessed", "green"), ": every threshold is reached")
+    else:
+        _tell(console, verdict, ("not blessed, not pushed", "red"))
+        for reason in summary.evaluation.reasons:
+            _tell(console, f"            {reason}")
+
+
+def _tell(console: rich.console.Console, *parts: str | tuple[str, str]) -> None:
+    console.print(line(*parts), soft_wrap=True)
 
 
 def show_history(console: rich.console.Console, runs: list[Run]) -> None:
@@ -236,44 +291,53 @@ def show_history(console: rich.console.Console, runs: list[Run]) -> None:
     for column in ("Started", "Verdict", "Version", "Model"):
         table.add_column(column, no_wrap=True)
     for name in names:
-        table.add_column(name, justify="right", no_wrap=True)
+        table.add_column(line(name), justify="right", no_wrap=True)
     for run in runs:
         color = {"blessed": "green", "blocked": "red"}.get(run.ended, "yellow")
         table.add_row(
             f"{run.started:%Y-%m-%d %H:%M:%S}",
-            f"[{color}]{run.ended}[/{color}]",
-            run.version or "-",
+            line((run.ended, color)),
+            line(run.version or "-"),
             {True: "trained", False: "cached", None: "-"}[run.trained],
             *(_number(run.scores.get(name, math.nan)) for name in names),
         )
     _print_whole(console, table)
     if any(run.reasons for run in runs):
-        console.print("\n[bold]Why models were blocked[/bold]")
+        console.print()
+        _tell(console, ("Why models were blocked", "bold"))
     for run in runs:
         for reason in run.reasons:
-            console.print(f"[dim]{run.started:%Y-%m-%d %H:%M:%S}[/dim]  {rich.markup.escape(reason)}", soft_wrap=True)
+            _tell(console, (f"{run.started:%Y-%m-%d %H:%M:%S}", "dim"), f"  {reason}")
 
 
 def _print_whole(console: rich.console.Console, table: rich.console.RenderableType) -> None:
     """Prints what has tables with all of its text, also on a screen that is too narrow for it."""
     needed = rich.measure.Measurement.get(console, console.options.update(max_width=1000), table).maximum
     wide = rich.console.Console(
-        file=console.file, width=max(console.width, needed), highlight=False, force_terminal=console.is_terminal
+        file=console.file,
+        width=max(console.width, needed),
+        highlight=False,
+        markup=False,
+        emoji=False,
+        force_terminal=console.is_terminal,
     )
     wide.print(table)
 
 
 def show_origin(console: rich.console.Console, version: str, origin: Origin) -> None:
     """Prints a model's card, and the executions that it depends on."""
-    _print_whole(console, rich.markdown.Markdown(origin.card.markdown()))
+    card = streams.visible(origin.card.markdown(), keep="\n")
+    _print_whole(console, rich.markdown.Markdown(card, hyperlinks=False))
     if origin.card.baseline:
-        console.print(f"\nThe model that it was compared with is version {origin.baseline or 'never pushed'}.")
-    console.print(f"\n[bold]How version {version} was made[/bold]")
+        console.print()
+        _tell(console, f"The model that it was compared with is version {origin.baseline or 'never pushed'}.")
+    console.print()
+    _tell(console, (f"How version {version} was made", "bold"))
     for step in origin.steps:
-        console.print(f"  {step.ended:%Y-%m-%d %H:%M:%S}  {step.component:<20} [dim]execution {step.execution}[/dim]")
+        at = f"  {step.ended:%Y-%m-%d %H:%M:%S}  {step.component:<20} "
+        _tell(console, at, (f"execution {step.execution}", "dim"))
         for uri in step.artifacts:
-            gone = "" if os.path.exists(uri) else "  [dim]its folder is gone[/dim]"
-            console.print(f"      {rich.markup.escape(uri)}{gone}", soft_wrap=True)
+            _tell(console, f"      {uri}", ("" if os.path.exists(uri) else "  its folder is gone", "dim"))
 
 
 def _benchmark_table(results: list[Result]) -> rich.table.Table:
@@ -287,8 +351,8 @@ def _benchmark_table(results: list[Result]) -> rich.table.Table:
     for result in shown:
         before = ["" if result.baseline_score is None else _number(result.baseline_score)] if has_baseline else []
         table.add_row(
-            result.name,
-            result.measure,
+            line(result.name),
+            line(result.measure),
             _number(result.score),
             "" if math.isnan(result.score) else "{:.3f} to {:.3f}".format(*result.interval),
             *before,
@@ -302,14 +366,15 @@ def _number(value: float) -> str:
     return "-" if math.isnan(value) else f"{value:.3f}"
 
 
-def _limits(result: Result) -> str:
+def _limits(result: Result) -> rich.text.Text:
     """The thresholds of a benchmark, and whether they are reached."""
     limits = {
         "lower_bound": None if result.lower_bound is None else f"≥ {result.lower_bound:g}",
         "absolute": None if result.absolute is None else f"change ≥ {result.absolute:+g}",
     }
-    return "  ".join(
-        f"[red]✘ {limit}[/red]" if name in result.failed else f"[green]✔[/green] {limit}"
+    told = [
+        line((f"✘ {limit}", "red")) if name in result.failed else line(("✔", "green"), f" {limit}")
         for name, limit in limits.items()
         if limit
-    )
+    ]
+    return rich.text.Text("  ").join(told)

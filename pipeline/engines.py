@@ -2,17 +2,29 @@
 
 from __future__ import annotations
 
+import argparse
+import contextlib
 import dataclasses
+import difflib
 import os
 import pathlib
 import shutil
+import socket
 import sys
+import urllib.parse
+from collections.abc import Iterator, Mapping
+from typing import NoReturn
 
-from components.errors import UserError
+from components.errors import UserError, printable
 from pipeline.configs import BeamConfig
 
 # Starting one process a core costs some 20 s; with two, Transform wins that back from here on (docs/design.md).
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
+
+_CONNECT_SECONDS = 5
+
+# How masters begin that are no HOST:PORT: of Flink, and of Spark.
+_NO_ADDRESSES = ("[", "local", "auto", "yarn", "k8s:", "mesos:")
 
 # By its class: the name DirectRunner would make Beam look for another runner on the network first.
 _DIRECT = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
@@ -82,7 +94,9 @@ def check(beam: BeamConfig) -> None:
     Raises:
         UserError: it can't.
     """
-    options = dict(option.partition("=")[::2] for option in beam.options)
+    options = _check_options(beam)
+    for setting, address in _addresses(beam, options):
+        _check_address(setting, address)
     if beam.runner not in ("flink", "spark") or "--job_endpoint" in options:
         return
     java = options.get("--job_server_java_launcher", "java")
@@ -96,6 +110,64 @@ def check(beam: BeamConfig) -> None:
         raise UserError(
             f"beam.options: --flink_job_server_jar={jar}: there is no such file (docs/scaling.md makes one)"
         )
+
+
+def _check_options(beam: BeamConfig) -> dict[str, str]:
+    """The further options by name; Beam itself only warns of one that it does not know."""
+    if not beam.options:
+        return {}
+    for option in beam.options:
+        if not option.startswith("--") or not option.strip("-"):
+            raise UserError(f"beam.options: {printable(option)}: expected --name=value or --name")
+    from apache_beam.options import pipeline_options
+
+    parser = pipeline_options._BeamArgumentParser(allow_abbrev=False)
+    parser.error = _refuse
+    for kind in {str(kind): kind for kind in pipeline_options.PipelineOptions.__subclasses__()}.values():
+        with contextlib.suppress(argparse.ArgumentError):  # options of the tests' own, which are there twice
+            kind._add_argparse_args(parser)
+    _, unknown = parser.parse_known_args(beam.options)
+    known = [name for action in parser._actions for name in action.option_strings if name.startswith("--")]
+    for option in unknown:
+        name = option.partition("=")[0]
+        near = difflib.get_close_matches(name, known, n=1, cutoff=0.8)
+        # Flink's and Spark's job servers, in Java, have further ones, which nobody knows who has not asked them.
+        if near or beam.runner not in ("flink", "spark"):
+            hint = f". Did you mean {near[0]}?" if near else ""
+            raise UserError(f"beam.options: {printable(name)}: Beam has no such option{hint}")
+    options = dict(option.partition("=")[::2] for option in beam.options)
+    if "--runner" in options:
+        raise UserError("beam.options: --runner: set beam.runner instead")
+    return options
+
+
+def _refuse(message: str) -> NoReturn:
+    raise UserError(f"beam.options: Beam does not take them: {printable(message)}")
+
+
+def _addresses(beam: BeamConfig, options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
+    """The addresses that the engine is asked at, with their settings."""
+    if endpoint := options.get("--job_endpoint"):
+        yield "beam.options: --job_endpoint", endpoint
+    elif beam.master and beam.runner != "direct" and not beam.master.startswith(_NO_ADDRESSES):
+        yield "beam.master", beam.master
+
+
+def _check_address(setting: str, address: str) -> None:
+    """Makes sure that something answers there, for Beam waits for minutes."""
+    shown = f"{setting} = {printable(address)}"
+    try:
+        parts = urllib.parse.urlsplit(address if "://" in address else f"//{address}")
+        host, port = parts.hostname, parts.port
+    except ValueError:
+        host = port = None
+    if not host or not port:
+        raise UserError(f"{shown}: expected HOST:PORT")
+    try:
+        socket.create_connection((host, port), _CONNECT_SECONDS).close()
+    except (OSError, ValueError) as error:
+        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        raise UserError(f"{shown}: cannot be reached: {why}. Is it started, and is the address right?") from None
 
 
 def is_remote(beam: BeamConfig) -> bool:

@@ -1,0 +1,171 @@
+"""Standard output and error as a program's user may have set them: closed, full, read by nobody, of few letters."""
+
+from __future__ import annotations
+
+import codecs
+import contextlib
+import errno
+import io
+import os
+import sys
+import unicodedata
+from collections.abc import Callable
+from typing import TextIO
+
+from components.errors import UserError
+
+# The encoding error handler for what is printed: marks in ASCII, and for all else its code.
+ERRORS = "word2vec.screen"
+
+_ASCII = {"✔": "+", "✘": "x", "…": "...", "≥": ">=", "–": "-", "—": "-", "•": "*", "━": "-", "╸": "-", "╺": "-"}
+
+# They turn the order of the letters behind them, to the end of the line.
+_TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
+
+_INTERRUPTED = 130
+
+
+def visible(text: str, keep: str = "") -> str:
+    """A text with the codes of those characters that steer a terminal, in place of them.
+
+    Args:
+        text: somebody's.
+        keep: characters that stay all the same.
+    """
+    return "".join(letter if letter in keep or not _steers(letter) else _code(letter) for letter in text)
+
+
+class Output(io.TextIOBase):
+    """A stream that never fails: what cannot be written is left out, and why is kept in `failure`.
+
+    So a training outlives whoever read what it printed (`| head`), and a disk that is full.
+    """
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+        self.failure: OSError | None = None
+
+    @property
+    def encoding(self) -> str:
+        """That of the stream below."""
+        return self._stream.encoding or "utf-8"
+
+    def write(self, text: str) -> int:
+        """Writes, if that has never failed."""
+        self._try(lambda: self._stream.write(text))
+        return len(text)
+
+    def flush(self) -> None:
+        """Likewise."""
+        self._try(self._stream.flush)
+
+    def isatty(self) -> bool:
+        """Whether it is a terminal."""
+        return self._stream.isatty()
+
+    def fileno(self) -> int:
+        """That of the stream below."""
+        return self._stream.fileno()
+
+    def check(self) -> None:
+        """Says what has failed; that nobody reads any more is no fault.
+
+        Raises:
+            UserError: something could not be written.
+        """
+        if self.failure and self.failure.errno != errno.EPIPE:
+            raise UserError(f"standard output cannot be written: {self.failure.strerror}")
+
+    def _try(self, action: Callable[[], object]) -> None:
+        if self.failure is None:
+            try:
+                action()
+            except OSError as error:
+                self.failure = error
+                _to_nowhere(self._stream)
+
+
+def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
+    """Runs a command; whatever a user or the system did to end it is told in one line.
+
+    Args:
+        body: the command; it returns the exit code.
+        fail: tells a line.
+
+    Returns:
+        The exit code.
+    """
+    is_closed = _open_descriptors()
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ERRORS)
+    if is_closed:
+        fail("standard output is closed. Send it to /dev/null if nobody shall read it")
+        return 1
+    try:
+        try:
+            code = body()
+        except SystemExit as ended:  # argparse's, after its help
+            code = ended.code
+        sys.stdout.flush()
+    except UserError as error:
+        fail(str(error))
+        code = 1
+    except BrokenPipeError:
+        _to_nowhere(sys.stdout)
+        code = 0
+    except KeyboardInterrupt:
+        fail("interrupted")
+        code = _INTERRUPTED
+    except OSError as error:
+        _to_nowhere(sys.stdout)
+        fail(reason(error))
+        code = 1
+    return code
+
+
+def reason(error: BaseException) -> str:
+    """What the system says, in one line."""
+    if isinstance(error, OSError) and error.strerror:
+        return f"{visible(os.fsdecode(error.filename))}: {error.strerror}" if error.filename else error.strerror
+    return visible((str(error).strip().splitlines() or [type(error).__name__])[0])
+
+
+def _steers(letter: str) -> bool:
+    return letter in _TURNING or unicodedata.category(letter) in ("Cc", "Cs", "Zl", "Zp")
+
+
+def _code(letter: str) -> str:
+    return letter.encode("unicode_escape").decode()
+
+
+def _open_descriptors() -> bool:
+    """Opens those of 0, 1 and 2 that are closed, lest the next file gets them; returns whether 1 was."""
+    closed = []
+    for descriptor in (0, 1, 2):
+        try:
+            os.fstat(descriptor)
+        except OSError:
+            closed.append(descriptor)
+            os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is this one
+    return 1 in closed
+
+
+def _to_nowhere(stream: TextIO) -> None:
+    """Lets what is still to be written go nowhere: else Python complains when it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream without a descriptor needs none
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
+
+
+def _replace(error: UnicodeError) -> tuple[str, int]:
+    if not isinstance(error, UnicodeEncodeError):
+        raise error
+    letters = error.object[error.start : error.end]
+    return "".join(
+        _ASCII.get(letter) or ("*" if "⠀" <= letter <= "⣿" else _code(letter)) for letter in letters
+    ), error.end
+
+
+codecs.register_error(ERRORS, _replace)
