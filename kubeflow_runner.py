@@ -19,24 +19,25 @@ from collections.abc import Iterator, Sequence
 from typing import Any
 
 import rich.console
-import rich.markup
 import yaml
 
-from components.errors import UserError
-from pipeline import arguments, console
+from components.errors import UserError, printable
+from pipeline import arguments, console, streams, yaml_reader
 from pipeline.configs import Config
 from pipeline.kubeflow import checks
 
 
 def main(argv: Sequence[str] | None = None) -> int:
     """Runs a command; returns the exit code."""
+    return streams.run(lambda: _main(argv), console.fail)
+
+
+def _main(argv: Sequence[str] | None) -> int:
     options = _parser().parse_args(argv)
-    screen = rich.console.Console(highlight=False)
-    try:
-        return options.run(arguments.load(options), options, screen)
-    except UserError as error:
-        rich.console.Console(stderr=True).print(f"[red]error:[/red] {rich.markup.escape(str(error))}", soft_wrap=True)
-        return 1
+    screen = console.screen()
+    code = options.run(arguments.load(options), options, screen)
+    console.check(screen)
+    return code
 
 
 def compile_pipeline(config: Config, output: pathlib.Path) -> None:
@@ -51,19 +52,31 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
     """
     checks.check(config)
     if output.suffix not in (".yaml", ".yml"):
-        raise UserError(f"--output {output}: expected a name that ends in .yaml")
+        raise UserError(f"--output {printable(str(output))}: expected a name that ends in .yaml")
+    try:
+        output.lstat()
+    except FileNotFoundError:
+        pass
+    except (OSError, ValueError) as error:  # names that no file system has
+        raise UserError(f"--output {printable(str(output))}: {streams.reason(error)}") from None
+    is_there = output.parent.is_dir() and not output.is_dir() and os.access(output.parent, os.W_OK | os.X_OK)
+    if not is_there:
+        raise UserError(f"--output {printable(str(output))}: expected a file in a folder that can be written to")
     with console.quiet():  # TensorFlow's notes on this machine say nothing of a cluster
         from pipeline.kubeflow import compiler
 
         documents = [document for document in compiler.compile_pipeline(config) if document]
     beside = output.with_name(f".{output.name}.new")
-    beside.write_text(yaml.safe_dump_all(documents, sort_keys=True), encoding="utf-8")
-    os.replace(beside, output)
+    try:
+        beside.write_text(yaml.safe_dump_all(documents, sort_keys=True), encoding="utf-8")
+        os.replace(beside, output)
+    finally:
+        beside.unlink(missing_ok=True)
 
 
 def _compile(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:
     compile_pipeline(config, pathlib.Path(options.output))
-    screen.print(f"{options.output}: upload it to Kubeflow Pipelines, or start it with submit", soft_wrap=True)
+    screen.print(console.line(f"{options.output}: upload it to Kubeflow Pipelines, or start it with submit"))
     return 0
 
 
@@ -73,14 +86,14 @@ def _submit(config: Config, options: argparse.Namespace, screen: rich.console.Co
     parameters, client = _parameters(options.parameter), Client(config.kubeflow)
     with _compiled(config, parameters) as package:
         run = client.submit(package, config.name, parameters)
-    screen.print(client.address(run), soft_wrap=True, markup=False)
+    screen.print(console.line(client.address(run)))
     if not options.wait:
         return 0
     try:
         state = client.wait(run, options.timeout)
     except KeyboardInterrupt:
         raise UserError(f"run {run}: no longer waited for; it goes on: {client.address(run)}") from None
-    screen.print(state, soft_wrap=True, markup=False)
+    screen.print(console.line(state))
     return 0 if state == "SUCCEEDED" else 1
 
 
@@ -91,14 +104,18 @@ def _schedule(config: Config, options: argparse.Namespace, screen: rich.console.
     parameters, client = _parameters(options.parameter), Client(config.kubeflow)
     with _compiled(config, parameters) as package:
         made = client.schedule(package, config.name, options.cron, parameters)
-    screen.print(f"recurring run {config.name} ({made}): {options.cron}", soft_wrap=True, markup=False)
+    screen.print(console.line(f"recurring run {config.name} ({made}): {options.cron}"))
     return 0
 
 
 @contextlib.contextmanager
 def _compiled(config: Config, parameters: dict[str, Any]) -> Iterator[str]:
     """A compiled file for the time, which takes the parameters."""
-    with tempfile.TemporaryDirectory() as folder:
+    with contextlib.ExitStack() as stack:
+        try:
+            folder = stack.enter_context(tempfile.TemporaryDirectory())
+        except OSError as error:
+            raise UserError(f"TMPDIR: there is no folder for a while: {streams.reason(error)}") from None
         package = pathlib.Path(folder) / "pipeline.yaml"
         compile_pipeline(config, package)
         spec, _ = _read(package)
@@ -116,11 +133,14 @@ def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.
             raise UserError(
                 "rehearse: there is no Kubernetes here to start a TF Serving in. Add --set serving.infra_validation=off"
             )
-        folder.mkdir(parents=True, exist_ok=True)
+        try:
+            folder.mkdir(parents=True, exist_ok=True)
+        except (OSError, ValueError) as error:
+            raise UserError(f"--folder {printable(str(folder))}: {streams.reason(error)}") from None
         compile_pipeline(config, package)
+    spec, platform = _read(package)
     from pipeline.kubeflow.rehearsal import run
 
-    spec, platform = _read(package)
     rehearsal = run.Rehearsal(
         spec,
         platform,
@@ -131,12 +151,13 @@ def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.
         version=run.VERSIONS[options.kfp],
     )
     pushed = rehearsal.pushed(rehearsal.run())
-    screen.print(f"Model       {pushed}" if pushed else "not pushed: it is blocked", soft_wrap=True, markup=False)
+    screen.print(console.line(f"Model       {pushed}" if pushed else "not pushed: it is blocked"))
     return 0 if pushed else 1
 
 
 def _tell(screen: rich.console.Console, task: str, seconds: float, *, cached: bool) -> None:
-    screen.print(f"  [green]✔[/green] {task:<20} " + ("[dim]  cached[/dim]" if cached else f"{seconds:>6.1f} s"))
+    time = ("  cached", "dim") if cached else f"{seconds:>6.1f} s"
+    screen.print(console.line("  ", ("✔", "green"), f" {task:<20} ", time))
 
 
 def _read(package: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
@@ -146,27 +167,29 @@ def _read(package: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
 
     try:
         spec, *platform = yaml.safe_load_all(package.read_text(encoding="utf-8"))
+        if not all(isinstance(each, dict) for each in (spec, *platform)):
+            raise ValueError("expected mappings")
         json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, json_format.ParseError) as error:
-        raise UserError(f"--pipeline {package}: not a compiled pipeline: {str(error).splitlines()[0]}") from None
+        raise UserError(
+            f"--pipeline {printable(str(package))}: not a compiled pipeline: {streams.reason(error)}"
+        ) from None
     return spec, platform[0] if platform else {}
 
 
 def _pairs(option: str, given: Sequence[str], expected: str) -> list[tuple[str, str]]:
-    for text in given:
-        if "=" not in text:
-            raise UserError(f"{option} {text}: expected {expected}")
-    return [tuple(text.split("=", 1)) for text in given]
+    pairs = [text.partition("=")[::2] for text in given]
+    for text, (name, _) in zip(given, pairs, strict=True):
+        if "=" not in text or not name.strip():
+            raise UserError(f"{option} {printable(text)}: expected {expected}")
+        if sum(name == other for other, _ in pairs) > 1:
+            raise UserError(f"{option} {printable(name)}: is given twice. Remove one")
+    return pairs
 
 
 def _parameters(given: Sequence[str]) -> dict[str, Any]:
-    found = {}
-    for name, value in _pairs("--parameter", given, "name=value, as in --parameter trainer_epochs=5"):
-        try:
-            found[name] = yaml.safe_load(value)
-        except yaml.YAMLError:
-            raise UserError(f"--parameter {name}={value}: the value is not YAML") from None
-    return found
+    pairs = _pairs("--parameter", given, "name=value, as in --parameter trainer_epochs=5")
+    return {name: yaml_reader.parse(value, f"--parameter {printable(f'{name}={value}')}") for name, value in pairs}
 
 
 def _parser() -> argparse.ArgumentParser:
@@ -186,7 +209,9 @@ def _parser() -> argparse.ArgumentParser:
             made[name].add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of the run")
     made["compile"].add_argument("--output", default="pipeline.yaml", metavar="FILE", help="by default pipeline.yaml")
     made["submit"].add_argument("--wait", action="store_true", help="until it has ended; fails if it failed")
-    made["submit"].add_argument("--timeout", type=float, default=86400, metavar="SECONDS", help="of --wait")
+    made["submit"].add_argument(
+        "--timeout", type=arguments.number(float, 1, 10**8), default=86400, metavar="SECONDS", help="of --wait"
+    )
     made["schedule"].add_argument(
         "--cron", required=True, help="when, with seconds: '0 0 3 * * *' is at three each night"
     )

@@ -118,7 +118,7 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
 def _look_back(config: Config, version: str | None) -> int:
     """Prints the runs that were made, or where a version comes from; returns the exit code."""
     if version is not None and not re.fullmatch("[0-9]{1,19}", version):
-        raise UserError(f"--explain {printable(version)!r}: expected a version's number, as --history lists them")
+        raise UserError(f"--explain {printable(version[:40])!r}: expected a version's number, as --history lists them")
     if not os.path.isfile(os.path.join(config.run_folder, "metadata.sqlite")):  # Lineage knows too, but imports first
         raise UserError(
             f"{printable(config.run_folder)}: no run has been made here. Expected a run's name (--name) that exists"

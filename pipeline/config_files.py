@@ -113,7 +113,7 @@ def _read(source: str | None) -> tuple[dict[str, Any], str]:
             "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not a path"
         )
         raise UserError(
-            f"--config {printable(source)}: {reason}. Expected a preset ({names}) or a YAML file's path"
+            f"--config {_short(printable(source))}: {reason}. Expected a preset ({names}) or a YAML file's path"
         ) from None
     if len(text) > _MOST_BYTES:
         raise UserError(f"--config {printable(source)}: is larger than {_MOST_BYTES:,} bytes, so it holds no settings")

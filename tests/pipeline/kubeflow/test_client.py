@@ -610,7 +610,7 @@ def test_a_run_that_takes_too_long(kubeflow):
     [
         (["--set", "kubeflow.host=null"], "kubeflow.host: is needed"),
         (["--parameter", "trainer_epochs"], "--parameter trainer_epochs: expected name=value"),
-        (["--parameter", "a=[1"], "the value is not YAML"),
+        (["--parameter", "a=[1"], "not YAML"),
         (["--parameter", "a=1"], "parameter a: there is none"),
     ],
 )
