@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import tarfile
 
 import pytest
@@ -98,4 +99,6 @@ def test_workers_elsewhere_are_sent_the_package(tmp_path):
 def test_an_engine_that_cannot_be_started(settings, message):
     with pytest.raises(UserError, match=message):
         engines.check(BeamConfig(runner="flink", **settings))
-    engines.check(BeamConfig(runner="flink", options=[*settings["options"], "--job_endpoint=flink:8099"]))
+    with socket.create_server(("127.0.0.1", 0)) as server:
+        there = f"--job_endpoint=127.0.0.1:{server.getsockname()[1]}"
+        engines.check(BeamConfig(runner="flink", options=[*settings["options"], there]))
