@@ -21,7 +21,8 @@ FILES = {
     "saved_model.pb": b"graph",
     "variables/variables.index": b"index",
     "variables/variables.data-00000-of-00001": b"w" * 100,
-    "assets.extra/model_card.json": b"{}",
+    "assets.extra/model_card.json": b'{"created": "2025-12-31", "words": 1}',
+    "assets.extra/model_card.md": b"# Words",
 }
 
 
@@ -111,13 +112,15 @@ def test_the_same_model_is_pushed_once_and_another_card_or_model_again(tmp_path,
     folder = str(tmp_path / "pushed")
     first = push.push(make(tmp_path / "a"), folder)
     assert push.push(make(tmp_path / "copy"), folder) == first
-    other_card = push.push(make(tmp_path / "b", **{"assets.extra/model_card__json": b"{1}"}), folder)
+    later = {"assets.extra/model_card__json": b'{"created": "2026-01-01", "words": 1}'}
+    assert push.push(make(tmp_path / "later", **later), folder) == first
+    other_card = push.push(make(tmp_path / "b", **{"assets.extra/model_card__json": b'{"words": 2}'}), folder)
     other_model = push.push(make(tmp_path / "c", fingerprint__pb=b"the second"), folder)
     assert int(first) < int(other_card) < int(other_model)
     assert int(push.push(make(tmp_path / "a"), folder)) > int(other_model)  # an old one takes the place of the newest
     assert [note for note in notes if "already" in note] == [
         f"{folder}: the newest version, {first}, is this model already; not pushed again"
-    ]
+    ] * 2
 
 
 @pytest.mark.parametrize("damage", ["removed", "emptied", "cut", "changed"])
