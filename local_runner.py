@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import rich.console
 
 from components.errors import UserError, printable
-from pipeline import arguments, console, engines, lock, streams
+from pipeline import arguments, console, engines, lock, metadata_file, streams
 from pipeline.configs import Config
 
 if TYPE_CHECKING:
@@ -80,6 +80,7 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     """Runs the pipeline; returns whether it ended in a pushed model."""
     screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", (config.run_folder, "dim")))
     console.check(screen)
+    metadata_file.has_runs(config.run_folder)  # or it is damaged, and says so
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components import threads
@@ -119,7 +120,7 @@ def _look_back(config: Config, version: str | None) -> int:
     """Prints the runs that were made, or where a version comes from; returns the exit code."""
     if version is not None and not re.fullmatch("[0-9]{1,19}", version):
         raise UserError(f"--explain {printable(version[:40])!r}: expected a version's number, as --history lists them")
-    if not os.path.isfile(os.path.join(config.run_folder, "metadata.sqlite")):  # Lineage knows too, but imports first
+    if not metadata_file.has_runs(config.run_folder):  # Lineage knows too, but imports first
         raise UserError(
             f"{printable(config.run_folder)}: no run has been made here. Expected a run's name (--name) that exists"
         )
@@ -192,7 +193,7 @@ def _log_everything() -> None:
 def _metadata(config: Config) -> object:
     from tfx.orchestration import metadata
 
-    return metadata.sqlite_metadata_connection_config(os.path.join(config.run_folder, "metadata.sqlite"))
+    return metadata.sqlite_metadata_connection_config(os.path.join(config.run_folder, metadata_file.NAME))
 
 
 def _parser() -> argparse.ArgumentParser:

@@ -18,7 +18,7 @@ from components.errors import UserError
 from components.evaluator import results
 from components.pusher import versions
 from components.warmup import EXTRA
-from pipeline import run_folder
+from pipeline import metadata_file, run_folder
 
 DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 
@@ -77,16 +77,15 @@ class Lineage:
         destination: the folder of the pushed versions.
 
     Raises:
-        UserError: there is none.
+        UserError: there is none, or it is damaged.
     """
 
     def __init__(self, folder: str, destination: str):
-        path = os.path.join(folder, "metadata.sqlite")
-        if not os.path.exists(path):
+        if not metadata_file.has_runs(folder):
             raise UserError(f"{folder}: no run has been made here. Expected a run's name (--name) that exists")
         self._folder, self._destination = folder, destination
         config = mlmd.ConnectionConfig()
-        config.sqlite.filename_uri = path
+        config.sqlite.filename_uri = os.path.join(folder, metadata_file.NAME)
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
         self._store = ml_metadata.MetadataStore(config)
 

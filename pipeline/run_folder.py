@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import datetime
 import glob
 import os
 import re
@@ -12,6 +13,8 @@ from collections.abc import Iterator
 import ml_metadata
 from absl import logging
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from components import progress
 
 ARTIFACTS = "artifacts"
 
@@ -23,6 +26,7 @@ def settle(run_folder: str, name: str, store: ml_metadata.MetadataStore) -> None
 
     ML Metadata knows artifacts by their absolute paths, and executions by the pipeline's name: those of a folder that
     was moved or copied are put right. What killed runs were at is marked as cancelled, and their files are removed.
+    What was made under metadata that were lost is set aside.
 
     Args:
         run_folder: its absolute path.
@@ -32,6 +36,7 @@ def settle(run_folder: str, name: str, store: ml_metadata.MetadataStore) -> None
     _relocate(store, run_folder)
     _rename(store, name)
     _cancel_killed(store)
+    _set_unknown_aside(store, run_folder)
     for path in (*_unpublished(store, run_folder), *_scratch(run_folder)):
         logging.info("Removing %s, which an earlier run left unfinished.", path)
         with contextlib.suppress(OSError):  # whoever made it somebody else's has to remove it
@@ -85,17 +90,38 @@ def _cancel_killed(store: ml_metadata.MetadataStore) -> None:
         store.put_executions(running)
 
 
+def _by_execution(run_folder: str) -> dict[int, list[str]]:
+    """The folders of artifacts."""
+    found: dict[int, list[str]] = {}
+    for folder in glob.glob(os.path.join(glob.escape(run_folder), ARTIFACTS, "*", "*", "*")):
+        if place := _PLACE.fullmatch(folder):
+            found.setdefault(int(place["execution"]), []).append(folder)
+    return found
+
+
+def _set_unknown_aside(store: ml_metadata.MetadataStore, run_folder: str) -> None:
+    """Keeps what was made under metadata that were lost: new executions get the same numbers, and so folders."""
+    folders = _by_execution(run_folder)
+    known = {execution.id for execution in store.get_executions_by_id(list(folders))}
+    unknown = [folder for execution in folders if execution not in known for folder in folders[execution]]
+    aside = os.path.join(run_folder, "lost", datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    for folder in unknown:
+        kept = os.path.join(aside, os.path.relpath(folder, os.path.join(run_folder, ARTIFACTS)))
+        os.makedirs(os.path.dirname(kept), exist_ok=True)
+        os.rename(folder, kept)
+    if unknown:
+        progress.note(
+            f"{run_folder}: its metadata do not know {len(unknown)} artifacts, for they were removed or are older; "
+            f"these are kept in {aside}"
+        )
+
+
 def _unpublished(store: ml_metadata.MetadataStore, run_folder: str) -> Iterator[str]:
     """The folders of artifacts whose executions ended without them."""
-    folders = glob.glob(os.path.join(glob.escape(run_folder), ARTIFACTS, "*", "*", "*"))
-    by_execution: dict[int, list[str]] = {}
-    for folder in folders:
-        place = _PLACE.fullmatch(folder)
-        if place:
-            by_execution.setdefault(int(place["execution"]), []).append(folder)
-    for execution in store.get_executions_by_id(list(by_execution)):
+    folders = _by_execution(run_folder)
+    for execution in store.get_executions_by_id(list(folders)):
         if execution.last_known_state in (mlmd.Execution.CANCELED, mlmd.Execution.FAILED):
-            yield from by_execution[execution.id]
+            yield from folders[execution.id]
 
 
 def _scratch(run_folder: str) -> Iterator[str]:

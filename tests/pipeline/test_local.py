@@ -192,12 +192,30 @@ def test_what_a_killed_run_left_is_removed_and_what_is_not_its_own_stays(run, tm
     scratch.mkdir(parents=True)
     (tmp_path / "report.html.new").write_text("")
     (tmp_path / "vectors.new").symlink_to("nowhere")
-    unknown = tmp_path / "artifacts" / "Second" / "model" / "77"  # of metadata that were lost
-    unknown.mkdir()
     assert run(tmp_path) == ([], made)
     assert states(tmp_path)[:4] == ["COMPLETE", "COMPLETE", "CACHED", "CANCELED"]
     assert not left.exists()
     assert not list(tmp_path.glob("artifacts/*/.system/*/*/.temp"))
     assert not list(tmp_path.glob("*.new"))
-    assert unknown.exists()
     assert made["Second"].exists()
+
+
+@pytest.mark.parametrize("loss", ["removed", "emptied", "older"])
+def test_what_lost_metadata_knew_is_kept_aside(run, tmp_path, notes, loss):
+    metadata_file = tmp_path / "metadata.sqlite"
+    _, made = run(tmp_path)
+    if loss == "removed":
+        metadata_file.unlink()
+    elif loss == "emptied":
+        metadata_file.write_bytes(b"")
+    else:
+        before = metadata_file.read_bytes()
+        _, made = run(tmp_path, "a", "c")
+        metadata_file.write_bytes(before)
+    assert run(tmp_path, "a", "c")[0] == (["ca"] if loss == "older" else ["a", "ca"])
+    (note,) = notes
+    (aside,) = (tmp_path / "lost").iterdir()
+    assert note.endswith(f"these are kept in {aside}")
+    assert files(aside / "Second" / "model" / made["Second"].name) == ["below/text", "other"]
+    assert run(tmp_path, "a", "c")[0] == []
+    assert len(notes) == 1
