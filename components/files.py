@@ -3,26 +3,33 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 import hashlib
 import os
 import re
-from collections.abc import Sequence
+import stat
+import urllib.parse
+import urllib.request
+from collections.abc import Callable, Iterator, Sequence
 
-from apache_beam.io.filesystem import BeamIOError
+from apache_beam.io.filesystem import BeamIOError, FileSystem
 from apache_beam.io.filesystems import FileSystems
 
 from components import builtin
-from components.errors import UserError
+from components.errors import UserError, printable
 
-COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd"}
+COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 _FORMS = [
     (re.compile(r"\.(txt|text)$"), "lines"),
     (re.compile(r"\.(jsonl|ndjson)$"), "jsonl"),
-    (re.compile(r"\.(csv|tsv)$"), "csv"),
+    (re.compile(r"\.csv$"), "csv"),
+    (re.compile(r"\.(tsv|tab)$"), "tsv"),
     (re.compile(r"\.(parquet|pq)$"), "parquet"),
     (re.compile(r"\.(html?|md|rst)$"), "files"),
     (re.compile(r"\.xml(-p\d+p\d+\S*)?$"), "mediawiki"),  # Wikimedia's own names: ...-pages-articles1.xml-p1p41242.bz2
 ]
+_HIDDEN = (".", "_")
+_GLOB = re.compile(r"[*?\[]")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -40,31 +47,41 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
     """Lists the files that the paths name, each once, sorted.
 
     Args:
-        paths: files, folders (read with their subfolders) or globs; local, or on any file system that Beam knows.
+        paths: files, folders (read with their subfolders, also with linked ones) or globs; local, or on any file system
+            that Beam knows. A path that exists is no glob, whatever characters it has.
         form: how to read them; `auto` tells by each file's name.
         compression: likewise.
         what: what the files are, for the errors.
 
     Raises:
-        UserError: a path without any file, or a file whose form can't be told.
+        UserError: a path without any file, or one that cannot be listed; a file whose form cannot be told.
     """
     found = {}
     for path in paths:
-        matches = _match(path, what)
+        try:
+            matches = list(_match(builtin.resolve(path)))
+        except (BeamIOError, OSError, ValueError) as error:
+            raise UserError(f"{what} {printable(path)}: cannot be listed: {_reason(error)}") from None
         if not matches:
             raise UserError(
-                f"{what} {path}: no file matches. "
+                f"{what} {printable(path)}: no file matches. "
                 "Expected a file, a folder or a glob (quoted, so that the shell leaves it alone)"
             )
-        for match in matches:
-            found[match.path] = CorpusFile(
-                path=match.path,
-                form=_form(match.path) if form == "auto" else form,
-                compression=_compression(match.path) if compression == "auto" else compression,
-                size=match.size_in_bytes,
-                modified=match.last_updated_in_seconds or 0.0,
+        for name, size, modified in matches:
+            found[name] = CorpusFile(
+                path=name,
+                form=_form(name, what) if form == "auto" else form,
+                compression=_compression(name) if compression == "auto" else compression,
+                size=size,
+                modified=modified,
             )
-    return [found[path] for path in sorted(found)]
+    for file in found.values():
+        if file.form == "parquet" and file.compression != "none":
+            raise UserError(
+                f"{what} {printable(file.path)}: Parquet within {file.compression} cannot be read. "
+                "Unpack the file; Parquet compresses its columns itself"
+            )
+    return _each_once(found)
 
 
 def fingerprint(files: Sequence[CorpusFile]) -> str:
@@ -72,37 +89,165 @@ def fingerprint(files: Sequence[CorpusFile]) -> str:
     return hashlib.sha256(repr(list(files)).encode()).hexdigest()
 
 
-def _match(path: str, what: str) -> list:
-    path = builtin.resolve(path)
-    if "://" not in path:
-        path = os.path.abspath(os.path.expanduser(path))
-    pattern = f"{path.rstrip('/')}/**" if path.endswith("/") or os.path.isdir(path) else path
+def _each_once(found: dict[str, CorpusFile]) -> list[CorpusFile]:
+    """Sorted; of several names that lead to one file through links, its own, or else the first."""
+    kept: dict[str, str] = {}
+    real_folder = functools.cache(os.path.realpath)
+    for path in sorted(found):
+        real = path
+        if "://" not in path:
+            folder, name = os.path.split(path)
+            real = os.path.realpath(path) if os.path.islink(path) else os.path.join(real_folder(folder), name)
+        if real not in kept or path == real:
+            kept[real] = path
+    return [found[path] for path in sorted(kept.values())]
+
+
+# A file's path, its size in bytes, and when it was last written, in seconds.
+_Match = tuple[str, int, float]
+
+
+def _match(path: str) -> Iterator[_Match]:
+    if path.startswith("file://"):
+        path = urllib.request.url2pathname(urllib.parse.urlsplit(path).path)
+    if "://" in path:
+        return _match_remote(path)
+    return _match_local(path)
+
+
+def _match_remote(path: str) -> Iterator[_Match]:
+    """Files of another file system, by Beam; folders are no more than names with slashes there."""
+    if _GLOB.search(path) and not path.endswith("/"):
+        try:
+            only = FileSystems.get_filesystem(path).metadata(path)
+        except (BeamIOError, OSError):
+            pass
+        else:
+            yield only.path, only.size_in_bytes, only.last_updated_in_seconds or 0.0
+            return
+    folder = f"{path.rstrip('/')}/"
+    as_it_stands = re.sub(r"([*?\[])", r"[\1]", folder) + "**"
+    for pattern in ([] if path.endswith("/") else [path]) + [as_it_stands, f"{folder}**"]:
+        base = _GLOB.split(pattern)[0].rpartition("/")[0]
+        matches = [
+            (match.path, match.size_in_bytes, match.last_updated_in_seconds or 0.0)
+            for match in FileSystems.match([pattern])[0].metadata_list
+            if not match.path.endswith("/") and (match.path == path or _visible(match.path, base, pattern))
+        ]
+        if matches:
+            yield from matches
+            return
+
+
+def _match_local(path: str) -> Iterator[_Match]:
+    if not os.path.lexists(path):
+        path = os.path.expanduser(path)
+    path = os.path.abspath(path)
+    if os.path.isdir(path):
+        yield from _below(path, lambda name, is_folder: _visible(name, path, ""))
+    elif os.path.lexists(path):
+        yield _look_at(path)
+    elif _GLOB.search(path):
+        yield from _glob(path)
+
+
+def _glob(pattern: str) -> Iterator[_Match]:
+    """Files that match, in Beam's sense: `*` stays within a folder, `**` does not; or else those in folders that do."""
+    base = _GLOB.split(pattern)[0].rpartition("/")[0]
+    if not os.path.isdir(base or "/"):
+        return
+    matches = re.compile(FileSystem.translate_pattern(pattern), re.DOTALL).match
+    depth = None if "**" in pattern else pattern.count("/")
+    folders: list[str] = []
+
+    def wanted(path: str, is_folder: bool) -> bool:
+        if not _visible(path, base, pattern):
+            return False
+        if not is_folder:
+            return matches(path) is not None
+        if matches(path):
+            folders.append(path)
+        return depth is None or path.count("/") < depth
+
+    files = list(_below(base or "/", wanted, everything=depth is None))
+    yield from files
+    if not files:
+        for folder in folders:
+            yield from _below(folder, lambda path, is_folder, folder=folder: _visible(path, folder, ""))
+
+
+def _visible(path: str, base: str, pattern: str) -> bool:
+    """Whether no name below `base` begins with a dot or `_`, but where the pattern begins with it at the same place."""
+    named = pattern[len(base) + 1 :].split("/")
+    for index, name in enumerate(path[len(base) + 1 :].split("/") if base != "/" else path[1:].split("/")):
+        asked = named[index] if index < len(named) and not any("**" in each for each in named[:index]) else ""
+        if name.startswith(_HIDDEN) and asked[:1] != name[0]:
+            return False
+    return True
+
+
+def _below(folder: str, wanted: Callable[[str, bool], bool], *, everything: bool = True) -> Iterator[_Match]:
+    """The wanted files below a folder; links to folders are followed, but not where they lead back.
+
+    Args:
+        folder: its path.
+        wanted: of a path, and whether it is a folder's.
+        everything: of a folder that several links lead to, the way by which one gets there makes no difference.
+    """
+    seen: set[tuple[int, int]] = set()
+    left: list[tuple[str, frozenset[tuple[int, int]]]] = [(folder, frozenset())]
+    links: list[tuple[str, frozenset[tuple[int, int]]]] = []  # followed at last, so that a folder goes by its own name
+    while left or links:
+        path, above = (left or links).pop()
+        facts = os.stat(path)
+        identity = (facts.st_dev, facts.st_ino)
+        if identity in (seen if everything else above):
+            continue
+        seen.add(identity)
+        with os.scandir(path) as listed:
+            entries = sorted(listed, key=lambda entry: entry.name, reverse=True)
+        for entry in entries:
+            is_folder = entry.is_dir()
+            if not wanted(entry.path, is_folder):
+                continue
+            if is_folder:
+                (links if entry.is_symlink() else left).append((entry.path, above | {identity}))
+            elif entry.is_symlink() or entry.is_file():
+                yield _look_at(entry.path)
+
+
+def _look_at(path: str) -> _Match:
     try:
-        matches = FileSystems.match([pattern])[0].metadata_list
-    except (BeamIOError, ValueError) as error:
-        raise UserError(f"{what} {path}: cannot be listed: {error}") from None
-    visible = [
-        match
-        for match in matches
-        if not os.path.basename(match.path).startswith((".", "_")) and not os.path.isdir(match.path)
-    ]
-    return visible or ([] if pattern != path or "://" not in path else _match(f"{path}/", what))
+        facts = os.stat(path)
+    except FileNotFoundError:
+        raise OSError(
+            f"{printable(path)} is a link that leads nowhere" if os.path.islink(path) else "it is gone"
+        ) from None
+    if not stat.S_ISREG(facts.st_mode):
+        raise OSError(f"{printable(path)} is no file that can be read twice")
+    return path, facts.st_size, facts.st_mtime
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, OSError) and error.strerror:
+        return f"{error.strerror}: {printable(str(error.filename))}" if error.filename else error.strerror
+    return printable((str(error).splitlines() or [type(error).__name__])[0])
 
 
 def _stem(path: str) -> str:
     root, ending = os.path.splitext(path)
-    return root if ending in COMPRESSIONS else path
+    return root if ending.lower() in COMPRESSIONS else path
 
 
-def _form(path: str) -> str:
+def _form(path: str, what: str) -> str:
     for pattern, form in _FORMS:
         if pattern.search(_stem(path).lower()):
             return form
     raise UserError(
-        f"corpus {path}: its name does not tell how to read it. "
+        f"{what} {printable(path)}: its name does not tell how to read it. "
         "Expected an ending such as .txt, .jsonl, .csv, .parquet or .xml; or set corpus.form"
     )
 
 
 def _compression(path: str) -> str:
-    return COMPRESSIONS.get(os.path.splitext(path)[1], "none")
+    return COMPRESSIONS.get(os.path.splitext(path)[1].lower(), "none")
