@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import codecs
 import os
 from typing import Annotated, Any, Literal
 
@@ -59,6 +60,10 @@ class _Section(pydantic.BaseModel):
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
 
 
+# Encodings of names and of source code, which no text has.
+_NOT_OF_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
+
+
 class CorpusConfig(_Section):
     """The text, and how it is read."""
 
@@ -66,14 +71,26 @@ class CorpusConfig(_Section):
         description="files, folders or globs, local or gs:// or s3://; "
         "builtin://wikipedia is the sample that gensim carries"
     )
-    form: Literal["auto", "lines", "files", "jsonl", "csv", "parquet", "mediawiki"] = Field(
+    form: Literal["auto", "lines", "files", "jsonl", "csv", "tsv", "parquet", "mediawiki"] = Field(
         "auto", description="what the files hold; auto tells by their names (docs/corpus.md)"
     )
-    compression: Literal["auto", "none", "gzip", "bz2", "zstd"] = Field(
+    compression: Literal["auto", "none", "gzip", "bz2", "zstd", "xz"] = Field(
         "auto", description="auto tells by the files' names"
     )
+    encoding: str = Field(
+        "auto",
+        description="of files without a byte-order mark, as Python names it (cp1252, utf-16-le); auto is UTF-8",
+    )
     text_field: Annotated[str, Field(min_length=1)] = Field(
-        "text", description="the field or column that holds the text, in JSON Lines, CSV and Parquet"
+        "text",
+        description="the field or column that holds the text, in JSON Lines, CSV, TSV and Parquet; review.body leads "
+        "into a field's fields",
+    )
+    delimiter: str = Field(
+        "auto", description=r"one character, or \t; auto is a tab in TSV, and in CSV what the header shows"
+    )
+    quoting: Literal["auto", "quotes", "none"] = Field(
+        "auto", description="whether quotation marks enclose fields; auto means in CSV, but not in TSV"
     )
     max_document_bytes: Count = Field(10_000_000, description="a longer document is skipped and counted")
     max_skipped_share: Share = Field(
@@ -89,6 +106,26 @@ class CorpusConfig(_Section):
     schema_file: Path = Field(
         "builtin://document_schema", description="a TFDV schema (.pbtxt) that the documents must fit"
     )
+
+    @pydantic.field_validator("encoding")
+    @classmethod
+    def _is_text_encoding(cls, encoding: str) -> str:
+        try:
+            b"a".decode("ascii" if encoding == "auto" else encoding, "replace")
+            known = encoding == "auto" or codecs.lookup(encoding).name not in _NOT_OF_FILES
+        except (LookupError, ValueError):
+            known = False
+        if not known:
+            raise ValueError("expected auto, or an encoding that Python knows, such as utf-8, utf-16-le or cp1252")
+        return encoding
+
+    @pydantic.field_validator("delimiter")
+    @classmethod
+    def _is_one_character(cls, delimiter: str) -> str:
+        delimiter = "\t" if delimiter == r"\t" else delimiter
+        if delimiter != "auto" and (len(delimiter) != 1 or delimiter in '"\r\n\0'):
+            raise ValueError(r"expected auto, or one character, such as ; or \t")
+        return delimiter
 
     @pydantic.field_validator("splits")
     @classmethod

@@ -59,7 +59,8 @@ def create_pipeline(
 
     example_gen = CorpusExampleGen(
         corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
-        fingerprint=fingerprints.corpus + fingerprint.of_code("corpus"),
+        fingerprint=fingerprints.corpus,
+        code=fingerprint.of_code("corpus"),
     )
     example_gen.with_id("ExampleGen").with_beam_pipeline_args(beam.text)
 

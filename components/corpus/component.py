@@ -17,6 +17,7 @@ class CorpusExampleGenSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "corpus": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
+        "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -30,15 +31,18 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
 
     Args:
         corpus: the corpus's settings (`pipeline.configs.CorpusConfig`) as JSON.
-        fingerprint: stands for the files' content and the code's version: a new one means that the cache is stale.
+        fingerprint: stands for the files' content (`components.files.fingerprint`); empty where it is not known.
+        code: stands for the code's version.
     """
 
     SPEC_CLASS = CorpusExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, corpus: str, fingerprint: str):
+    def __init__(self, corpus: str, fingerprint: str, code: str):
         examples = types.Channel(type=standard_artifacts.Examples)
-        super().__init__(spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, examples=examples))
+        super().__init__(
+            spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, code=code, examples=examples)
+        )
 
 
 class SchemaGenSpec(component_spec.ComponentSpec):

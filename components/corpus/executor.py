@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import collections
+import dataclasses
+import datetime
 import json
 import os
 from collections.abc import Iterator, Mapping, Sequence
@@ -18,7 +20,7 @@ from tfx.types import artifact_utils
 from components import files, records
 from components.corpus import readers
 from components.corpus.report import CorpusReport
-from components.errors import UserError
+from components.errors import UserError, printable
 
 EXAMPLES_PER_REASON = 3
 
@@ -38,7 +40,10 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         splits: dict[str, int] = settings["splits"]
         examples.split_names = artifact_utils.encode_split_names(list(splits))  # TFX tells folders of named splits only
         found = files.find(settings["paths"], settings["form"], settings["compression"])
-        options = readers.ReadOptions(settings["text_field"], settings["max_document_bytes"])
+        _check_fingerprint(found, exec_properties["fingerprint"])
+        options = readers.ReadOptions(
+            **{field.name: settings[field.name] for field in dataclasses.fields(readers.ReadOptions)}
+        )
 
         report_path = os.path.join(examples.uri, CorpusReport.FILE)
         with self._make_beam_pipeline() as pipeline:
@@ -70,6 +75,21 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
+def _check_fingerprint(found: Sequence[files.CorpusFile], fingerprint: str) -> None:
+    """Makes sure that the examples will be those of the files for which the cache will know them.
+
+    Raises:
+        UserError: files were added, removed or rewritten since the fingerprint was taken.
+    """
+    if fingerprint and fingerprint != files.fingerprint(found):
+        newest = max(found, key=lambda file: file.modified)
+        when = datetime.datetime.fromtimestamp(newest.modified).isoformat(" ", "seconds")
+        raise UserError(
+            "corpus: files were added, removed or written anew since this run began; the newest is "
+            f"{printable(newest.path)} ({when}). Start the run again when they are complete"
+        )
+
+
 def _split_of(record: bytes, count: int, weights: Sequence[int]) -> int:
     """A record's split, decided by its bytes; not by the part of the hash that decides its shard."""
     del count
@@ -82,7 +102,7 @@ def _split_of(record: bytes, count: int, weights: Sequence[int]) -> int:
 
 
 class _ReadDocuments(beam.DoFn):
-    """Files to serialized tf.Examples, and beside them one tally a file."""
+    """Files to serialized tf.Examples, and beside them one tally per file."""
 
     def __init__(self, options: readers.ReadOptions):
         self._options = options
@@ -91,11 +111,11 @@ class _ReadDocuments(beam.DoFn):
         counts: collections.Counter[str] = collections.Counter()
         problems: dict[str, list[str]] = collections.defaultdict(list)
         fatal: list[str] = []
-        for item in readers.read(file, self._options) if file.size else ():
+        path = printable(file.path)
+        for item in readers.read(file, self._options):
             if isinstance(item, readers.Problem):
-                text = ": ".join(
-                    part for part in (f"{file.path}, {item.place}".rstrip(", "), item.reason, item.detail) if part
-                )
+                place = f"{path}, {item.place}" if item.place else path
+                text = ": ".join(part for part in (place, item.reason, printable(item.detail)) if part)
                 if item.fatal:
                     fatal.append(text)
                     continue
@@ -104,16 +124,17 @@ class _ReadDocuments(beam.DoFn):
                     problems[item.reason].append(text)
             elif text := item.text.strip():
                 counts["documents"] += 1
-                counts["bytes"] += len(text.encode())
-                yield _example(text)
+                data = text.encode()
+                counts["bytes"] += len(data)
+                yield _example(data)
             else:
                 counts["empty"] += 1
         counts["empty files"] += counts.total() == 0 and not fatal
-        yield beam.pvalue.TaggedOutput("tally", (file.path, dict(counts), dict(problems), fatal))
+        yield beam.pvalue.TaggedOutput("tally", (path, dict(counts), dict(problems), fatal))
 
 
-def _example(text: str) -> bytes:
-    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text.encode()]))
+def _example(text: bytes) -> bytes:
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[text]))
     return tf.train.Example(features=tf.train.Features(feature={"text": feature})).SerializeToString(deterministic=True)
 
 

@@ -3,6 +3,7 @@ from __future__ import annotations
 import bz2
 import gzip
 import json
+import os
 
 import pyarrow as pa
 import pyarrow.parquet as pq
@@ -12,7 +13,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from components import files
-from components.corpus import readers
+from components.corpus import executor, readers
 from components.errors import UserError
 
 OPTIONS = readers.ReadOptions(text_field="text", max_document_bytes=1000)
@@ -118,7 +119,7 @@ def test_mediawiki(tmp_path):
     assert "cite" not in tea
     assert redirect == talk == ""
     (tmp_path / "pages-articles1.xml-p1p3.bz2").write_bytes(bz2.compress(dump.encode()))
-    assert problems(tmp_path)[-1] == ("unreadable", "", True)
+    assert problems(tmp_path)[-1] == ("unreadable", "line 1", True)
 
 
 def test_one_document_a_file(tmp_path):
@@ -187,3 +188,50 @@ def test_no_bytes_make_a_reader_raise(tmp_path_factory, data, ending):
     path.write_bytes(data)
     for item in read(path):
         assert isinstance(item, readers.Problem) or item.text.encode("utf-8").decode("utf-8") == item.text
+
+
+@pytest.mark.parametrize("ending", ["txt", "csv", "md", "jsonl", "xml", "txt.gz", "parquet"])
+@pytest.mark.parametrize("change", ["cut", "gone", "longer", "rewritten", "emptied"])
+def test_a_file_that_changes_while_it_is_read_is_named(tmp_path, ending, change):
+    path = tmp_path / f"a.{ending}"
+    path.write_bytes(b"text\n" * 200_000)
+    (found,) = files.find([str(path)])
+    reading = readers.read(found, OPTIONS)
+    first = next(reading)  # so that it is open, unless that was all
+    if change == "gone":
+        path.unlink()
+    elif change == "rewritten":
+        os.utime(path, (1, 1))
+    else:
+        with open(path, "r+b") as file:
+            file.truncate({"cut": 1000, "longer": 2_000_000, "emptied": 0}[change])
+    last = [first, *reading][-1]
+    if isinstance(first, readers.Document) or not first.fatal:
+        assert last.fatal
+        assert ("gone" if change == "gone" else "written anew" if change == "rewritten" else "changed") in last.detail
+
+
+@pytest.mark.parametrize("size", [0, 1000])
+def test_a_file_that_changed_before_it_is_read_is_named(tmp_path, size):
+    path = tmp_path / "a.txt"
+    path.write_bytes(b"x" * size)
+    (found,) = files.find([str(path)])
+    path.write_bytes(b"other")
+    (*_, last) = readers.read(found, OPTIONS)
+    assert (last.fatal, last.detail) == (True, f"it changed while the corpus was read (from {size:,} to 5 bytes)")
+    path.unlink()
+    (*_, last) = readers.read(found, OPTIONS)
+    assert (last.fatal, last.detail) == (True, "it is gone since the run began to read the corpus")
+
+
+def test_files_that_are_not_those_of_the_fingerprint_end_the_run(tmp_path):
+    path = tmp_path / "a.txt"
+    path.write_text("x")
+    found = files.find([str(path)])
+    executor._check_fingerprint(found, files.fingerprint(found))
+    executor._check_fingerprint(found, "")
+    path.write_text("xy")
+    with pytest.raises(
+        UserError, match=r"corpus: files were added, .*; the newest is .*/a.txt \(\d{4}-.*Start the run"
+    ):
+        executor._check_fingerprint(files.find([str(path)]), files.fingerprint(found))
