@@ -18,6 +18,7 @@ from components.errors import UserError
 from components.serving_model import ServingModel
 from components.trainer import (
     blocks,
+    checkpoints,
     model,
     optimizers,
     precision,
@@ -26,7 +27,6 @@ from components.trainer import (
     training,
     warm_start,
 )
-from components.trainer.checkpoints import Checkpoints
 
 # Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences a step, of which each
 # sees the table as it was before the others; and never more than were found stable.
@@ -99,8 +99,16 @@ def train(job: Job) -> None:
             learning_rate = settings["warm_start_learning_rate"] or learning_rate
         _compile(skip_gram, settings, learning_rate, epoch_steps)
 
-    checkpoints = os.path.join(job.config["checkpoints"], job.fingerprint)
+    folder = os.path.join(job.config["checkpoints"], job.fingerprint)
     is_chief = strategies.is_chief(strategy)
+    if is_chief:
+        checkpoints.sweep(job.config["checkpoints"])
+    saved = checkpoints.Checkpoints(
+        folder,
+        vocabulary=words.fingerprint,
+        writes=is_chief,
+        agree=functools.partial(strategies.of_chief, strategy),
+    )
     make_batches = functools.partial(
         blocks.dataset,
         feature_spec=graph.transformed_feature_spec(),
@@ -116,7 +124,7 @@ def train(job: Job) -> None:
         training.Schedule(*(settings[field] for field in training.Schedule._fields)),
         epoch_steps=epoch_steps,
         words_per_position=words.counts.sum() / corpus.positions,
-        checkpoints=Checkpoints(checkpoints, vocabulary=words.fingerprint, writes=is_chief),
+        checkpoints=saved,
         logs=job.logs if is_chief else None,
     ).run(lambda epoch: make_batches(_shards(job.train_files), epoch=epoch))
     if not is_chief:
@@ -125,21 +133,18 @@ def train(job: Job) -> None:
         _tell_eval_loss(skip_gram, make_batches(_shards(job.eval_files), epoch=0), job.logs)
     trained = skip_gram.target.embeddings.value.read_value()
     _release(skip_gram.context)
-    _export(job, words, vocabulary_path, trained, checkpoints)
+    _export(job, words, vocabulary_path, trained, saved.path(saved.steps()[-1]))
+    checkpoints.remove(folder)
 
 
-def _export(job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, trained: tf.Tensor, checkpoints: str) -> None:
+def _export(job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, trained: tf.Tensor, checkpoint: str) -> None:
     """Writes the SavedModel, and beside it the vectors and the checkpoint, from which a later training can start."""
     artifact = os.path.dirname(job.serving_model.rstrip("/"))
     table = np.asarray(memoryview(trained))  # not a copy
     vectors.write(os.path.join(artifact, vectors.FOLDER), words, table)
     vectors.write_projector(job.logs, words, table)
     ServingModel(trained, vocabulary_path).save(job.serving_model)
-    kept = os.path.join(artifact, warm_start.FOLDER)
-    tf.io.gfile.makedirs(kept)
-    for name in tf.io.gfile.listdir(checkpoints):
-        tf.io.gfile.copy(os.path.join(checkpoints, name), os.path.join(kept, name), overwrite=True)
-    tf.io.gfile.rmtree(checkpoints)
+    checkpoints.copy(checkpoint, os.path.join(artifact, warm_start.FOLDER))
 
 
 def _release(table: model.WordTable) -> None:

@@ -71,13 +71,27 @@ def check_same_job(strategy: tf.distribute.Strategy, fingerprint: str) -> None:
     Raises:
         UserError: they do not, or not all of them came.
     """
+    if len(set(_gather(strategy, int(fingerprint[:15], 16)))) > 1:
+        raise UserError("the workers have different settings or inputs. Start them all again, with the same command")
+
+
+def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
+    """The chief's value, whatever a worker's own one is.
+
+    Raises:
+        UserError: not all of the workers came.
+    """
+    return _gather(strategy, value)[0]
+
+
+def _gather(strategy: tf.distribute.Strategy, value: int) -> list[int]:
+    """The values of all workers, the chief's first."""
     if strategy.cluster_resolver is None:
-        return
-    own = int(fingerprint[:15], 16)
+        return [value]
 
     @tf.function
     def gather() -> tf.Tensor:
-        return strategy.run(lambda: tf.distribute.get_replica_context().all_gather(tf.constant([own], tf.int64), 0))
+        return strategy.run(lambda: tf.distribute.get_replica_context().all_gather(tf.constant([value], tf.int64), 0))
 
     try:
         (everyone, *_) = strategy.experimental_local_results(gather())
@@ -85,8 +99,7 @@ def check_same_job(strategy: tf.distribute.Strategy, fingerprint: str) -> None:
         raise UserError(
             f"the workers of TF_CONFIG did not all come: {plain_message(error)}. Start them all again"
         ) from None
-    if len(set(everyone.numpy().tolist())) > 1:
-        raise UserError("the workers have different settings or inputs. Start them all again, with the same command")
+    return everyone.numpy().tolist()
 
 
 def streams(strategy: tf.distribute.Strategy, *, deterministic: bool) -> int:

@@ -32,7 +32,7 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
         UserError: the earlier model's vectors are of another length, or it has no checkpoint that can be read.
     """
     artifact = os.path.dirname(base_model.rstrip("/"))
-    path = tf.train.latest_checkpoint(os.path.join(artifact, FOLDER))
+    path = checkpoints.copied(os.path.join(artifact, FOLDER))
     if path is None:
         raise UserError(f"{base_model}: no checkpoint beside this model to start from. Set trainer.warm_start=false")
     before = vocabulary.read(os.path.join(base_model, "assets", vocabulary.ASSET))

@@ -70,7 +70,7 @@ def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
     chief, other = start_workers(project)
     started += [chief, other]
     deadline = time.monotonic() + 200
-    while not list(checkpoints.glob("*/ckpt-*.index")):
+    while not list(checkpoints.glob("*/step-*[0-9]")):
         assert time.monotonic() < deadline
         assert chief.poll() is None, project.log()
         time.sleep(0.05)
@@ -80,7 +80,7 @@ def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
     assert "another worker" in err
     assert "the same command" in err
     assert "Traceback" not in err
-    kept = max(int(path.stem.removeprefix("ckpt-")) for path in checkpoints.glob("*/ckpt-*.index"))
+    kept = max(int(path.name.removeprefix("step-")) for path in checkpoints.glob("*/step-*[0-9]"))
 
     again = start_workers(project)
     started += again
