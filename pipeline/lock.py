@@ -6,12 +6,25 @@ import contextlib
 import datetime
 import fcntl
 import os
+import shlex
 import socket
+import sys
 from collections.abc import Iterator
 
 from components.errors import UserError
 
 FILE = "run.lock"
+
+# A process that is forked shares its parent's lock, and would hold it beyond the parent's death.
+_descriptors: set[int] = set()
+
+
+def _close_in_child() -> None:
+    while _descriptors:
+        os.close(_descriptors.pop())
+
+
+os.register_at_fork(after_in_child=_close_in_child)
 
 
 @contextlib.contextmanager
@@ -28,6 +41,7 @@ def held(folder: str) -> Iterator[None]:
     """
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(os.path.join(folder, FILE), os.O_RDWR | os.O_CREAT, 0o644)
+    _descriptors.add(descriptor)
     try:
         try:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -41,7 +55,11 @@ def held(folder: str) -> Iterator[None]:
             pass
         started = datetime.datetime.now().isoformat(sep=" ", timespec="seconds")
         os.ftruncate(descriptor, 0)
-        os.write(descriptor, f"process {os.getpid()} on {socket.gethostname()}, since {started}\n".encode())
+        command = shlex.join(sys.argv)[:500]
+        holder = f"process {os.getpid()} on {socket.gethostname()}, since {started}: {command}\n"
+        os.write(descriptor, holder.encode(errors="replace"))
         yield
     finally:
-        os.close(descriptor)
+        if descriptor in _descriptors:
+            _descriptors.remove(descriptor)
+            os.close(descriptor)
