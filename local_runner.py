@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING
 import rich.console
 
 from components.errors import UserError, printable
-from pipeline import arguments, console, engines, lock, metadata_file, streams
+from pipeline import arguments, console, engines, lock, metadata_file, orphans, streams
 from pipeline.configs import Config
 
 if TYPE_CHECKING:
@@ -49,10 +49,11 @@ def _main(argv: Sequence[str] | None) -> int:
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         try:
             if inputs is None:
-                _join(config, screen)
+                with orphans.ended_with_this_process():
+                    _join(config, screen)
                 pushed = True
             else:
-                with lock.held(config.run_folder):
+                with lock.held(config.run_folder), orphans.ended_with_this_process():
                     pushed = _run(config, inputs, screen, log, use_cache=not options.no_cache)
             console.check(screen)
             return 0 if pushed or not options.strict else BLOCKED
@@ -84,11 +85,12 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components import threads
-        from pipeline import local, summary
+        from pipeline import beam_workers, local, summary
         from pipeline.pipeline import create_pipeline
 
         _log_everything()
         threads.one_thread_an_op()
+        beam_workers.register()
         text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in inputs.corpus)
         dag = create_pipeline(
             config,

@@ -29,7 +29,7 @@ from tfx.utils import path_utils
 
 from components.errors import UserError
 from components.pusher import versions
-from pipeline import engines
+from pipeline import beam_workers, engines
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.kubeflow import compiler, needs, probes, volume
@@ -256,6 +256,7 @@ def _execute(
         json_serialized_invocation_args=json_format.MessageToJson(invocation),
         json_serialized_inputs_spec_args=json.dumps(component.inputs),
     )
+    beam_workers.register()
     kubeflow_v2_run_executor.main((options, engines.arguments(config.beam, text_bytes=0).of(task)))
 
 
