@@ -6,6 +6,7 @@ from collections.abc import Iterator
 from typing import BinaryIO
 
 import pyarrow as pa
+import pyarrow.compute as pc
 import pyarrow.parquet as pq
 
 from components.corpus import documents
@@ -14,6 +15,7 @@ from components.corpus.documents import Document, Problem, ReadOptions, Unreadab
 _ROWS = 1024
 _BATCH_BYTES = 1 << 26
 _BUFFER = 1 << 16
+_TOO_LONG = "too long"
 
 
 def read_parquet(stream: BinaryIO, options: ReadOptions) -> Iterator[Document | Problem]:
@@ -37,7 +39,7 @@ def read_parquet(stream: BinaryIO, options: ReadOptions) -> Iterator[Document | 
     for group in range(table.num_row_groups):
         size = _batch_size(table.metadata.row_group(group), options)
         for batch in table.iter_batches(batch_size=size, row_groups=[group], columns=[options.text_field]):
-            for value in _values(batch.column(0)):
+            for value in _values(batch.column(0), options):
                 row += 1
                 yield _document(value, f"row {row}", options)
 
@@ -76,20 +78,24 @@ def _batch_size(group: pq.RowGroupMetaData, options: ReadOptions) -> int:
     return _ROWS
 
 
-def _values(column: pa.Array) -> Iterator[bytes | None]:
+def _values(column: pa.Array, options: ReadOptions) -> Iterator[bytes | str | None]:
+    """Each row's bytes; of what is too long the length alone is looked at, for many rows may have the same value."""
     while pa.types.is_struct(column.type):
         (column,) = column.flatten()
-    if not pa.types.is_dictionary(column.type):
-        yield from (value.as_py() for value in column.cast(pa.large_binary()))
-        return
-    values = column.dictionary.cast(pa.large_binary())
-    for index in column.indices.to_pylist():
-        yield None if index is None else values[index].as_py()
+    indices = column.indices.to_pylist() if pa.types.is_dictionary(column.type) else range(len(column))
+    values = (column.dictionary if pa.types.is_dictionary(column.type) else column).cast(pa.large_binary())
+    sizes = pc.binary_length(values).to_pylist()
+    for index in indices:
+        size = None if index is None else sizes[index]
+        if size is None:
+            yield None
+        else:
+            yield _TOO_LONG if size > options.max_document_bytes else values[index].as_py()
 
 
-def _document(value: bytes | None, place: str, options: ReadOptions) -> Document | Problem:
+def _document(value: bytes | str | None, place: str, options: ReadOptions) -> Document | Problem:
     if value is None:
         return Problem("no text field", place, f"{options.text_field!r} is null")
-    if len(value) > options.max_document_bytes:
+    if isinstance(value, str):
         return documents.too_long(place, options)
     return documents.make(value.decode("utf-8", "surrogateescape"), place, options, "utf-8")
