@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import fnmatch
 import functools
 import hashlib
 import os
@@ -11,9 +12,6 @@ import stat
 import urllib.parse
 import urllib.request
 from collections.abc import Callable, Iterator, Sequence
-
-from apache_beam.io.filesystem import BeamIOError, FileSystem
-from apache_beam.io.filesystems import FileSystems
 
 from components import builtin
 from components.errors import UserError, printable
@@ -30,6 +28,7 @@ _FORMS = [
 ]
 _HIDDEN = (".", "_")
 _GLOB = re.compile(r"[*?\[]")
+_GLOB_PARTS = re.compile(r"\*\*|[*?]|\[!?\]?[^\]]*\]|\[|[^*?\[]+")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -60,7 +59,7 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
     for path in paths:
         try:
             matches = list(_match(builtin.resolve(path)))
-        except (BeamIOError, OSError, ValueError) as error:
+        except (OSError, ValueError) as error:
             raise UserError(f"{what} {printable(path)}: cannot be listed: {_reason(error)}") from None
         if not matches:
             raise UserError(
@@ -117,10 +116,12 @@ def _match(path: str) -> Iterator[_Match]:
 
 def _match_remote(path: str) -> Iterator[_Match]:
     """Files of another file system, by Beam; folders are no more than names with slashes there."""
+    from apache_beam.io.filesystems import FileSystems  # two seconds, which a local file does not cost
+
     if _GLOB.search(path) and not path.endswith("/"):
         try:
             only = FileSystems.get_filesystem(path).metadata(path)
-        except (BeamIOError, OSError):
+        except OSError:
             pass
         else:
             yield only.path, only.size_in_bytes, only.last_updated_in_seconds or 0.0
@@ -156,7 +157,7 @@ def _glob(pattern: str) -> Iterator[_Match]:
     base = _GLOB.split(pattern)[0].rpartition("/")[0]
     if not os.path.isdir(base or "/"):
         return
-    matches = re.compile(FileSystem.translate_pattern(pattern), re.DOTALL).match
+    matches = _expression(pattern).fullmatch
     depth = None if "**" in pattern else pattern.count("/")
     folders: list[str] = []
 
@@ -174,6 +175,18 @@ def _glob(pattern: str) -> Iterator[_Match]:
     if not files:
         for folder in folders:
             yield from _below(folder, lambda path, is_folder, folder=folder: _visible(path, folder, ""))
+
+
+def _expression(pattern: str) -> re.Pattern[str]:
+    """A glob as an expression; characters in brackets are read as `fnmatch` reads them, also a range without any."""
+    simple = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    parts = _GLOB_PARTS.findall(pattern)
+    return re.compile(
+        "".join(
+            simple.get(part) or (fnmatch.translate(part)[4:-3] if part[0] == "[" else re.escape(part)) for part in parts
+        ),
+        re.DOTALL,
+    )
 
 
 def _visible(path: str, base: str, pattern: str) -> bool:

@@ -85,6 +85,33 @@ def test_globs(tmp_path):
     assert found(tmp_path, "s*") == ["s/a3.txt", "s/t/a4.txt"]  # a folder, as the shell would hand it over
 
 
+@pytest.mark.parametrize(
+    ("pattern", "expected"),
+    [
+        ("?.txt", ["a.txt", "b.txt", "c.txt"]),
+        ("[ab].txt", ["a.txt", "b.txt"]),
+        ("[!ab].txt", ["c.txt"]),
+        ("[a-b].tx[t]", ["a.txt", "b.txt"]),
+        ("[]].txt", ["].txt"]),
+        ("[[]?.txt", ["[x.txt"]),
+        ("[*].txt", ["*.txt"]),
+        ("?/*.txt", ["s/a.txt"]),
+        ("s**a.txt", ["s/a.txt", "s/t/a.txt"]),
+        ("[b-a].txt", []),
+        ("[a-.txt?", []),
+        ("(a|b)*.txt", []),
+    ],
+)
+def test_what_a_glob_means(tmp_path, pattern, expected):
+    names = ["a.txt", "b.txt", "c.txt", "s/a.txt", "s/t/a.txt"]
+    make(tmp_path, *names, *({*expected} - {*names}))
+    if expected:
+        assert found(tmp_path, pattern) == expected
+    else:
+        with pytest.raises(UserError, match="no file matches"):
+            found(tmp_path, pattern)
+
+
 def test_links_to_folders_are_followed_and_circles_end(tmp_path):
     make(tmp_path, "in/a.txt", "store/b.txt", "store/deep/c.txt")
     (tmp_path / "in/more").symlink_to(tmp_path / "store")

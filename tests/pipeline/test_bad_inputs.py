@@ -305,8 +305,12 @@ def test_all_that_is_wrong_with_settings_is_one_error(refuse):
     [
         ("trainer.epochs=true", "apache_beam"),
         ("report.seed=-1", "apache_beam"),
-        ("root=/dev/null", "tensorflow"),
-        ("corpus.paths=[nowhere.txt]", "tensorflow"),
+        ("root=/dev/null", "apache_beam"),
+        ("corpus.paths=[nowhere.txt]", "apache_beam"),
+        ("corpus.paths=['nowhere/[z-a]*.txt']", "apache_beam"),
+        ("evaluator.benchmarks=[nowhere]", "apache_beam"),
+        ("corpus.schema_file=nowhere", "apache_beam"),
+        ("evaluator.thresholds={nothing: 0.3}", "apache_beam"),
         ("beam.options=[--of_nobody=1]", "tensorflow"),
     ],
 )
