@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 
-from components.errors import UserError
+from components.errors import UserError, printable
 
 SCHEME = "builtin://"
 
@@ -30,6 +30,6 @@ def resolve(path: str) -> str:
     if name == "document_schema":
         return str(_SCHEMA)
     if name not in _FILES:
-        raise UserError(f"{path}: there is no built-in data of this name; there are {', '.join(_FILES)}")
+        raise UserError(f"{printable(path)}: there is no built-in data of this name; there are {', '.join(_FILES)}")
     package = importlib.util.find_spec("gensim")  # found, not imported: gensim takes a second to start
     return str(pathlib.Path(package.origin).parent / "test" / "test_data" / _FILES[name])

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+_LONGEST = 1000  # characters of somebody's text in a message
+
 
 class UserError(Exception):
     """What was wrong, where (file, line, key), what was expected, and what to do, in one line.
@@ -15,7 +17,12 @@ class UserError(Exception):
 
 
 def printable(text: str) -> str:
-    """A name or a piece of somebody's text for a message of one line: what cannot be seen is escaped, as `\\n` is."""
+    """A name or a piece of somebody's text for a message of one line.
+
+    What cannot be seen is escaped, as `\\n` is; of what is very long the middle is left out.
+    """
+    if len(text) > _LONGEST:
+        text = f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

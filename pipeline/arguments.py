@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import argparse
 import math
+import sys
 from collections.abc import Callable
-from typing import NoReturn
+from typing import NoReturn, TextIO
 
 from components.errors import UserError, printable
 from pipeline import config_files
@@ -18,6 +19,10 @@ class Parser(argparse.ArgumentParser):
     def error(self, message: str) -> NoReturn:
         """See `argparse.ArgumentParser.error`."""
         raise UserError(f"{printable(message)}. --help says what there is")
+
+    def print_help(self, file: TextIO | None = None) -> None:
+        """See `argparse.ArgumentParser.print_help`, which takes a full disk for a success."""
+        (file or sys.stdout).write(self.format_help())
 
 
 def number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:

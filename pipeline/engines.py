@@ -8,6 +8,7 @@ import dataclasses
 import difflib
 import os
 import pathlib
+import re
 import shutil
 import socket
 import sys
@@ -23,8 +24,11 @@ BYTES_WORTH_MORE_PROCESSES = 200_000_000
 
 _CONNECT_SECONDS = 5
 
-# How masters begin that are no HOST:PORT: of Flink, and of Spark.
-_NO_ADDRESSES = ("[", "local", "auto", "yarn", "k8s:", "mesos:")
+# The masters of Flink and of Spark that are no HOST:PORT.
+_NAMES = {
+    "flink": re.compile(r"\[(local|auto|collection)\]"),
+    "spark": re.compile(r"local(\[.*\]|-cluster\[.*\])?|yarn|(k8s|mesos):.*"),
+}
 
 # By its class: the name DirectRunner would make Beam look for another runner on the network first.
 _DIRECT = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
@@ -149,8 +153,13 @@ def _addresses(beam: BeamConfig, options: Mapping[str, str]) -> Iterator[tuple[s
     """The addresses that the engine is asked at, with their settings."""
     if endpoint := options.get("--job_endpoint"):
         yield "beam.options: --job_endpoint", endpoint
-    elif beam.master and beam.runner != "direct" and not beam.master.startswith(_NO_ADDRESSES):
+    elif beam.master and beam.runner != "direct" and not _is_name(beam):
         yield "beam.master", beam.master
+
+
+def _is_name(beam: BeamConfig) -> bool:
+    names = _NAMES.get(beam.runner)
+    return names is not None and names.fullmatch(beam.master) is not None
 
 
 def _check_address(setting: str, address: str) -> None:
