@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING
 import rich.console
 
 from components.errors import UserError, printable
+from components.trainer import tf_config
 from pipeline import arguments, console, engines, lock, metadata_file, orphans, streams
 from pipeline.configs import Config
 
@@ -43,7 +44,7 @@ def _main(argv: Sequence[str] | None) -> int:
         return _look_back(config, options.explain)
     from pipeline import preflight  # here, for what is wrong with the settings is said without it
 
-    joins = config.trainer.strategy == "multi_worker" and not _is_chief()
+    joins = config.trainer.strategy == "multi_worker" and not tf_config.is_chief()
     inputs = None if joins else preflight.check(config)
     log = os.path.join(config.run_folder, "run.log")
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
@@ -139,12 +140,6 @@ def _look_back(config: Config, version: str | None) -> int:
         console.show_history(screen, found)
     console.check(screen)
     return 0
-
-
-def _is_chief() -> bool:
-    from components.trainer import workers
-
-    return workers.is_chief_by_environment()
 
 
 def _join(config: Config, screen: rich.console.Console) -> None:

@@ -6,8 +6,10 @@ The benchmarks' ExampleGen writes them, the served model answers them, the Evalu
 from __future__ import annotations
 
 import dataclasses
+from typing import TYPE_CHECKING
 
-import tensorflow as tf
+if TYPE_CHECKING:
+    import tensorflow as tf
 
 BENCHMARK, SECTION, KIND, WORDS, SCORE = "benchmark", "section", "kind", "words", "score"
 ANALOGY, SIMILARITY = "analogy", "similarity"
@@ -17,15 +19,6 @@ FEWEST_PAIRS = 3
 
 # What the served model answers to a question, in this order.
 ANSWERS = COSINE, RANK_3COSADD, RANK_3COSMUL = "cosine", "rank_3cosadd", "rank_3cosmul"
-
-# Of a question as a tf.Example. A pair leaves the last two of its four words empty; an analogy's score is 1.
-FEATURES = {
-    BENCHMARK: tf.io.FixedLenFeature([], tf.string),
-    SECTION: tf.io.FixedLenFeature([], tf.string),
-    KIND: tf.io.FixedLenFeature([], tf.string),
-    WORDS: tf.io.FixedLenFeature([4], tf.string),
-    SCORE: tf.io.FixedLenFeature([], tf.float32),
-}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -43,7 +36,9 @@ class Question:
         return ANALOGY if len(self.words) == 4 else SIMILARITY
 
     def serialize(self) -> bytes:
-        """As a tf.Example with `FEATURES`."""
+        """As a tf.Example with `features()`."""
+        import tensorflow as tf  # here, for questions are checked before a run begins, and without it
+
         words = [word.encode() for word in (*self.words, "", "")[:4]]
         texts = {
             BENCHMARK: [self.benchmark.encode()],
@@ -54,3 +49,16 @@ class Question:
         features = {key: tf.train.Feature(bytes_list=tf.train.BytesList(value=value)) for key, value in texts.items()}
         features[SCORE] = tf.train.Feature(float_list=tf.train.FloatList(value=[self.score]))
         return tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString(deterministic=True)
+
+
+def features() -> dict[str, tf.io.FixedLenFeature]:
+    """Of a question as a tf.Example. A pair leaves the last two of its four words empty; an analogy's score is 1."""
+    import tensorflow as tf
+
+    return {
+        BENCHMARK: tf.io.FixedLenFeature([], tf.string),
+        SECTION: tf.io.FixedLenFeature([], tf.string),
+        KIND: tf.io.FixedLenFeature([], tf.string),
+        WORDS: tf.io.FixedLenFeature([4], tf.string),
+        SCORE: tf.io.FixedLenFeature([], tf.float32),
+    }

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from components import search, text, vocabulary, warmup
-from components.questions import FEATURES, SCORE, WORDS
+from components.questions import SCORE, WORDS, features
 
 # Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.
 MOST_NEIGHBOURS = 1000
@@ -183,7 +183,8 @@ class ServingModel(tf.Module):
             to [0, 1] (Levy and Goldberg 2014, equations 3 and 4). All NaN where one of the words is not in the
             vocabulary.
         """
-        questions = tf.io.parse_example(examples, {key: FEATURES[key] for key in (WORDS, SCORE)})[WORDS]
+        described = features()
+        questions = tf.io.parse_example(examples, {key: described[key] for key in (WORDS, SCORE)})[WORDS]
         ids = tf.reshape(self.lookup(tf.reshape(questions, [-1])), [-1, 4])
         is_analogy = questions[:, 2] != ""
         covered = tf.reduce_all((ids >= 0) | ((questions == "") & ~is_analogy[:, tf.newaxis]), axis=1)

@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 
-from components import builtin, files
+from components.benchmarks import files as benchmarks
 from components.errors import UserError, printable
 from pipeline import engines, streams
 from pipeline.configs import Config
@@ -35,7 +35,7 @@ def check(config: Config) -> Inputs:
     engines.check(config.beam)
     inputs = Inputs.find(config)
     _check_schema(config, inputs)
-    _check_thresholds(config)
+    _check_benchmarks(config)
     return inputs
 
 
@@ -113,20 +113,6 @@ def _check_schema(config: Config, inputs: Inputs) -> None:
         raise UserError(f"{setting}: no TFDV schema: it has no feature. Expected one that is named text")
 
 
-def _check_thresholds(config: Config) -> None:
-    """Makes sure that each threshold's benchmark is there; which sections it has, its reader knows."""
-    names = {name for path in config.evaluator.benchmarks for name in _benchmarks(path)}
-    for threshold in config.evaluator.thresholds:
-        if threshold.partition("/")[0] not in names:
-            raise UserError(
-                f"evaluator.thresholds.{printable(threshold)} is for no benchmark. "
-                f"There are {', '.join(map(printable, sorted(names)))}"
-            )
-
-
-def _benchmarks(path: str) -> list[str]:
-    """The names of a path's benchmarks, which are those of the files."""
-    if path.startswith(builtin.SCHEME):
-        return [path.removeprefix(builtin.SCHEME)]
-    found = files.find([path], form="questions", what="benchmark")
-    return [os.path.basename(file.path).split(".")[0] for file in found]
+def _check_benchmarks(config: Config) -> None:
+    """Makes sure that each line is a question, and that each threshold has some."""
+    benchmarks.check_thresholds(config.evaluator.thresholds, benchmarks.read_all(config.evaluator.benchmarks))

@@ -56,7 +56,7 @@ class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
 
 
 class BenchmarkExampleGen(Component):
-    """Reads analogy and similarity questions into tf.Examples (`components.questions.FEATURES`), in the split `eval`.
+    """Reads analogy and similarity questions into tf.Examples (`components.questions.features`), in the split `eval`.
 
     Args:
         benchmarks: a JSON list of files, folders or globs.

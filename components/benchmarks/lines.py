@@ -5,6 +5,7 @@ from __future__ import annotations
 import collections
 import csv
 import dataclasses
+import functools
 import math
 import re
 from collections.abc import Sequence
@@ -43,7 +44,7 @@ class _Row:
     mark: str | None
     section: str | None
 
-    @property
+    @functools.cached_property
     def width(self) -> int:
         """How many fields there are, without empty ones at the end."""
         return max((place for place, field in enumerate(self.fields, 1) if field), default=0)
@@ -56,7 +57,7 @@ class _Row:
         value = float(field.replace(",", "."))
         return value if math.isfinite(value) and abs(value) <= _LARGEST else None
 
-    @property
+    @functools.cached_property
     def kind(self) -> str | None:
         """What it looks like for itself. Four fields with a number behind two words are a pair and more of it."""
         if self.mark is None and self.width > 4:  # a sentence

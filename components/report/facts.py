@@ -147,7 +147,7 @@ def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
     found: dict[str, list[tuple[float, float, tuple[str, str]]]] = {}
     files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
     for batch in tf.data.TFRecordDataset(files, "GZIP").batch(_AT_A_TIME):
-        parsed = tf.io.parse_example(batch, questions.FEATURES)
+        parsed = tf.io.parse_example(batch, questions.features())
         is_pair = parsed[questions.KIND] == questions.SIMILARITY
         asked = tf.boolean_mask(batch, is_pair)
         cosines = model.signatures["evaluate"](examples=asked)["answers"][:, questions.ANSWERS.index(questions.COSINE)]

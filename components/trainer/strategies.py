@@ -3,13 +3,12 @@
 from __future__ import annotations
 
 import functools
-import json
-import os
 
 import tensorflow as tf
 
 from components import threads
 from components.errors import UserError
+from components.trainer import tf_config
 from components.trainer.blocks import Batch, Blocks
 from components.trainer.checkpoints import plain_message
 
@@ -25,7 +24,7 @@ def get(name: str) -> tf.distribute.Strategy:
         UserError: TF_CONFIG is missing or wrong.
     """
     if name == "multi_worker":
-        check_tf_config()
+        tf_config.check()
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "auto":
@@ -36,24 +35,6 @@ def get(name: str) -> tf.distribute.Strategy:
     return (
         tf.distribute.OneDeviceStrategy(devices[0]) if name == "one_device" else tf.distribute.MirroredStrategy(devices)
     )
-
-
-def check_tf_config() -> None:
-    """Looks whether TF_CONFIG says who trains.
-
-    Raises:
-        UserError: it is not set, or not of the form that TensorFlow expects.
-    """
-    example = {"cluster": {"worker": ["host1:2222", "host2:2222"]}, "task": {"type": "worker", "index": 0}}
-    expected = f"expected as in {json.dumps(example)}"
-    text = os.environ.get("TF_CONFIG")
-    if not text:
-        raise UserError(f"trainer.strategy = multi_worker: the environment variable TF_CONFIG is not set; {expected}")
-    try:
-        config = json.loads(text)
-        config["cluster"][config["task"]["type"]][int(config["task"]["index"])]
-    except (ValueError, KeyError, IndexError, TypeError):
-        raise UserError(f"TF_CONFIG = {text}: {expected}") from None
 
 
 def is_chief(strategy: tf.distribute.Strategy) -> bool:

@@ -22,7 +22,7 @@ import absl.logging
 
 from components import progress
 from components.errors import UserError
-from components.trainer import strategies
+from components.trainer import tf_config
 from components.trainer.job import Job
 
 JOB_FILE = "job.json"
@@ -35,7 +35,7 @@ def lead(job: Job) -> None:
     Raises:
         UserError: TF_CONFIG is wrong, the training failed, or a worker has gone.
     """
-    strategies.check_tf_config()
+    tf_config.check()
     folder = job.config["checkpoints"]
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, JOB_FILE)
@@ -57,23 +57,11 @@ def join(folder: str, poll_seconds: float = 0.5) -> None:
     Raises:
         UserError: as `lead`.
     """
-    strategies.check_tf_config()
+    tf_config.check()
     path = os.path.join(folder, JOB_FILE)
     while not os.path.exists(path):
         time.sleep(poll_seconds)
     _train(path)
-
-
-def is_chief_by_environment() -> bool:
-    """Whether TF_CONFIG makes this process the one that runs the whole pipeline.
-
-    Raises:
-        UserError: TF_CONFIG is missing or wrong.
-    """
-    strategies.check_tf_config()
-    config = json.loads(os.environ["TF_CONFIG"])
-    kind, index = config["task"]["type"], int(config["task"]["index"])
-    return kind == "chief" or (kind == "worker" and index == 0 and "chief" not in config["cluster"])
 
 
 def _train(job_path: str) -> None:

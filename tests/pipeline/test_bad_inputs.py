@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import gzip
 import os
 import re
 import socket
@@ -27,6 +28,9 @@ def place(tmp_path, monkeypatch):
     (tmp_path / "binary.pbtxt").write_bytes(b"\x00\xff\xfe")
     (tmp_path / "none.pbtxt").write_text("feature {\n  nme: 'text'\n}\n")
     (tmp_path / "void.pbtxt").write_text("")
+    (tmp_path / "odd.tsv").write_text("cat\tdog\t3\ncat\tcow\t\n")
+    (tmp_path / "wide.tsv").write_text("\x1b[2J" * 5000)
+    (tmp_path / "cut.tsv.gz").write_bytes(gzip.compress(b"cat\tdog\t3\n")[:-4])
     (tmp_path / "broken.yaml").write_text("root: [")
     (tmp_path / "lead").symlink_to(tmp_path / "nowhere" / "at all")
     monkeypatch.chdir(tmp_path)
@@ -138,6 +142,13 @@ SETTINGS = {
     "corpus.schema_file=none.pbtxt": "none.pbtxt, line 2: no TFDV schema",
     "corpus.schema_file=void.pbtxt": "void.pbtxt: no TFDV schema",
     "evaluator.thresholds={nothing: 0.3}": "evaluator.thresholds.nothing is for no benchmark",
+    "evaluator.thresholds={google_analogies/nothing: 0.3}": "google_analogies/nothing is for no section",
+    "evaluator.benchmarks=[odd.tsv]": "odd.tsv, line 2: ",
+    "evaluator.benchmarks=[cut.tsv.gz]": "cut.tsv.gz: cannot be read",
+    "evaluator.benchmarks=[binary.pbtxt]": "binary.pbtxt, line 1: ",
+    "evaluator.benchmarks=[void.pbtxt]": "void.pbtxt: no question in it",
+    "evaluator.benchmarks=[pairs.tsv, ./pairs.tsv, file]": "file, line 1: ",
+    "evaluator.benchmarks=[wide.tsv]": "\\x1b",
     "evaluator.thresholds={'[/x]': 0.3}": "evaluator.thresholds.[/x] is for no benchmark",
     # Engines.
     "beam.options=[region=x]": "beam.options: region=x: expected --name=value",
@@ -315,6 +326,9 @@ def test_all_that_is_wrong_with_settings_is_one_error(refuse):
         ("evaluator.benchmarks=[nowhere]", "apache_beam"),
         ("corpus.schema_file=nowhere", "apache_beam"),
         ("evaluator.thresholds={nothing: 0.3}", "apache_beam"),
+        ("evaluator.thresholds={google_analogies/nothing: 0.3}", "apache_beam"),
+        ("evaluator.benchmarks=[pyproject.toml]", "apache_beam"),
+        ("trainer.strategy=multi_worker", "apache_beam"),
         ("beam.options=[--of_nobody=1]", "tensorflow"),
     ],
 )
