@@ -23,6 +23,11 @@ def printable(text: str) -> str:
     """
     if len(text) > _LONGEST:
         text = f"{text[: _LONGEST // 2]}…{text[-_LONGEST // 2 :]}"
+    return escaped(text)
+
+
+def escaped(text: str) -> str:
+    """A text with what cannot be seen as codes."""
     if text.isprintable():
         return text
     return "".join(each if each.isprintable() else each.encode("unicode_escape").decode() for each in text)

@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import math
+import re
 from typing import Any
 
 import pydantic
 
+from components.errors import escaped
 from components.evaluator.results import Evaluation
 
 JSON, MARKDOWN = "model_card.json", "model_card.md"
@@ -75,22 +77,23 @@ class ModelCard(pydantic.BaseModel):
 
     def markdown(self) -> str:
         """The card for people."""
-        reasons = "\n".join(f"- {reason}" for reason in self.reasons)
+        reasons = "\n".join(f"- {_text(reason)}" for reason in self.reasons)
         verdict = "Blessed." if self.blessed else f"Not blessed:\n\n{reasons}"
-        compared = f"Compared with the last blessed model, `{self.baseline}`." if self.baseline else ""
-        paths = ", ".join(f"`{path}`" for path in self.corpus.paths)
+        compared = f"Compared with the last blessed model, {_code(self.baseline)}." if self.baseline else ""
+        paths = ", ".join(map(_code, self.corpus.paths))
         libraries = ", ".join(f"{name} {version}" for name, version in self.code.libraries.items())
         commit = f", commit {self.code.commit}" if self.code.commit else ""
         lock = f" The packages are those of constraints.txt, SHA-256 `{self.code.lock}`." if self.code.lock else ""
         parts = [
-            f"# Word vectors: {self.name}",
+            f"# Word vectors: {_text(self.name)}",
             f"{self.words:,} words, {self.dimensions} dimensions; skip-gram. Made {self.created}.",
             f"## Verdict\n\n{verdict}\n\n{compared}".rstrip(),
             "## Benchmarks\n\n" + _table([_row(benchmark) for benchmark in self.benchmarks]),
             f"## Text\n\n{self.corpus.documents:,} documents, {self.corpus.bytes / 1e6:,.1f} MB, "
             f"{self.corpus.files:,} files, {self.corpus.skipped:,} documents skipped: {paths}\n\n"
             f"Fingerprint `{self.corpus.fingerprint}`.",
-            "## Settings\n\n" + _table([["setting", "value"], *_code(flat(self.settings))]),
+            "## Settings\n\n"
+            + _table([["setting", "value"], *([_code(key), _code(value)] for key, value in flat(self.settings))]),
             f"## Code\n\ntfx-word2vec {self.code.version}{commit}, fingerprint `{self.code.fingerprint}`; {libraries}."
             + lock,
             "## Use\n\nThe vectors reproduce what the text says, its prejudices included. Words of fewer occurrences "
@@ -133,7 +136,7 @@ def _row(benchmark: Benchmark) -> list[str]:
     numbers = (benchmark.score, benchmark.baseline_score)
     score, before = ("-" if number is None else f"{number:.3f}" for number in numbers)
     said = f"{'; '.join(limits)}: {'passed' if benchmark.passed else 'failed'}" if limits else ""
-    return [benchmark.name, benchmark.measure, score, interval, f"{benchmark.coverage:.0%}", before, said]
+    return [_text(benchmark.name), benchmark.measure, score, interval, f"{benchmark.coverage:.0%}", before, said]
 
 
 def _table(rows: list[list[str]]) -> str:
@@ -155,5 +158,16 @@ def flat(tree: dict[str, Any], prefix: str = "") -> list[list[str]]:
     return rows
 
 
-def _code(rows: list[list[str]]) -> list[list[str]]:
-    return [[f"`{cell}`" for cell in row] for row in rows]
+def _text(text: str) -> str:
+    """Somebody's text in Markdown, shown as it stands; a `_` within a word marks nothing."""
+    return re.sub(r"^[-+#]|[\\`*<>&\[\]~]|(?<![^\W_])_|_(?![^\W_])", r"\\\g<0>", escaped(text))
+
+
+def _code(text: str) -> str:
+    """Likewise, as code: between more backticks than there are in it."""
+    text = escaped(text)
+    if not text:
+        return ""
+    fence = "`" * (max(map(len, re.findall("`+", text)), default=0) + 1)
+    blank = " " if "`" in (text[0], text[-1]) or text[0] == text[-1] == " " else ""
+    return f"{fence}{blank}{text}{blank}{fence}"

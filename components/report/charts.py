@@ -2,8 +2,10 @@
 
 from __future__ import annotations
 
+import html
 import itertools
 import math
+from collections.abc import Iterable
 
 import numpy as np
 import plotly.graph_objects as go
@@ -13,6 +15,9 @@ from components.report.facts import Curve, Facts, Health, Scatter
 from components.vocabulary import Vocabulary
 
 BLUE, ORANGE, GREEN, RED, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
+
+# Of an axis with names: else Plotly takes 2001 for a number, and 2001-02-03 for a date.
+_NAMES = {"type": "category"}
 
 
 def draw(facts: Facts) -> dict[str, go.Figure]:
@@ -48,16 +53,22 @@ def _figure(*traces: go.BaseTraceType, height: int = 380, **layout: object) -> g
     return figure
 
 
+def _plain(texts: Iterable[str]) -> list[str]:
+    """Words and names for Plotly, which reads markup and entities in every text: so they are shown as they stand."""
+    return [html.escape(text, quote=False) for text in texts]
+
+
 def _thresholds(judged: list[Result]) -> go.Figure:
     """A bar a threshold: the score with its interval, the least score, and the last blessed model's."""
     judged = judged[::-1]
-    names = [result.name for result in judged]
+    names = _plain(result.name for result in judged)
     scores = [0 if math.isnan(result.score) else result.score for result in judged]
     upper = [0 if math.isnan(result.score) else result.interval[1] - result.score for result in judged]
     lower = [0 if math.isnan(result.score) else result.score - result.interval[0] for result in judged]
     marker = {"symbol": "line-ns-open", "size": 26, "line": {"width": 3}}
-    limits = [(result.lower_bound, result.name) for result in judged if result.lower_bound is not None]
-    before = [(result.baseline_score, result.name) for result in judged if result.baseline_score is not None]
+    named = list(zip(judged, names, strict=True))
+    limits = [(result.lower_bound, name) for result, name in named if result.lower_bound is not None]
+    before = [(result.baseline_score, name) for result, name in named if result.baseline_score is not None]
     traces: list[go.BaseTraceType] = [
         go.Bar(
             y=names,
@@ -72,12 +83,12 @@ def _thresholds(judged: list[Result]) -> go.Figure:
         if points:
             x, y = zip(*points, strict=True)
             traces.append(go.Scatter(x=x, y=y, mode="markers", name=name, marker={**marker, "color": color}))
-    return _figure(*traces, height=140 + 46 * len(judged))
+    return _figure(*traces, height=140 + 46 * len(judged), yaxis=_NAMES)
 
 
 def _sections(sections: list[Result]) -> go.Figure:
     shown = [result for result in sections if not math.isnan(result.score)][::-1]
-    names = [result.name for result in shown]
+    names = _plain(result.name for result in shown)
     of = {
         "first five": ([result.values["analogy_accuracy_top5"] for result in shown], "#bbccee"),
         "first": ([result.score for result in shown], BLUE),
@@ -86,13 +97,13 @@ def _sections(sections: list[Result]) -> go.Figure:
         go.Bar(y=names, x=values, orientation="h", name=f"right answer is the {name}", marker_color=color)
         for name, (values, color) in of.items()
     ]
-    layout = {"barmode": "overlay", "xaxis": {"tickformat": ".0%"}}
+    layout = {"barmode": "overlay", "xaxis": {"tickformat": ".0%"}, "yaxis": _NAMES}
     return _figure(*bars, height=120 + 24 * len(shown), **layout)
 
 
 def _scatter(scatter: Scatter) -> go.Figure:
     points = go.Scatter(
-        x=scatter.scores, y=scatter.cosines, text=[" and ".join(pair) for pair in scatter.words], mode="markers",
+        x=scatter.scores, y=scatter.cosines, text=_plain(map(" and ".join, scatter.words)), mode="markers",
         marker={"size": 6, "opacity": 0.6, "color": BLUE},
         hovertemplate="%{text}<br>people %{x}, model %{y:.2f}<extra></extra>",
     )  # fmt: skip
@@ -113,7 +124,7 @@ def _training(loss: Curve | None, speed: Curve | None) -> go.Figure | None:
 def _frequencies(words: Vocabulary) -> go.Figure:
     ranks = np.unique(np.geomspace(1, len(words), 400).astype(int))
     points = go.Scatter(
-        x=ranks, y=words.counts[ranks - 1], text=[words.words[rank - 1] for rank in ranks], mode="lines",
+        x=ranks, y=words.counts[ranks - 1], text=_plain(words.words[rank - 1] for rank in ranks), mode="lines",
         line={"color": BLUE}, hovertemplate="%{text}: rank %{x}, %{y} times<extra></extra>",
     )  # fmt: skip
     log = {"type": "log", "dtick": 1}
@@ -140,14 +151,16 @@ def _norms(health: Health) -> go.Figure:
 
 
 def _hubs(health: Health) -> go.Figure:
-    names, shares = list(health.hubs)[::-1], list(health.hubs.values())[::-1]
+    names, shares = _plain(health.hubs)[::-1], list(health.hubs.values())[::-1]
     bars = go.Bar(y=names, x=shares, orientation="h", marker_color=BLUE)
-    return _figure(bars, xaxis={"title": "share of the lists", "tickformat": ".1%", "rangemode": "tozero"})
+    return _figure(
+        bars, xaxis={"title": "share of the lists", "tickformat": ".1%", "rangemode": "tozero"}, yaxis=_NAMES
+    )
 
 
 def _map(words: Vocabulary, places: np.ndarray) -> go.Figure:
     """The words, of which some are named; and a mark for the one that is looked for."""
-    names = words.words[: len(places)]
+    names = _plain(words.words[: len(places)])
     counts = words.counts[: len(places)]
     named = _spread(places)
     look = {"size": (5 + 9 * np.sqrt(counts / counts.max())).round(1), "color": np.log10(counts).round(2)}

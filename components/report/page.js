@@ -24,10 +24,15 @@ function draw() {
 const place = new Map(data.words.map((word, index) => [word, index]));
 const input = document.getElementById("word"), list = document.getElementById("neighbours");
 
+// As the charts have it: Plotly reads markup and entities.
+function plain(word) {
+  return word.replaceAll("&", "&amp;").replaceAll("<", "&lt;").replaceAll(">", "&gt;");
+}
+
 function mark(word) {
-  const points = data.charts.map.data[0], index = points.customdata.findIndex((entry) => entry[0] === word);
+  const points = data.charts.map.data[0], index = points.customdata.findIndex((entry) => entry[0] === plain(word));
   const at = index < 0 ? { x: [[]], y: [[]], text: [[]] }
-    : { x: [[data.places[index][0]]], y: [[data.places[index][1]]], text: [[word]] };
+    : { x: [[data.places[index][0]]], y: [[data.places[index][1]]], text: [[plain(word)]] };
   Plotly.restyle("map", at, [1]);
 }
 

@@ -127,6 +127,36 @@ def test_no_word_of_the_text_becomes_markup():
     assert "\\u003c/script>\\u003cb>" in data.partition("</script>")[0]
 
 
+def test_the_charts_show_words_and_names_as_they_stand():
+    odd = ["<b>x</b>", "a&lt;b", '<a href="javascript:1">y</a>', "2001", "2002"]
+    made = make_facts()
+    words = Vocabulary(odd, np.array([9, 8, 7, 6, 5]))
+    evaluation = Evaluation(
+        [
+            make_result("<i>q", None, "analogy_accuracy", lower_bound=0.2),
+            make_result("<i>q", "&amp;<br>", "analogy_accuracy"),
+        ],
+        True,
+    )
+    made = dataclasses.replace(
+        made,
+        words=words,
+        evaluation=evaluation,
+        places=made.places[:5],
+        health=dataclasses.replace(made.health, hubs=dict.fromkeys(odd, 0.1)),
+        scatters={"<i>q": facts.Scatter(np.ones(1), np.ones(1), [("<b>x</b>", "&amp;")])},
+    )
+    shown = []
+    for chart in charts.draw(made).values():
+        for trace in chart.data:
+            for values in (trace.x, trace.y, trace["text"], getattr(trace, "customdata", None)):
+                shown += [str(value) for row in ([] if values is None else values) for value in np.ravel(row)]
+    assert {"&lt;b&gt;x&lt;/b&gt;", "a&amp;lt;b", "&lt;i&gt;q/&amp;amp;&lt;br&gt;"} <= set(shown)
+    assert "&lt;b&gt;x&lt;/b&gt; and &amp;amp;" in shown
+    assert not [text for text in shown if "<" in text or ">" in text]
+    assert charts.draw(made)["hubs"].layout.yaxis.type == "category"
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
