@@ -98,6 +98,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             if executor is not None:
                 self._observer.ended(self.runs[name])
                 self._keep_duration(self.runs[name])
+        run_folder.tidy(self._folder)
 
     def _execute(
         self,

@@ -39,8 +39,18 @@ def settle(run_folder: str, name: str, store: ml_metadata.MetadataStore) -> None
     _set_unknown_aside(store, run_folder)
     for path in (*_unpublished(store, run_folder), *_scratch(run_folder)):
         logging.info("Removing %s, which an earlier run left unfinished.", path)
-        with contextlib.suppress(OSError):  # whoever made it somebody else's has to remove it
-            shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
+        _remove(path)
+
+
+def tidy(run_folder: str) -> None:
+    """Removes what TFX kept while the components ran; nobody may be at work any more."""
+    for path in _scratch(run_folder):
+        _remove(path)
+
+
+def _remove(path: str) -> None:
+    with contextlib.suppress(OSError):  # whoever made it somebody else's has to remove it
+        shutil.rmtree(path) if os.path.isdir(path) and not os.path.islink(path) else os.remove(path)
 
 
 def relocated(path: str, run_folder: str) -> str:
