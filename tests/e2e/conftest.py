@@ -13,7 +13,7 @@ import sys
 import pytest
 
 import local_runner
-from tests import forked
+from benchmarks import forked
 from tests.conftest import TOPICS, make_documents
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
