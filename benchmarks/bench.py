@@ -24,7 +24,7 @@ from typing import Any
 import rich.console
 import rich.table
 
-from benchmarks import systems
+from benchmarks import arguments, systems
 
 ROOT = pathlib.Path(__file__).parent.parent
 RUN = ROOT / "runs" / "bench"
@@ -63,12 +63,19 @@ def _write(options: argparse.Namespace, config: dict[str, Any], sides: list[Figu
 
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--corpus", default="builtin://wikipedia", help="a file, folder or glob; by default the sample")
-    parser.add_argument("--seeds", type=int, default=3, help="of ours and of gensim")
-    parser.add_argument("--epochs", type=int, default=5, help="of ours and of gensim")
-    parser.add_argument("--fasttext-epochs", type=int, default=1, help="it is slow")
-    parser.add_argument("--threads", type=int, default=os.cpu_count(), help="gensim's and fastText's")
-    parser.add_argument("--seconds", type=float, default=40, help="of training for each loss at equal time")
+    parser.add_argument(
+        "--corpus",
+        type=arguments.corpus,
+        default="builtin://wikipedia",
+        help="a file, folder or glob; by default the sample",
+    )
+    parser.add_argument("--seeds", type=arguments.count(), default=3, help="of ours and of gensim")
+    parser.add_argument("--epochs", type=arguments.count(), default=5, help="of ours and of gensim")
+    parser.add_argument("--fasttext-epochs", type=arguments.count(), default=1, help="it is slow")
+    parser.add_argument("--threads", type=arguments.count(), default=os.cpu_count(), help="gensim's and fastText's")
+    parser.add_argument(
+        "--seconds", type=arguments.seconds(), default=40, help="of training for each loss at equal time"
+    )
     parser.add_argument("--quick", action="store_true", help="only the systems, not the losses and sizes")
     return parser
 

@@ -26,7 +26,7 @@ from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
-from benchmarks import bench
+from benchmarks import arguments, bench
 from components import builtin, serving_model, vocabulary
 from components.benchmarks import files
 from components.evaluator import eval_config, results
@@ -43,9 +43,9 @@ def main() -> None:
         print(json.dumps(PARTS[options.pop("part")](**options)), flush=True)
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", type=pathlib.Path, help="a pushed version's folder")
+    parser.add_argument("--model", type=arguments.version, help="a pushed version's folder")
     parser.add_argument(
-        "--words", type=int, nargs="*", default=[57_000, 1_000_000], help="sizes of made-up vocabularies"
+        "--words", type=arguments.count(2), nargs="*", default=[57_000, 1_000_000], help="sizes of made-up vocabularies"
     )
     options = parser.parse_args()
     if options.model:

@@ -31,7 +31,7 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from benchmarks import bench
+from benchmarks import arguments, bench
 
 SIGNATURES = {
     "serving_default": ["words"],
@@ -155,9 +155,9 @@ def is_fault(outcome: str) -> bool:
 def main() -> int:
     """Sends the requests; returns 1 if one of them was answered by an error of the server's."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="the folder of the versions")
-    parser.add_argument("--requests", type=int, default=10_000)
-    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--model", type=arguments.versions, required=True, help="the folder of the versions")
+    parser.add_argument("--requests", type=arguments.count(), default=10_000)
+    parser.add_argument("--seed", type=arguments.count(0), default=1)
     options = parser.parse_args()
     command = [sys.executable, "-m", "serving.local", "--model", options.model, "--port", "0", "--rest-port", "0"]
     process = subprocess.Popen(command, cwd=bench.ROOT, stdout=subprocess.PIPE, text=True)

@@ -30,6 +30,8 @@ from typing import Any
 
 import numpy as np
 
+from benchmarks import arguments
+
 TEXT = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform")  # engines.COMPONENTS, and between
 REST = "http://127.0.0.1:18081"
 POOL_PORT = 18082
@@ -57,11 +59,14 @@ _CLUSTER = {
 
 def main(argv: list[str] | None = None) -> None:
     """Runs every engine on every size, and prints a row each; `--output` gets all of it as JSON lines."""
-    options = _parser().parse_args(argv)
+    parser = _parser()
+    options = parser.parse_args(argv)
     if options.one:
         print("RESULT " + json.dumps(_run(options)))
         return
     corpus = [os.path.abspath(path) for path in sorted(glob.glob(options.corpus))]
+    if not corpus and not options.vocabulary:
+        parser.error(f"--corpus {options.corpus}: no file matches")
     for words in options.vocabulary or ():
         with tempfile.TemporaryDirectory() as folder:
             corpus = [_write_distinct(folder, words)]
@@ -86,12 +91,16 @@ def main(argv: list[str] | None = None) -> None:
 def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--corpus", default="", help="a glob")
-    parser.add_argument("--vocabulary", type=int, nargs="+", help="or made up texts of so many distinct words")
-    parser.add_argument("--files", type=int, nargs="+", help="how many of its files, for each size; by default all")
+    parser.add_argument(
+        "--vocabulary", type=arguments.count(2), nargs="+", help="or made up texts of so many distinct words"
+    )
+    parser.add_argument(
+        "--files", type=arguments.count(), nargs="+", help="how many of its files, for each size; by default all"
+    )
     parser.add_argument("--engines", nargs="+", default=["direct:1"], help="direct, flink or cluster, and its workers")
     parser.add_argument("--jar", help="Flink's job server (deploy/flink/pom.xml)")
     parser.add_argument("--output", help="a file for the rows")
-    parser.add_argument("--top", type=int, help="skipgram.max_vocabulary")
+    parser.add_argument("--top", type=arguments.count(), help="skipgram.max_vocabulary")
     parser.add_argument("--one", nargs="+", help=argparse.SUPPRESS)
     return parser
 

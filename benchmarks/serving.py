@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import bench, hostile
+from benchmarks import arguments, bench, hostile
 
 QUESTIONS = {"serving_default": {}, "most_similar": {"k": 10}}
 _FREQUENT = 5000
@@ -39,12 +39,14 @@ def main() -> None:
         print(json.dumps(PARTS[options.pop("part")](**options)), flush=True)
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", required=True, help="the folder of the versions")
-    parser.add_argument("--clients", type=int, nargs="+", default=[1, 8, 64])
-    parser.add_argument("--seconds", type=float, default=60, help="of each measurement")
-    parser.add_argument("--pushes", type=int, default=20, help="versions that come under load")
-    parser.add_argument("--hostile", type=int, default=10_000, help="hostile requests")
-    parser.add_argument("--words", type=int, nargs="*", default=[57_000, 1_000_000], help="sizes of made-up models")
+    parser.add_argument("--model", type=arguments.versions, required=True, help="the folder of the versions")
+    parser.add_argument("--clients", type=arguments.count(), nargs="+", default=[1, 8, 64])
+    parser.add_argument("--seconds", type=arguments.seconds(), default=60, help="of each measurement")
+    parser.add_argument("--pushes", type=arguments.count(0), default=20, help="versions that come under load")
+    parser.add_argument("--hostile", type=arguments.count(0), default=10_000, help="hostile requests")
+    parser.add_argument(
+        "--words", type=arguments.count(2), nargs="*", default=[57_000, 1_000_000], help="sizes of made-up models"
+    )
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         newest = max(pathlib.Path(options.model).iterdir(), key=lambda version: int(version.name))

@@ -10,7 +10,6 @@ import json
 import logging
 import pathlib
 import resource
-import sys
 import tempfile
 import time
 from typing import Any
@@ -18,6 +17,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from benchmarks import systems
 from components import pairs, progress, threads, vocabulary
 from components.trainer import blocks, job, model, optimizers, samplers, training
 from components.trainer.checkpoints import Checkpoints
@@ -244,7 +244,7 @@ MEASUREMENTS = {"speed": speed, "fit": fit, "profile": profile, "equal_time": eq
 
 def main() -> None:
     """Does the measurement that the first argument, in JSON, asks for."""
-    options = json.loads(sys.argv[1])
+    options = systems.of_a_part()
     threads.one_thread_an_op()
     print(json.dumps(MEASUREMENTS[options["measurement"]](options)), flush=True)
 

@@ -183,9 +183,22 @@ def _peak_mib() -> int:
 SYSTEMS: dict[str, Callable[..., Figures]] = {"tfx-word2vec": _ours, "gensim": _gensim, "fasttext": _fasttext}
 
 
+def of_a_part() -> dict[str, Any]:
+    """What a measurement that runs in a process of its own is told: the first argument, in JSON."""
+    try:
+        options = json.loads(sys.argv[1])
+    except (IndexError, ValueError):
+        options = None
+    if not isinstance(options, dict):
+        sys.exit(
+            "error: expected JSON, as the other measurements call this one. To measure: python -m benchmarks.bench"
+        )
+    return options
+
+
 def main() -> None:
     """Trains the system that the first argument, in JSON, asks for."""
-    options = json.loads(sys.argv[1])
+    options = of_a_part()
     run, work = pathlib.Path(options["run"]), pathlib.Path(options["work"])
     print(json.dumps(SYSTEMS[options["system"]](options, run, work)), flush=True)
 

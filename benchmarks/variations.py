@@ -8,9 +8,8 @@ The run is one that is finished, such as `make bench` leaves. docs/nce.md has th
 from __future__ import annotations
 
 import argparse
-import pathlib
 
-from benchmarks import bench, systems
+from benchmarks import arguments, bench, systems
 
 TEXTBOOK = {"bias": "learned", "sampler": "log_uniform"}
 VARIATIONS = {
@@ -35,8 +34,8 @@ VARIATIONS = {
 def main() -> None:
     """Trains, and prints a row each as soon as it is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--run", type=pathlib.Path, default=bench.RUN)
-    parser.add_argument("--epochs", type=int, default=1)
+    parser.add_argument("--run", type=arguments.run, default=bench.RUN)
+    parser.add_argument("--epochs", type=arguments.count(), default=1)
     options = parser.parse_args()
     config = systems.trainer_settings(options.run)
     print("| settings | words/s | " + " | ".join(bench.BENCHMARKS) + " |", flush=True)
