@@ -49,12 +49,13 @@ class Vectors:
             vectors: 0 is padding, which is masked, and 1 an unknown word; both have zeros.
         """
         import keras
+        import tensorflow as tf
 
         from components import text
 
         @keras.saving.register_keras_serializable("tfx_word2vec")
         def standardize(texts: tf.Tensor) -> tf.Tensor:
-            return text.normalize(texts)
+            return tf.reshape(text.normalize(tf.reshape(texts, [-1])), tf.shape(texts))
 
         lookup = keras.layers.TextVectorization(standardize=standardize, vocabulary=self.words.words)
         table = np.concatenate([np.zeros((2, self.table.shape[1]), np.float32), self.table])

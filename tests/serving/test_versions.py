@@ -87,11 +87,12 @@ def test_a_failed_version_is_tried_again_when_its_files_change(own_versions_fold
 
 
 def test_a_failed_version_is_tried_again_after_a_while(own_versions_folder, loads, monkeypatch):
-    monkeypatch.setattr(versions, "_FIRST_WAIT", 0.2)
     add_broken(own_versions_folder, 8)
-    waits = [lambda: time.sleep(0.25), lambda: time.sleep(0.25), lambda: time.sleep(0.25)]
+    passed = [0.0]
+    monkeypatch.setattr(versions.time, "monotonic", lambda now=time.monotonic: now() + passed[0])
+    waits = [lambda seconds=seconds: passed.append(passed.pop() + seconds) for seconds in (50, 20, 50, 80)]
     serve(own_versions_folder, *waits)
-    assert loads == [8, 7, 8, 8]  # after 0.2 s, and 0.4 s later
+    assert loads == [8, 7, 8, 8]  # a minute after the first time, and two minutes after the second
 
 
 def test_odd_names_are_no_versions(own_versions_folder):

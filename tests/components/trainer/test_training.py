@@ -161,6 +161,7 @@ def finish(process, timeout=300):
     return process.returncode, out, err[-3000:]
 
 
+@pytest.mark.slow
 def test_killed_at_three_random_moments_it_ends_in_the_same_vectors(tmp_path, files):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()

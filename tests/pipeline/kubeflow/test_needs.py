@@ -28,6 +28,7 @@ OTHERS = {
     "skipgram.min_count": 3,
     "skipgram.max_vocabulary": 1000,
     "skipgram.subsampling": 0.5,
+    "skipgram.max_single_letter_share": 0.9,
     "skipgram.seed": 2,
     "trainer.dimensions": 64,
     "trainer.epochs": 2,
