@@ -16,7 +16,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import progress
 
-ARTIFACTS = "artifacts"
+ARTIFACTS, CHECKPOINTS = "artifacts", "checkpoints"
 
 _PLACE = re.compile(rf"(?P<run_folder>.*)/{ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)")
 
@@ -110,20 +110,32 @@ def _by_execution(run_folder: str) -> dict[int, list[str]]:
 
 
 def _set_unknown_aside(store: ml_metadata.MetadataStore, run_folder: str) -> None:
-    """Keeps what was made under metadata that were lost: new executions get the same numbers, and so folders."""
+    """Keeps what was made under metadata that were lost: new executions get the same numbers, and so folders.
+
+    And checkpoints, which are known by such folders, would be taken for those of another training.
+    """
     folders = _by_execution(run_folder)
     known = {execution.id for execution in store.get_executions_by_id(list(folders))}
     unknown = [folder for execution in folders if execution not in known for folder in folders[execution]]
+    checkpoints = os.path.join(run_folder, CHECKPOINTS)
+    is_new = not store.get_executions(ml_metadata.ListOptions(limit=1))
+    has_checkpoints = (unknown or is_new) and os.path.isdir(checkpoints) and bool(os.listdir(checkpoints))
     aside = os.path.join(run_folder, "lost", datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     for folder in unknown:
-        kept = os.path.join(aside, os.path.relpath(folder, os.path.join(run_folder, ARTIFACTS)))
-        os.makedirs(os.path.dirname(kept), exist_ok=True)
-        os.rename(folder, kept)
-    if unknown:
+        _move(folder, os.path.join(aside, os.path.relpath(folder, os.path.join(run_folder, ARTIFACTS))))
+    if has_checkpoints:
+        _move(checkpoints, os.path.join(aside, CHECKPOINTS))
+    if unknown or has_checkpoints:
+        what = [f"{len(unknown)} artifacts"] * bool(unknown) + ["the checkpoints"] * bool(has_checkpoints)
         progress.note(
-            f"{run_folder}: its metadata do not know {len(unknown)} artifacts, for they were removed or are older; "
+            f"{run_folder}: its metadata do not know {' and '.join(what)}, for they were removed or are older; "
             f"these are kept in {aside}"
         )
+
+
+def _move(folder: str, to: str) -> None:
+    os.makedirs(os.path.dirname(to), exist_ok=True)
+    os.rename(folder, to)
 
 
 def _unpublished(store: ml_metadata.MetadataStore, run_folder: str) -> Iterator[str]:

@@ -205,6 +205,10 @@ def test_what_a_killed_run_left_is_removed_and_what_is_not_its_own_stays(run, tm
 def test_what_lost_metadata_knew_is_kept_aside(run, tmp_path, notes, loss):
     metadata_file = tmp_path / "metadata.sqlite"
     _, made = run(tmp_path)
+    checkpoint = pathlib.Path("checkpoints") / "0123456789abcdef" / "step-7"
+    (tmp_path / checkpoint).mkdir(parents=True)
+    assert run(tmp_path) == ([], made)
+    assert (tmp_path / checkpoint).exists()
     if loss == "removed":
         metadata_file.unlink()
     elif loss == "emptied":
@@ -217,6 +221,18 @@ def test_what_lost_metadata_knew_is_kept_aside(run, tmp_path, notes, loss):
     (note,) = notes
     (aside,) = (tmp_path / "lost").iterdir()
     assert note.endswith(f"these are kept in {aside}")
+    assert " artifacts and the checkpoints, for they " in note
+    assert (aside / checkpoint).exists()
+    assert not (tmp_path / checkpoint).exists()
     assert files(aside / "Second" / "model" / made["Second"].name) == ["below/text", "other"]
     assert run(tmp_path, "a", "c")[0] == []
     assert len(notes) == 1
+
+
+def test_checkpoints_without_any_metadata_are_kept_aside(run, tmp_path, notes):
+    (tmp_path / "checkpoints" / "0123456789abcdef").mkdir(parents=True)
+    run(tmp_path)
+    (note,) = notes
+    assert "its metadata do not know the checkpoints, for they were removed" in note
+    assert [path.name for path in tmp_path.glob("lost/*/checkpoints/*")] == ["0123456789abcdef"]
+    assert not (tmp_path / "checkpoints").exists()
