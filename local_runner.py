@@ -82,7 +82,7 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     """Runs the pipeline; returns whether it ended in a pushed model."""
     screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", (config.run_folder, "dim")))
     console.check(screen)
-    metadata_file.has_runs(config.run_folder)  # or it is damaged, and says so
+    metadata_file.has_runs(config.run_folder, writes=True)  # or it says what is the matter
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from components import threads

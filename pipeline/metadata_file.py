@@ -6,19 +6,23 @@ import contextlib
 import os
 import sqlite3
 
-from components.errors import UserError
+from components.errors import UserError, printable
 
 NAME = "metadata.sqlite"
 
+# Some that ML Metadata makes at once.
+_TABLES = {"MLMDEnv", "Type", "Artifact", "Execution", "Event"}
 
-def has_runs(folder: str) -> bool:
+
+def has_runs(folder: str, *, writes: bool = False) -> bool:
     """Whether there are metadata of any run; not if the file was removed or emptied.
 
     Args:
         folder: of a run.
+        writes: whether they are to be written to.
 
     Raises:
-        UserError: the file is damaged.
+        UserError: the file is damaged, another program's, in use by one, or can't be read or written.
     """
     path = os.path.join(folder, NAME)
     if not os.path.exists(path):
@@ -26,16 +30,37 @@ def has_runs(folder: str) -> bool:
     try:
         with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True)) as database:
             (found,) = database.execute("pragma quick_check(1)").fetchone()
-            (tables,) = database.execute("select count(*) from sqlite_master where name = 'Execution'").fetchone()
+            tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
+            if writes:  # tries, and takes it back
+                database.execute("begin immediate")
+                database.execute("create table if not exists attempt (id integer)")
+                database.rollback()
     except sqlite3.DatabaseError as error:
-        found, tables = str(error), 0
+        if hindrance := _hindrance(error):
+            raise UserError(f"{path}: the metadata of the runs {hindrance}") from None
+        found, tables = str(error), set()
     if found != "ok":
         reason = found.strip().splitlines()[-1]
         raise UserError(
             f"{path}: the metadata of the runs are damaged: {reason}. Put back a copy of the file; or remove it: then "
             f"everything is made anew, and what is there now is kept in {os.path.join(folder, 'lost')}"
         )
+    if tables and not tables >= _TABLES:
+        raise UserError(
+            f"{path}: is a database of another program, with the table {printable(min(tables))!r}; expected ML "
+            "Metadata's. Move it away, or give the run another name (--name)"
+        )
     return bool(tables)
+
+
+def _hindrance(error: sqlite3.DatabaseError) -> str | None:
+    """What keeps SQLite from its work, and what to do; None where the file itself is the matter."""
+    code, reason = error.sqlite_errorcode & 0xFF, str(error).strip()
+    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+        return f"are in use by another program: {reason}. Close it, and run the same command again"
+    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+        return f"can't be read and written: {reason}. Let this user read and write the file and its folder"
+    return None
 
 
 def _quoted(path: str) -> str:

@@ -1,5 +1,8 @@
 from __future__ import annotations
 
+import contextlib
+import sqlite3
+
 import ml_metadata
 import pytest
 from tfx.orchestration import metadata
@@ -55,4 +58,37 @@ def test_a_damaged_one_is_one_error(tmp_path, content, damage):
 def test_a_folder_in_its_place(tmp_path):
     (tmp_path / "metadata.sqlite").mkdir()
     with pytest.raises(UserError, match="unable to open"):
+        metadata_file.has_runs(str(tmp_path))
+
+
+@pytest.mark.parametrize("lock", ["exclusive", "immediate"])
+def test_one_that_another_program_has_locked(tmp_path, content, monkeypatch, lock):
+    path = tmp_path / "metadata.sqlite"
+    path.write_bytes(content)
+    connect = sqlite3.connect
+    monkeypatch.setattr(sqlite3, "connect", lambda *arguments, **how: connect(*arguments, **how, timeout=0.1))
+    with contextlib.closing(connect(path)) as other:
+        other.execute(f"begin {lock}")
+        with pytest.raises(UserError, match=r"are in use by another program: database is locked\. Close it"):
+            metadata_file.has_runs(str(tmp_path), writes=True)
+        if lock == "immediate":  # one may read meanwhile
+            assert metadata_file.has_runs(str(tmp_path))
+    assert metadata_file.has_runs(str(tmp_path), writes=True)
+
+
+def test_one_that_cannot_be_written(tmp_path, content, monkeypatch):
+    (tmp_path / "metadata.sqlite").write_bytes(content)
+    connect = sqlite3.connect  # what SQLite does with a file that this user must not write; root may write all
+    monkeypatch.setattr(sqlite3, "connect", lambda path, **how: connect(path.replace("mode=rw", "mode=ro"), **how))
+    assert metadata_file.has_runs(str(tmp_path))
+    with pytest.raises(UserError, match="can't be read and written: attempt to write a readonly database"):
+        metadata_file.has_runs(str(tmp_path), writes=True)
+
+
+@pytest.mark.parametrize("table", ["bookmarks", "Execution", "MLMDEnv"])
+def test_one_of_another_program(tmp_path, table):
+    with contextlib.closing(sqlite3.connect(tmp_path / "metadata.sqlite")) as database:
+        database.execute(f"create table {table} (id integer)")
+        database.commit()
+    with pytest.raises(UserError, match=f"metadata.sqlite: is a database of another program, with the table '{table}'"):
         metadata_file.has_runs(str(tmp_path))
