@@ -285,7 +285,7 @@ class Outcome:
 
     Attributes:
         instant: its name.
-        kills: how many there were.
+        kills: how many there were; at any time, a run may have ended before.
         said: what the run after the last kill said, if it did not end with 0; or what a killed one should not have.
         is_same: whether the vectors are those of the undisturbed run.
         is_served: whether one version is there, which can be loaded.
@@ -304,7 +304,7 @@ class Outcome:
     @property
     def is_good(self) -> bool:
         """Whether nothing is the matter."""
-        return self.kills > 0 and not self.said and self.is_same and self.is_served and not self.left
+        return not self.said and self.is_same and self.is_served and not self.left
 
 
 class Rehearsal:
@@ -336,6 +336,8 @@ class Rehearsal:
             outcome = Outcome(instant.name, how=[f"{self._points[instant.scope][place]} ({place})"])
             kill = Kill(instant.scope, place, whole=number % 2 == 1)
             self._run_and_kill(root, outcome, lambda run: run.wait(_LIMIT_SECONDS), before=kill)
+            if not outcome.kills:
+                outcome.said = "it was not killed"
             yield self._ended(root, outcome)
 
     def in_transform(self, times: int) -> Iterator[Outcome]:
@@ -353,7 +355,7 @@ class Rehearsal:
         for number in range(times):
             root = self._half_done("Transform")
             outcome = Outcome(TRANSFORM)
-            later, of_worker = self._draw.uniform(0, seconds), number % 2 == 0
+            later, of_worker = self._draw.uniform(0, 0.9 * seconds), number % 2 == 0
 
             def kill(run: forked.Run, later: float = later, of_worker: bool = of_worker) -> None:
                 _when_worker(run)
@@ -385,7 +387,6 @@ class Rehearsal:
 
                 outcome.how.append(f"after {later:.2f} s")
                 self._run_and_kill(root, outcome, kill)
-            outcome.kills = outcome.kills or 1  # it was at its end each time
             yield self._ended(root, outcome)
 
     def _root(self) -> pathlib.Path:
