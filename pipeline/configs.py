@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import codecs
 import os
+import re
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -132,6 +133,9 @@ class CorpusConfig(_Section):
     def _has_train(cls, splits: dict[str, int]) -> dict[str, int]:
         if "train" not in splits:
             raise ValueError("a split named train is needed")
+        odd = [name for name in splits if not re.fullmatch("[A-Za-z0-9][A-Za-z0-9_-]{0,99}", name)]
+        if odd:
+            raise ValueError(f"{odd[0]!r} is no name of a split. Expected letters, digits, - and _")
         return _sorted(splits)
 
 
