@@ -270,7 +270,8 @@ def locked() -> str:
     """
     uv, python = STATE / "tools/bin/uv", VENV / "bin/python"
     # Overrides, and no constraints: see overrides.txt, which says where a pin is not what a package asks for.
-    command = [uv, "pip", "compile", "--quiet", "--python", python, "--override", LOCK, "--no-annotate", "--no-header"]
+    command = [uv, "pip", "compile", "--quiet", "--python", python, "--override", LOCK, "--build-constraints", LOCK]
+    command += ["--no-annotate", "--no-header"]
     extras = [word for extra in EXTRAS.split(",") if extra for word in ("--extra", extra)]
     pin = r"^([\w.-]+==[^\s;]+)"
     needed = set(re.findall(pin, run([*command, *extras, ROOT / "setup.py"], "reading setup.py"), re.MULTILINE))
