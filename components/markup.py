@@ -145,19 +145,29 @@ def _begin(parts: tf.Tensor, pattern: str) -> tf.Tensor:
 
 def _named(names: tf.Tensor) -> tf.Tensor:
     """The characters of names; empty for what is none."""
-    keys = _keys(np.array([list(name.encode().ljust(_NAME_BYTES, b"\0")) for name in _NAMES], np.int64))
-    order = np.argsort(keys)
+    keys, known, characters = _table()
     asked = tf.cast(tf.io.decode_raw(names, tf.uint8, fixed_length=_NAME_BYTES), tf.int64)
-    place = tf.searchsorted(tf.constant(keys[order]), tf.reduce_sum(asked * _WEIGHTS, -1))
+    place = tf.searchsorted(tf.constant(keys), tf.reduce_sum(asked * _WEIGHTS, -1))
     place = tf.minimum(place, len(_NAMES) - 1)
-    found = tf.gather(tf.constant([_NAMES[at] for at in order]), place)
-    characters = tf.gather(tf.constant([html.entities.html5[_NAMES[at]] for at in order]), place)
-    return tf.where(found == names, characters, "")
+    return tf.where(tf.gather(tf.constant(known), place) == names, tf.gather(tf.constant(characters), place), "")
 
 
-def _keys(codes: np.ndarray) -> np.ndarray:
-    """A number per name, by which it is looked up without a table that would have to be initialised."""
-    return (codes * _WEIGHTS).sum(-1)
+@functools.cache
+def _table() -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """A number per name, by which it is looked up without a table that would have to be initialised.
+
+    Returns:
+        (numbers, int64, rising; the names; their characters in UTF-8), each [names].
+    """
+    codes = np.array([list(name.encode().ljust(_NAME_BYTES, b"\0")) for name in _NAMES], np.int64)
+    numbers = (codes * _WEIGHTS).sum(-1)
+    characters = [html.entities.html5[name].encode() for name in _NAMES]
+    order = np.argsort(numbers)
+    return (
+        numbers[order],
+        np.array([name.encode() for name in _NAMES], object)[order],
+        np.array(characters, object)[order],
+    )
 
 
 def _numbers(parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:

@@ -28,7 +28,7 @@ _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}]\pM*)"
 
 
 # A function of its own, which a graph holds once, however often it normalises: the tables of names take 60 kB.
-@tf.function(input_signature=[tf.TensorSpec([None], tf.string)])
+@tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
 def normalize(texts: tf.Tensor) -> tf.Tensor:
     """Texts to words separated by blanks.
 
