@@ -13,6 +13,7 @@ def rehearsal(tmp_path_factory):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 @pytest.mark.parametrize("instant", reliability.INSTANTS, ids=lambda instant: instant.name)
 def test_killed_where_files_change(rehearsal, instant):
     for outcome in rehearsal.at(instant, times=1):
@@ -21,12 +22,14 @@ def test_killed_where_files_change(rehearsal, instant):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_while_transform_runs_in_two_processes(rehearsal):
     for outcome in rehearsal.in_transform(times=1):
         assert outcome.is_good, outcome
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_killed_at_random(rehearsal):
     for outcome in rehearsal.at_random(times=3):
         assert outcome.is_good, outcome

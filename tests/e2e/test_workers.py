@@ -64,6 +64,7 @@ def vectors(project):
 
 
 @pytest.mark.slow
+@pytest.mark.timeout(1800)
 def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
     project = make_project(tmp_path)
     checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
