@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+import re
 import sqlite3
 
 from components.errors import UserError, printable
@@ -12,6 +13,10 @@ NAME = "metadata.sqlite"
 
 # Some that ML Metadata makes at once.
 _TABLES = {"MLMDEnv", "Type", "Artifact", "Execution", "Event"}
+
+# By SQLite's own words, for Python 3.10 does not tell its codes: BUSY and LOCKED; READONLY, PERM and CANTOPEN.
+_IN_USE = re.compile(r"database (table |schema )?is locked")
+_NOT_ALLOWED = re.compile(r"attempt to write a readonly database|access permission denied|unable to open database file")
 
 
 def has_runs(folder: str, *, writes: bool = False) -> bool:
@@ -55,10 +60,10 @@ def has_runs(folder: str, *, writes: bool = False) -> bool:
 
 def _hindrance(error: sqlite3.DatabaseError) -> str | None:
     """What keeps SQLite from its work, and what to do; None where the file itself is the matter."""
-    code, reason = error.sqlite_errorcode & 0xFF, str(error).strip()
-    if code in (sqlite3.SQLITE_BUSY, sqlite3.SQLITE_LOCKED):
+    reason = str(error).strip()
+    if _IN_USE.match(reason):
         return f"are in use by another program: {reason}. Close it, and run the same command again"
-    if code in (sqlite3.SQLITE_READONLY, sqlite3.SQLITE_PERM, sqlite3.SQLITE_CANTOPEN):
+    if _NOT_ALLOWED.match(reason):
         return f"can't be read and written: {reason}. Let this user read and write the file and its folder"
     return None
 

@@ -85,6 +85,31 @@ def test_one_that_cannot_be_written(tmp_path, content, monkeypatch):
         metadata_file.has_runs(str(tmp_path), writes=True)
 
 
+@pytest.mark.parametrize(
+    ("reason", "message"),
+    [
+        ("database is locked", "are in use by another program: "),
+        ("database table is locked", "are in use by another program: "),
+        ("database schema is locked: main", "are in use by another program: "),
+        ("attempt to write a readonly database", "can't be read and written: "),
+        ("access permission denied", "can't be read and written: "),
+        ("unable to open database file", "can't be read and written: "),
+        ("database disk image is malformed", "are damaged: "),
+        ("file is not a database", "are damaged: "),
+    ],
+)
+def test_errors_without_a_code(tmp_path, content, monkeypatch, reason, message):
+    """As Python 3.10 raises them."""
+    (tmp_path / "metadata.sqlite").write_bytes(content)
+
+    def connect(*_, **__):
+        raise sqlite3.OperationalError(reason)
+
+    monkeypatch.setattr(sqlite3, "connect", connect)
+    with pytest.raises(UserError, match=f"metadata.sqlite: the metadata of the runs {message}{reason}. "):
+        metadata_file.has_runs(str(tmp_path), writes=True)
+
+
 @pytest.mark.parametrize("table", ["bookmarks", "Execution", "MLMDEnv"])
 def test_one_of_another_program(tmp_path, table):
     with contextlib.closing(sqlite3.connect(tmp_path / "metadata.sqlite")) as database:
