@@ -70,7 +70,7 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
             found[name] = CorpusFile(
                 path=name,
                 form=_form(name, what) if form == "auto" else form,
-                compression=_compression(name) if compression == "auto" else compression,
+                compression=compression_of(name) if compression == "auto" else compression,
                 size=size,
                 modified=modified,
             )
@@ -81,6 +81,11 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
                 "Unpack the file; Parquet compresses its columns itself"
             )
     return _each_once(found)
+
+
+def compression_of(path: str) -> str:
+    """What a file is compressed by, to judge by its name: one of `COMPRESSIONS`, or `none`."""
+    return COMPRESSIONS.get(os.path.splitext(path)[1].lower(), "none")
 
 
 def fingerprint(files: Sequence[CorpusFile]) -> str:
@@ -260,7 +265,3 @@ def _form(path: str, what: str) -> str:
         f"{what} {printable(path)}: its name does not tell how to read it. "
         "Expected an ending such as .txt, .jsonl, .csv, .parquet or .xml; or set corpus.form"
     )
-
-
-def _compression(path: str) -> str:
-    return COMPRESSIONS.get(os.path.splitext(path)[1].lower(), "none")

@@ -2,25 +2,15 @@
 
 from __future__ import annotations
 
-import codecs
-import os
 import re
 from collections.abc import Iterable, Sequence
-from typing import BinaryIO
 
-from components import builtin, files
+from components import builtin, file_io, files
 from components.benchmarks import lines
 from components.errors import UserError
 from components.questions import FEWEST_PAIRS, SIMILARITY, Question
 
 _LARGEST = 1 << 26  # bytes, a hundred times as many as the largest benchmark has: more is a corpus
-_MARKS = [
-    (codecs.BOM_UTF8, "utf-8-sig"),
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-]
 
 
 def read_all(paths: Sequence[str]) -> list[Question]:
@@ -95,7 +85,7 @@ def read(path: str, benchmark: str) -> list[Question]:
     """
     try:
         data = _read(builtin.resolve(path))
-    except (OSError, EOFError) as error:
+    except file_io.ERRORS as error:
         raise UserError(
             f"benchmark {path}: cannot be read: {error}. "
             "Expected a file, or builtin://wordsim353, simlex999 or google_analogies"
@@ -111,30 +101,13 @@ def read(path: str, benchmark: str) -> list[Question]:
 
 
 def _read(path: str) -> bytes:
-    compression = files.COMPRESSIONS.get(os.path.splitext(path)[1].lower())
-    with _open(path) as raw:
-        if not compression:
-            return raw.read(_LARGEST + 1)
-        import pyarrow as pa  # tells a truncated stream from one that ends, where Beam does not
-
-        try:
-            return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), compression).read(_LARGEST + 1)
-        except pa.ArrowException as error:
-            raise OSError(str(error)) from None
-
-
-def _open(path: str) -> BinaryIO:
-    if "://" not in path:
-        return open(path, "rb")
-    from apache_beam.io.filesystem import CompressionTypes  # two seconds, which a local file does not cost
-    from apache_beam.io.filesystems import FileSystems
-
-    return FileSystems.open(path, compression_type=CompressionTypes.UNCOMPRESSED)
+    with file_io.open_stored(path) as raw:
+        return file_io.decompressed(raw, files.compression_of(path)).read(_LARGEST + 1)
 
 
 def _decode(data: bytes, path: str) -> str:
     """By the byte-order mark; without one, UTF-8."""
-    encoding = next((name for mark, name in _MARKS if data.startswith(mark)), "utf-8")
+    encoding = file_io.marked_encoding(data) or "utf-8"
     try:
         text = data.decode(encoding)
     except UnicodeDecodeError as error:

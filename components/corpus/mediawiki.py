@@ -8,6 +8,7 @@ from collections.abc import Iterator
 from typing import Any
 from xml.parsers import expat
 
+from components import file_io
 from components.corpus import documents, sources, wikitext
 from components.corpus.documents import Document, Problem, ReadOptions, UnreadableError
 from components.errors import printable
@@ -32,7 +33,7 @@ def read_mediawiki(stream: io.BufferedReader, options: ReadOptions) -> Iterator[
 
 def _parsed(stream: io.BufferedReader, options: ReadOptions, pages: _Pages) -> Iterator[tuple[int, Any]]:
     """Feeds a file to a parser; yields after each part how many bytes it was fed, and the parser."""
-    told = options.encoding != "auto" or stream.peek(4)[:4] in (b"\xff\xfe\0\0", b"\0\0\xfe\xff")
+    told = options.encoding != "auto" or file_io.marked_encoding(stream.peek(4)) == "utf-32"  # which expat can't read
     text = sources.decoded(stream, options) if told else None
     parser = expat.ParserCreate("utf-8" if told else None)  # else by its byte-order mark, or its first line
     parser.buffer_text = True

@@ -2,34 +2,24 @@
 
 from __future__ import annotations
 
-import bz2
 import codecs
 import contextlib
-import gzip
 import io
-import lzma
-import zlib
-from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from collections.abc import Iterator
+from typing import BinaryIO
 
 import pyarrow as pa
-from apache_beam.io.filesystem import BeamIOError, CompressionTypes
+from apache_beam.io.filesystem import BeamIOError
 from apache_beam.io.filesystems import FileSystems
 
+from components import file_io
 from components.corpus.documents import Problem, ReadOptions, UnreadableError, too_long
 from components.files import CorpusFile
 
-ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError, pa.ArrowException)  # of damaged files, and of file systems
+ERRORS = (*file_io.ERRORS, pa.ArrowException)  # of damaged files, and of file systems
 
 _BUFFER = 1 << 18
 _HEAD = 4096
-_BYTE_ORDER_MARKS = (  # the longer ones first: UTF-32's begins with UTF-16's
-    (codecs.BOM_UTF32_LE, "utf-32"),
-    (codecs.BOM_UTF32_BE, "utf-32"),
-    (codecs.BOM_UTF16_LE, "utf-16"),
-    (codecs.BOM_UTF16_BE, "utf-16"),
-    (codecs.BOM_UTF8, "utf-8-sig"),
-)
 _NO_TEXT = (
     (b"\x1f\x8b", "compressed by gzip"),
     (b"\x28\xb5\x2f\xfd", "compressed by zstd"),
@@ -48,12 +38,12 @@ def opened(file: CorpusFile) -> Iterator[io.BufferedReader | BinaryIO]:
         UnreadableError: the file is no longer there.
     """
     try:
-        raw = FileSystems.open(file.path, compression_type=CompressionTypes.UNCOMPRESSED)
+        raw = file_io.open_stored(file.path)
     except (FileNotFoundError, BeamIOError):
         check_unchanged(file)
         raise
     with raw:
-        yield raw if file.form == "parquet" else io.BufferedReader(_Filled(_decompressed(raw, file)), _BUFFER)
+        yield raw if file.form == "parquet" else file_io.decompressed(raw, file.compression)
 
 
 def check_unchanged(file: CorpusFile) -> None:
@@ -72,69 +62,6 @@ def check_unchanged(file: CorpusFile) -> None:
             if now.size_in_bytes != file.size
             else "it was written anew while the corpus was read"
         )
-
-
-def _decompressed(raw: BinaryIO, file: CorpusFile) -> BinaryIO:
-    if file.compression == "none":
-        return raw
-    if file.compression == "gzip":
-        return gzip.GzipFile(fileobj=raw)
-    if file.compression == "zstd":  # Arrow's codec tells a truncated stream from one that ends
-        return pa.CompressedInputStream(pa.PythonFile(raw, mode="r"), "zstd")
-    return io.BufferedReader(_Streams(raw, {"bz2": bz2.BZ2Decompressor, "xz": lzma.LZMADecompressor}[file.compression]))
-
-
-class _Streams(io.RawIOBase):
-    """Decompresses one stream after the other, NULs between them and at the end passed over, to the file's last byte.
-
-    Python's own BZ2File and LZMAFile take a damaged stream, where it is not the first, for the end.
-    """
-
-    def __init__(self, raw: BinaryIO, decompressor: Callable[[], Any]):
-        super().__init__()
-        self._raw, self._make = raw, decompressor
-        self._now = decompressor()
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        data = b""
-        while not data:
-            given = b""
-            if self._now.eof:
-                given = self._now.unused_data.lstrip(b"\0")
-                while not given:
-                    given = self._raw.read(_BUFFER)
-                    if not given:
-                        return 0
-                    given = given.lstrip(b"\0")
-                self._now = self._make()
-            elif self._now.needs_input:
-                given = self._raw.read(_BUFFER)
-                if not given:
-                    raise EOFError("Compressed file ended before the end-of-stream marker was reached")
-            data = self._now.decompress(given, len(buffer))
-        buffer[: len(data)] = data
-        return len(data)
-
-
-class _Filled(io.RawIOBase):
-    """Fills a buffer to its end before the stream's, so that one can peek into it."""
-
-    def __init__(self, stream: BinaryIO):
-        super().__init__()
-        self._stream = stream
-
-    def readable(self) -> bool:
-        return True
-
-    def readinto(self, buffer: Any) -> int:
-        size = 0
-        while size < len(buffer) and (data := self._stream.read(len(buffer) - size)):
-            buffer[size : size + len(data)] = data
-            size += len(data)
-        return size
 
 
 def _mark_undecodable(error: UnicodeError) -> tuple[str, int]:
@@ -161,7 +88,7 @@ def decoded(stream: io.BufferedReader, options: ReadOptions, newline: str | None
         UnreadableError: this is no text, or in an encoding that its user has to name.
     """
     head = stream.peek(_HEAD)[:_HEAD]
-    encoding = next((name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), "")
+    encoding = file_io.marked_encoding(head)
     if not encoding and options.encoding == "auto":
         _check_text(head)
     encoding = encoding or ("utf-8" if options.encoding == "auto" else options.encoding)

@@ -2,13 +2,17 @@
 
 from __future__ import annotations
 
+import bz2
 import codecs
 import gzip
+import lzma
 
 import pytest
+import zstandard
 
 from components.benchmarks import files
 from components.errors import UserError
+from components.files import COMPRESSIONS
 
 PAIR = [(("a", "b"), 7.0)]
 TWO = [(("a", "b"), 7.0), (("c", "d"), 1.0)]
@@ -178,12 +182,31 @@ def test_sections(tmp_path):
     assert [question.section for question in read(tmp_path, content)] == ["all", "one", "[/bold] two", "all", "пять/5"]
 
 
-def test_a_damaged_archive(tmp_path):
-    whole = gzip.compress(b"a b 7\n" * 10_000)
-    assert len(read(tmp_path, whole, "mine.txt.gz")) == 10_000
-    for damaged in (whole[:-20], whole[:30] + b"\xff" * 20 + whole[50:], b"a b 7\n"):
-        with pytest.raises(UserError, match=r"mine.txt.gz: cannot be read"):
-            read(tmp_path, damaged, "mine.txt.gz")
+COMPRESS = {
+    ".gz": gzip.compress,
+    ".GZ": gzip.compress,
+    ".bz2": bz2.compress,
+    ".xz": lzma.compress,
+    ".zst": zstandard.compress,
+}
+
+
+@pytest.mark.parametrize(("ending", "compress"), COMPRESS.items(), ids=COMPRESS)
+def test_archives(tmp_path, ending, compress):
+    name = f"mine.txt{ending}"
+    whole = compress("".join(f"a{number} b 7\n" for number in range(10_000)).encode())
+    assert len(read(tmp_path, whole, name)) == 10_000
+    assert len(read(tmp_path, whole + compress(b"c d 1\n"), name)) == 10_001
+    for damaged in (whole[:-20], whole[:30] + b"\xff" * 20 + whole[50:], b"a b 7\n", whole + b"a b 7\n"):
+        with pytest.raises(UserError, match=rf"mine.txt{ending}: cannot be read") as caught:
+            read(tmp_path, damaged, name)
+        assert "\n" not in str(caught.value)
+    if ending != ".zst":
+        assert len(read(tmp_path, whole + b"\0" * 300_000, name)) == 10_000
+
+
+def test_every_compression_is_tried():
+    assert {ending.lower() for ending in COMPRESS} == set(COMPRESSIONS)
 
 
 def test_a_corpus_is_no_benchmark(tmp_path, monkeypatch):
