@@ -11,6 +11,8 @@ import hypothesis
 import pytest
 import tensorflow_text  # noqa: F401  (the ops of the served model)
 
+from components import progress
+
 # On a developer's machine every run tries other examples; where a change is judged, each run tries the same.
 hypothesis.settings.register_profile("ci", derandomize=True)
 if os.environ.get("CI"):
@@ -37,3 +39,11 @@ def make_documents(count: int, seed: int = 0) -> list[str]:
 @pytest.fixture(scope="session")
 def documents() -> list[str]:
     return make_documents(400)
+
+
+@pytest.fixture
+def notes(monkeypatch: pytest.MonkeyPatch) -> list[str]:
+    """What the components note in place of their log."""
+    told: list[str] = []
+    monkeypatch.setattr(progress, "note", told.append)
+    return told

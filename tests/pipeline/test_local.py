@@ -14,7 +14,6 @@ from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.orchestration import metadata
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
-from components import progress
 from components.component import Component
 from pipeline import local
 
@@ -57,13 +56,6 @@ class Observer:
 
     def ended(self, run):
         pass
-
-
-@pytest.fixture
-def notes(monkeypatch):
-    told = []
-    monkeypatch.setattr(progress, "note", told.append)
-    return told
 
 
 @pytest.fixture

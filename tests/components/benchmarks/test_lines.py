@@ -20,6 +20,7 @@ FOUR = [(("a", "b", "c", "x"), 1.0)]
 
 
 def read(tmp_path, content, name="mine.txt"):
+    """The questions of a file with this content."""
     path = tmp_path / name
     path.write_bytes(content if isinstance(content, bytes) else content.encode())
     return files.read(str(path), "mine")

@@ -7,17 +7,10 @@ import shutil
 import pytest
 from tfx.types import standard_artifacts
 
-from components import artifacts, progress
+from components import artifacts
 from components.evaluator import baseline
 
 NEEDED = ("Format-Serving/saved_model.pb", "Format-Serving/assets/vocabulary", "checkpoint/ckpt-1.index")
-
-
-@pytest.fixture
-def notes(monkeypatch):
-    told = []
-    monkeypatch.setattr(progress, "note", told.append)
-    return told
 
 
 @pytest.fixture

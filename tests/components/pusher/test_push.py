@@ -12,7 +12,6 @@ import threading
 import pytest
 import tensorflow as tf
 
-from components import progress
 from components.errors import UserError
 from components.pusher import push, versions
 
@@ -24,13 +23,6 @@ FILES = {
     "assets.extra/model_card.json": b'{"created": "2025-12-31", "words": 1}',
     "assets.extra/model_card.md": b"# Words",
 }
-
-
-@pytest.fixture
-def notes(monkeypatch):
-    told = []
-    monkeypatch.setattr(progress, "note", told.append)
-    return told
 
 
 def make(folder, **changed):

@@ -10,18 +10,10 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import progress
 from components.trainer import checkpoints
 from components.trainer.checkpoints import Checkpoints
 
 VALUES = np.arange(400, dtype=np.float32).reshape(100, 4)
-
-
-@pytest.fixture
-def notes(monkeypatch):
-    told = []
-    monkeypatch.setattr(progress, "note", told.append)
-    return told
 
 
 def make(folder, **how):
