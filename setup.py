@@ -29,6 +29,7 @@ setuptools.setup(
         "grpcio",
         "jinja2",
         "ml-metadata",
+        "numba",  # compiles the training kernel on the machine that trains
         "plotly",
         "pyarrow",
         "pydantic>=2",

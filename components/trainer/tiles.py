@@ -1,0 +1,215 @@
+"""The innermost loops of the compiled kernel, as vector instructions: what numba's own language can't say.
+
+All three products of a block are sums of the form `out[i] += sum over k of a[k, i] * b[k]`, with rows out[i] and b[k] of
+some vectors. A tile of it is kept in registers: `rows` x `vectors` of them are added up while k runs, so that each
+number that is loaded is used several times (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
+multiplication", section 4). numba compiles `a * b + c` of single numbers, and leaves it to chance which loop becomes
+which instructions; so the tiles are written in LLVM's language, which every processor that LLVM knows can run.
+"""
+
+from __future__ import annotations
+
+from typing import Any, NamedTuple
+
+import llvmlite.binding
+from llvmlite import ir
+from numba import types
+from numba.core import cgutils
+from numba.extending import intrinsic
+
+
+class Registers(NamedTuple):
+    """How large a tile the processor's registers hold.
+
+    Attributes:
+        lanes: float32 numbers per vector.
+        rows: rows of a tile of `vectors` vectors per row.
+        vectors: the most vectors per row.
+    """
+
+    lanes: int
+    rows: int
+    vectors: int
+
+    def most_rows(self, vectors: int) -> int:
+        """How many rows a tile of so many vectors per row has at most: the fewer vectors, the more rows."""
+        return min(self.rows * self.vectors // vectors, 12)
+
+
+def _registers() -> Registers:
+    """Rows x vectors for the sums, and one more for each vector of b and for a number of a."""
+    features = llvmlite.binding.get_host_cpu_features()
+    if features.get("avx512f"):
+        return Registers(16, 12, 2)  # of 32 registers
+    if features.get("avx"):
+        return Registers(8, 6, 2)  # of 16
+    if llvmlite.binding.get_process_triple().startswith("x86"):
+        return Registers(4, 6, 2)  # of 16
+    return Registers(4, 12, 2)  # of 32, as arm64 has
+
+
+REGISTERS = _registers()
+_FLOAT, _INT = ir.FloatType(), ir.IntType(64)
+_VECTOR = ir.VectorType(_FLOAT, REGISTERS.lanes)
+
+
+@intrinsic
+def add_tile(typing, rows, vectors, outs, offset, a, a_row, a_step, b, b_step, count):
+    """Adds a tile of a product: `out[i] += sum over k < count of a[k, i] * b[k]`.
+
+    Args:
+        typing: numba's own.
+        rows: how many rows i, at most `REGISTERS.most_rows(vectors)`.
+        vectors: how many vectors per row, at most `REGISTERS.vectors`.
+        outs: the address of the rows' addresses.
+        offset: what is added to each of them, in bytes.
+        a: the address of a[0, 0].
+        a_row: the bytes from a[k, i] to a[k, i + 1].
+        a_step: the bytes from a[k, i] to a[k + 1, i].
+        b: the address of b[0].
+        b_step: the bytes from b[k] to b[k + 1].
+        count: how many k.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        rows, vectors, *operands = args
+        done = builder.append_basic_block("done")
+        kinds = builder.switch(builder.add(builder.mul(rows, _INT(8)), vectors), done)
+        for vector in range(1, REGISTERS.vectors + 1):
+            for row in range(1, REGISTERS.most_rows(vector) + 1):
+                block = builder.append_basic_block(f"tile_{row}_{vector}")
+                kinds.add_case(_INT(row * 8 + vector), block)
+                builder.position_at_end(block)
+                _add_tile(builder, row, vector, operands, done)
+        builder.position_at_end(done)
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 10), generate
+
+
+def _add_tile(builder: ir.IRBuilder, rows: int, vectors: int, operands: list[ir.Value], done: ir.Block) -> None:
+    """One tile of a size that is known: a loop over k with all sums in registers, then the sums are added."""
+    outs, offset, a, a_row, a_step, b, b_step, count = operands
+    # One instruction where the processor has one, else a product and a sum.
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
+    multiply_add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{_VECTOR.count}f32")
+    entry, loop, end = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("end")
+    a_rows = [builder.add(a, builder.mul(a_row, _INT(row))) for row in range(rows)]
+    builder.cbranch(builder.icmp_signed(">", count, _INT(0)), loop, done)
+
+    builder.position_at_end(loop)
+    step = builder.phi(_INT)
+    sums = [[builder.phi(_VECTOR) for _ in range(vectors)] for _ in range(rows)]
+    of_a, of_b = builder.mul(step, a_step), builder.add(b, builder.mul(step, b_step))
+    of_b = [_load(builder, _place(builder, of_b, place), _VECTOR) for place in range(vectors)]
+    added = []
+    for row in range(rows):
+        number = _spread(builder, _load(builder, builder.add(a_rows[row], of_a), _FLOAT))
+        added.append([builder.call(multiply_add, (number, of_b[place], sums[row][place])) for place in range(vectors)])
+    following = builder.add(step, _INT(1))
+    builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
+    step.add_incoming(_INT(0), entry)
+    step.add_incoming(following, loop)
+    for row in range(rows):
+        for place in range(vectors):
+            sums[row][place].add_incoming(ir.Constant(_VECTOR, [0.0] * _VECTOR.count), entry)
+            sums[row][place].add_incoming(added[row][place], loop)
+
+    builder.position_at_end(end)
+    for row in range(rows):
+        out = builder.add(_load(builder, builder.add(outs, _INT(8 * row)), _INT), offset)
+        for place in range(vectors):
+            address = _place(builder, out, place)
+            _store(builder, builder.fadd(_load(builder, address, _VECTOR), added[row][place]), address)
+    builder.branch(done)
+
+
+@intrinsic
+def turn(typing, source, source_step, out, out_step):
+    """Turns a square of `lanes` x `lanes` numbers: `out[i, k] = source[k, i]`; addresses, and bytes from row to row.
+
+    Pairs of rows exchange halves, then quarters, and so on: log2(lanes) rounds.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        source, source_step, out, out_step = args
+        lanes = _VECTOR.count
+
+        def at(address: ir.Value, step: ir.Value, row: int) -> ir.Value:
+            return builder.add(address, builder.mul(step, _INT(row)))
+
+        rows = [_load(builder, at(source, source_step, row), _VECTOR) for row in range(lanes)]
+        half = lanes // 2
+        while half:
+            lower = [lane if not lane & half else lanes + lane - half for lane in range(lanes)]
+            upper = [lane + half for lane in lower]
+            for row in range(lanes):
+                if not row & half:
+                    pair = rows[row], rows[row + half]
+                    rows[row], rows[row + half] = _mix(builder, *pair, lower), _mix(builder, *pair, upper)
+            half //= 2
+        for row in range(lanes):
+            _store(builder, rows[row], at(out, out_step, row))
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 4), generate
+
+
+@intrinsic
+def prefetch(typing, address):
+    """Asks for the cache line at an address, without waiting for it."""
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        flags = [ir.IntType(32)(flag) for flag in (1, 3, 1)]  # to be written, into the nearest cache, data
+        kind = ir.FunctionType(ir.VoidType(), [cgutils.voidptr_t, *(flag.type for flag in flags)])
+        function = cgutils.get_or_insert_function(builder.module, kind, "llvm.prefetch.p0")
+        builder.call(function, [builder.inttoptr(args[0], cgutils.voidptr_t), *flags])
+        return context.get_dummy_value()
+
+    return types.void(types.int64), generate
+
+
+@intrinsic
+def pointer(typing, address):
+    """What `numba.carray` takes, of an address."""
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        return builder.inttoptr(args[0], cgutils.voidptr_t)
+
+    return types.voidptr(types.int64), generate
+
+
+@intrinsic
+def float_of_bits(typing, bits):
+    """The float32 that an int32's bits are."""
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        return builder.bitcast(args[0], _FLOAT)
+
+    return types.float32(types.int32), generate
+
+
+def _place(builder: ir.IRBuilder, address: ir.Value, vector: int) -> ir.Value:
+    return builder.add(address, _INT(4 * _VECTOR.count * vector))
+
+
+def _load(builder: ir.IRBuilder, address: ir.Value, kind: ir.Type) -> ir.Value:
+    value = builder.load(builder.inttoptr(address, kind.as_pointer()))
+    value.align = 4
+    return value
+
+
+def _store(builder: ir.IRBuilder, value: ir.Value, address: ir.Value) -> None:
+    builder.store(value, builder.inttoptr(address, value.type.as_pointer())).align = 4
+
+
+def _spread(builder: ir.IRBuilder, number: ir.Value) -> ir.Value:
+    """A vector whose lanes are all the number."""
+    undefined = ir.Constant(_VECTOR, ir.Undefined)
+    first = builder.insert_element(undefined, number, ir.IntType(32)(0))
+    return _mix(builder, first, undefined, [0] * _VECTOR.count)
+
+
+def _mix(builder: ir.IRBuilder, one: ir.Value, other: ir.Value, lanes: list[int]) -> ir.Value:
+    """A vector of the given lanes of two, the second's counted after the first's."""
+    return builder.shuffle_vector(one, other, ir.Constant(ir.VectorType(ir.IntType(32), len(lanes)), lanes))

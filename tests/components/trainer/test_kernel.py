@@ -1,0 +1,145 @@
+"""The compiled kernel against the TensorFlow model, which is its definition."""
+
+import itertools
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from components.trainer import blocks, kernel, model, optimizers, samplers
+
+COUNTS = np.array([400, 200, 150, 90, 60, 33, 20, 10, 5, 4, 3, 2, 2, 1, 1], np.int64)
+RATE, WARMUP = 0.05, 3
+
+
+def documents(random, window, count=5):
+    """Documents of 0 to 30 words: (ids, left, right), each [n]."""
+    lengths = random.integers(0, 30, count)
+    ids = random.integers(0, len(COUNTS), lengths.sum())
+    radii = random.integers(1, window + 1, len(ids))
+    ragged = [tf.RaggedTensor.from_row_lengths(values, lengths) for values in (ids, radii)]
+    return ragged[0], ragged[1]
+
+
+class Both:
+    """The same model twice: in TensorFlow, and as arrays that the kernel changes."""
+
+    def __init__(self, *, dimensions=12, window=2, length=7, noise=6, optimizer="sgd", sampler="unigram", **settings):
+        self.random = np.random.default_rng(3)
+        self.window, self.length, self.noise = window, length, noise
+        weighting = settings.get("window_weights", "expected")
+        self.model = model.SkipGram(
+            len(COUNTS), dimensions, window=window, block_length=length, blocks_per_step=1, shared_negatives=noise,
+            sampler=samplers.make(sampler, COUNTS, 0.75), **settings,
+        )  # fmt: skip
+        self.rates = kernel.Rates(RATE, 0.001, 40.0, WARMUP, 1.0)
+        schedule = optimizers.LinearDecay(RATE, 0.001, 40, warmup_steps=WARMUP)
+        self.model.compile(optimizer=optimizers.make(optimizer, schedule))
+        self.model.optimizer.build([table.embeddings for table in self.model.tables])
+        for table in self.model.tables:
+            table.embeddings.assign(self.random.normal(0, 0.7, table.embeddings.shape))
+        self.arrays = [table.embeddings.numpy().copy() for table in self.model.tables]
+        self.squares = [np.full(len(COUNTS), 0.1, np.float32) for _ in self.arrays] if optimizer == "adagrad" else []
+        addresses = [[*(x.ctypes.data for x in arrays), 0, 0, 0][:3] for arrays in (self.arrays, self.squares)]
+        self.tables = kernel.Tables(*addresses[0], *addresses[1], dimensions)
+        objective = self.model.objective
+        self.settings = kernel.Settings(
+            window=window, length=length, noise=noise, negatives=self.model.negatives,
+            loss=kernel.SOFTMAX if settings["loss"] == "sampled_softmax" else kernel.LOGISTIC,
+            distinct=settings.get("remove_accidental_hits", True),
+            weights=kernel.pair_weights(window, length, weighting), seed=1,
+        )  # fmt: skip
+        drawn = self.model.sampler
+        kept, alias = samplers.alias_table(drawn.probability(tf.range(len(COUNTS))).numpy().astype(np.float64))
+        corrected = objective.corrected and self.model.bias is not None
+        expected = drawn.expected_count(tf.range(len(COUNTS)), self.model.negatives).numpy()
+        self.adaptive = sampler == "adaptive"
+        self.drawn = kernel.Noise(
+            kept, alias, np.log(expected) if corrected else np.zeros(0, np.float32),
+            np.full(len(COUNTS), np.log(2), np.float32) if self.adaptive else np.zeros(0, np.float32),
+            0.05 if self.adaptive else 0.0,
+        )  # fmt: skip
+
+    def train(self):
+        """Both, on the same blocks and noise; the summed loss of each."""
+        token_ids, radii = documents(self.random, self.window)
+        packed = blocks.pack(token_ids, radii, self.window, self.length)
+        count = packed.ids.shape[0]
+        order = self.random.permutation(count)
+        ids = np.zeros(count * self.length + 2 * self.window, np.int32)
+        ids[self.window : self.window + len(token_ids.flat_values)] = token_ids.flat_values
+        left, right = (np.ascontiguousarray(side.numpy().reshape(-1)) for side in packed[1:])
+        chunk = kernel.Chunk(ids, left, right, order, 11)
+        sums = np.zeros(3)
+        own = kernel.scratch(self.settings, self.tables.dimensions)
+        losses = np.zeros(2)
+        for place, block in enumerate(order):
+            noise = np.zeros(self.noise, np.int32)
+            kernel.draw(noise, self.drawn.kept, self.drawn.alias, 1, chunk.first + place)
+            expected = self.model.sampler.expected_count
+            of_block = blocks.Blocks(*(part[block : block + 1] for part in packed))
+            sampled = model.SampledValues(
+                noise[np.newaxis],
+                expected(of_block.ids, self.model.negatives),
+                expected(noise[np.newaxis], self.model.negatives),
+            )
+            scores, gradients = self.model.gradients(of_block, sampled, self.model.optimizer.scale_loss(1.0))
+            losses[0] += float(self.model.objective.value(scores)) if place % kernel.MEASURED_EVERY == 0 else 0
+            self.model.optimizer.apply(gradients, [table.embeddings for table in self.model.tables])
+        done = kernel.train(
+            chunk, self.tables, self.settings, self.drawn, self.rates, own, 0, count, 0, sums
+        )
+        assert done == count
+        assert sums[kernel.POSITIONS] == np.count_nonzero(left + right)
+        losses[1] = sums[kernel.LOSS]
+        return losses
+
+    def assert_same(self):
+        for table, array in zip(self.model.tables, self.arrays, strict=True):
+            np.testing.assert_allclose(array, table.embeddings.numpy(), atol=1e-5)
+        for mine, array in zip(self.squares, getattr(self.model.optimizer, "_accumulators", []), strict=False):
+            np.testing.assert_allclose(mine, array.numpy(), rtol=1e-5)
+        if self.adaptive:
+            np.testing.assert_allclose(self.drawn.losses, self.model.sampler._loss.numpy(), rtol=1e-5)
+
+
+LOSSES = ("nce", "negative_sampling", "sampled_softmax")
+
+
+@pytest.mark.parametrize(
+    ("loss", "bias", "hits"), itertools.product(LOSSES, ("expected_count", "learned"), (True, False))
+)
+def test_every_loss_and_bias_is_the_models(loss, bias, hits):
+    both = Both(loss=loss, bias=bias, remove_accidental_hits=hits)
+    before = [array.copy() for array in both.arrays]
+    losses = both.train()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] > 0
+    both.assert_same()
+    assert all(np.abs(a - b).max() > 0.01 for a, b in zip(before, both.arrays, strict=True))
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {"optimizer": "adagrad"},
+        {"optimizer": "adagrad", "bias": "learned"},
+        {"window_weights": "drawn"},
+        {"sampler": "log_uniform", "bias": "learned"},
+        {"sampler": "uniform"},
+        {"sampler": "adaptive"},
+        {"dimensions": 64},
+        {"dimensions": 1},
+        {"dimensions": 19, "optimizer": "adagrad"},
+        {"length": 1, "window": 1, "noise": 1},
+        {"length": 16, "window": 5, "noise": 16, "dimensions": 32},
+        {"length": 33, "window": 9, "noise": 40, "dimensions": 40},
+        {"length": 3, "window": 20, "noise": 2},
+    ],
+    ids=str,
+)
+def test_every_setting_is_the_models(loss, settings):
+    both = Both(loss=loss, **settings)
+    losses = both.train()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    both.assert_same()
