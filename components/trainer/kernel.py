@@ -11,45 +11,37 @@ to the block's queries is a vector.
 
 from __future__ import annotations
 
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numba
 import numpy as np
 
-from components.trainer.tiles import REGISTERS, add_tile, float_of_bits, pointer, prefetch, turn
+from components.trainer.tiles import REGISTERS, call, float_of_bits, multiply, prefetch, turn
 
-LOGISTIC, SOFTMAX = 0, 1  # kinds of losses
 MEASURED_EVERY = 16  # the loss is measured at one block in so many
 LOSS, PAIRS, POSITIONS = 0, 1, 2  # the places of a call's sums
 
 _LANES, _, _VECTORS = REGISTERS
-_ROWS, _ROWS_OF_ONE = REGISTERS.most_rows(_VECTORS), REGISTERS.most_rows(1)
-_FLOAT, _LINE = 4, 64  # bytes of a number, and of a cache line
+_ROWS = REGISTERS.most_rows(_VECTORS)
+_FLOAT, _ADDRESS, _LINE = 4, 8, 64  # bytes of a number, of an address, of a cache line
 _EPSILON = np.float32(1e-7)  # RowAdagrad's
+_LEAST, _MOST = np.float32(-87), np.float32(87)  # what exp takes
 # SplitMix64 (Steele, Lea and Flood 2014, figure 16).
 _GAMMA, _FIRST, _SECOND = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
 
 class Tables(NamedTuple):
-    """Where the model is: addresses of float32 numbers.
+    """The model's tables, or Adagrad's accumulators of their rows.
 
     Attributes:
-        target: of [V, D].
-        context: of [V, D].
-        bias: of [V]; 0 if it is fixed.
-        target_squares: of [V], Adagrad's accumulators; 0 for plain SGD.
-        context_squares: likewise.
-        bias_squares: likewise.
-        dimensions: D.
+        target: float32 [V, D]; of accumulators [V].
+        context: likewise.
+        bias: float32 [V]; None if it is fixed.
     """
 
-    target: int
-    context: int
-    bias: int
-    target_squares: int
-    context_squares: int
-    bias_squares: int
-    dimensions: int
+    target: np.ndarray
+    context: np.ndarray
+    bias: np.ndarray | None
 
 
 class Noise(NamedTuple):
@@ -58,34 +50,32 @@ class Noise(NamedTuple):
     Attributes:
         kept: float32 [V], of the alias table.
         alias: int32 [V], likewise.
-        log_expected: float32 [V], log(expected count), or [0] where no score is corrected by it.
-        losses: float32 [V], of the adaptive sampler, or [0].
+        log_expected: float32 [V], log(expected count); None where scores are not corrected by it.
+        losses: float32 [V], of the adaptive sampler; None for others.
         rate: how fast these move.
     """
 
     kept: np.ndarray
     alias: np.ndarray
-    log_expected: np.ndarray
-    losses: np.ndarray
+    log_expected: np.ndarray | None
+    losses: np.ndarray | None
     rate: float
 
 
 class Rates(NamedTuple):
-    """The learning rate of `optimizers.LinearDecay`.
+    """The learning rate, as `optimizers.LinearDecay` has it.
 
     Attributes:
         initial: after the warm-up.
         minimum: it never falls below this.
         steps: after so many it would reach 0.
         warmup: how many steps it rises.
-        bias: what the bias' learning rate is of it.
     """
 
     initial: float
     minimum: float
     steps: float
     warmup: float
-    bias: float
 
 
 class Settings(NamedTuple):
@@ -96,7 +86,7 @@ class Settings(NamedTuple):
         length: L, positions per block.
         noise: K, noise words per block.
         negatives: noise words asked for per pair.
-        loss: `LOGISTIC` or `SOFTMAX`.
+        softmax: whether the loss is a softmax over a pair's context and the noise, else logistic regression.
         distinct: whether noise that is a pair's own context does not count for that pair.
         weights: float32 [keys, Q], what a pair counts; Q is L filled up to whole vectors.
         seed: decides the noise.
@@ -106,7 +96,7 @@ class Settings(NamedTuple):
     length: int
     noise: int
     negatives: int
-    loss: int
+    softmax: bool
     distinct: bool
     weights: np.ndarray
     seed: int
@@ -140,9 +130,8 @@ class Scratch(NamedTuple):
         words: float32 [columns, W], the context rows.
         weights: float32 [keys, Q], what each key and query count as a pair.
         moves: float32 [columns, Q], first the scores, then what they move their rows by.
-        offsets: float32 [columns], what is added to a column's scores.
-        of_query: float32 [4, Q], sums and the like.
-        hits: int32 [columns], of each noise word, how many keys it hits.
+        of_query: float32 [4, Q]: what each query's pairs count in all; and, for a while, what a column counts, the
+            greatest score of the noise, and log Z of the noise.
         sums: float32 [columns, W], for rows that can't be added to at once.
         outs: int64 [columns], addresses.
     """
@@ -153,9 +142,7 @@ class Scratch(NamedTuple):
     words: np.ndarray
     weights: np.ndarray
     moves: np.ndarray
-    offsets: np.ndarray
     of_query: np.ndarray
-    hits: np.ndarray
     sums: np.ndarray
     outs: np.ndarray
 
@@ -167,8 +154,8 @@ def whole_vectors(numbers: int) -> int:
 
 def scratch(settings: Settings, dimensions: int) -> Scratch:
     """The memory of a stream."""
-    keys = settings.length + 2 * settings.window
-    columns, queries, width = keys + settings.noise, whole_vectors(settings.length), whole_vectors(dimensions)
+    keys, queries = settings.weights.shape
+    columns, width = keys + settings.noise, whole_vectors(dimensions)
 
     def zeros(*shape: int) -> np.ndarray:
         return np.zeros(shape, np.float32)
@@ -180,9 +167,7 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
         words=zeros(columns, width),
         weights=zeros(keys, queries),
         moves=zeros(columns, queries),
-        offsets=zeros(columns),
         of_query=zeros(4, queries),
-        hits=np.zeros(columns, np.int32),
         sums=zeros(columns, width),
         outs=np.zeros(columns, np.int64),
     )
@@ -190,10 +175,51 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
 
 def pair_weights(window: int, length: int, weighting: str) -> np.ndarray:
     """What a key and a query count as a pair if both reach each other: float32 [keys, Q]; see `blocks.PairWeights`."""
-    distance = np.abs(np.arange(length + 2 * window)[:, np.newaxis] - window - np.arange(whole_vectors(length)))
+    query = np.arange(whole_vectors(length))
+    distance = np.abs(np.arange(length + 2 * window)[:, np.newaxis] - window - query)
     weights = (window - distance + 1) / window if weighting == "expected" else np.ones(distance.shape)
-    within = (distance > 0) & (distance <= window) & (np.arange(whole_vectors(length)) < length)
-    return np.where(within, weights, 0).astype(np.float32)
+    return np.where((distance > 0) & (distance <= window) & (query < length), weights, 0).astype(np.float32)
+
+
+def train(
+    chunk: Chunk,
+    tables: Tables,
+    accumulators: Tables | None,
+    settings: Settings,
+    noise: Noise,
+    rates: Rates,
+    own: Scratch,
+    *,
+    begin: int,
+    end: int,
+    step: int,
+    sums: np.ndarray,
+) -> int:
+    """Trains on some blocks of a chunk, in their order; Python's lock is not held meanwhile.
+
+    Args:
+        chunk: the blocks.
+        tables: the model; changed in place.
+        accumulators: Adagrad's, changed in place; None for plain SGD.
+        settings: of the training.
+        noise: the sampler; what the adaptive one lost is changed in place.
+        rates: the learning rate.
+        own: memory that no other stream uses meanwhile.
+        begin: the place in the chunk's order of the first block.
+        end: the place after the last.
+        step: how many blocks were trained on before, which decides the learning rate.
+        sums: float64 [3]; added to it are, of the blocks that were measured, the loss and the pairs, and of all blocks
+            the positions that have pairs.
+
+    Returns:
+        How many blocks were trained on: fewer than asked for where the loss is no longer a number.
+    """
+    softmax = True if settings.softmax else None  # what is None is not even compiled
+    return _train(
+        *chunk, *tables, *(accumulators or (None, None, None)), *noise, *rates, *own,
+        settings.window, settings.length, settings.negatives, softmax, settings.distinct, settings.weights,
+        settings.seed, begin, end, step, sums, multiply(),
+    )  # fmt: skip
 
 
 # Sums keep their order, and numbers that are none are seen: so not all that "fast" stands for.
@@ -201,73 +227,86 @@ _compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "a
 
 
 @_compiled
-def train(
-    chunk: Chunk,
-    tables: Tables,
-    settings: Settings,
-    noise: Noise,
-    rates: Rates,
-    own: Scratch,
-    begin: int,
-    end: int,
-    step: int,
-    sums: np.ndarray,
-) -> int:
-    """Trains on some blocks of a chunk, in their order.
-
-    Args:
-        chunk: the blocks.
-        tables: the model; changed in place.
-        settings: of the training.
-        noise: the sampler.
-        rates: the learning rate.
-        own: memory that no other stream uses meanwhile.
-        begin: the place in the chunk's order of the first block.
-        end: the place after the last.
-        step: how many blocks were trained on before, which decides the learning rate.
-        sums: float64 [3]; added to it are, of the blocks that were measured, the loss and the pairs; and of all blocks
-            the positions that have pairs.
-
-    Returns:
-        How many blocks were trained on: fewer than asked for where the loss is no longer a number.
-    """
-    if begin < end:
-        _choose(chunk, begin, tables, settings, noise, own, 0)
-    for place in range(begin, end):
-        now = (place - begin) & 1
-        ids = own.ids[now]
-        if place + 1 < end:  # so early that the rows have come when they are needed
-            _choose(chunk, place + 1, tables, settings, noise, own, 1 - now)
-        start = chunk.order[place] * settings.length
-        weights = _weigh(chunk, start, settings, own, sums)
-        _score(ids, tables, settings, noise, own)
-        if settings.distinct:
-            _find_hits(ids, settings, own)
+def _train(
+    stream, left, right, order, first,
+    target, context, bias, target_squares, context_squares, bias_squares,
+    kept, alias, log_expected, noise_losses, noise_rate,
+    initial, minimum, steps, warmup,
+    both_ids, queries, turned, words, weights, moves, of_query, row_sums, outs,
+    window, length, negatives, softmax, distinct, all_weights, seed, begin, end, step, sums, product,
+):  # fmt: skip
+    """See `train`."""
+    keys, columns, dimensions = all_weights.shape[0], moves.shape[0], target.shape[1]
+    total = of_query[0]
+    for place in range(begin - 1, end):
+        if place + 1 < end:  # so early that the next block's rows have come when they are needed
+            ids = both_ids[(place + 1) & 1]
+            _choose(ids, stream, order[place + 1] * length, window, keys, columns)
+            draw(ids[keys:columns], kept, alias, seed, first + place + 1)
+            _ask_for(context, ids[:columns])
+            _ask_for(target, ids[columns:])
+        if place < begin:
+            continue
+        ids = both_ids[place & 1]
+        start, rate = order[place] * length, _rate(step + place - begin, initial, minimum, steps, warmup)
+        inside, positions = _look_at(left, right, start, length, window)
+        sums[POSITIONS] += positions
+        pairs = all_weights
+        if not inside:
+            pairs = weights
+            _cut(all_weights, left, right, start, length, window, weights)
+        _add_up(pairs, total)
+        _copy(context, ids[:columns], words)
+        _copy(target, ids[columns:], queries)
+        _turn(queries, turned)
+        _score(words, turned, moves, outs, keys, window, dimensions, product)
+        if bias is not None:
+            _add_bias(moves, ids, bias)
+            if log_expected is not None:
+                _take_off(moves, ids, log_expected)
+        hits = distinct and _any_hit(ids, keys, columns)
         if (step + place - begin) % MEASURED_EVERY == 0:
-            sums[LOSS] += _loss(ids, weights, settings, own)
-            sums[PAIRS] += own.of_query[0].sum()
+            if softmax is None:
+                sums[LOSS] += _logistic_loss(moves, ids, pairs, of_query, negatives, hits)
+            else:
+                sums[LOSS] += _softmax_loss(moves, ids, pairs, of_query, hits)
+            sums[PAIRS] += total.sum()
             if not np.isfinite(sums[LOSS]):
                 return place - begin + 1
-        rate = _rate(rates, step + place - begin)
-        if noise.rate:
-            _observe(ids, settings, noise, own)
-        scale = np.float32(1) if tables.target_squares else rate
-        if settings.loss == LOGISTIC:
-            _logistic(ids, weights, scale, settings, own)
+        if noise_losses is not None:
+            _observe(moves, ids, keys, length, total, noise_losses, noise_rate, row_sums[:, 0])
+        scale = rate if target_squares is None else np.float32(1)
+        if softmax is None:
+            _logistic(moves, ids, pairs, of_query, negatives, hits, scale)
         else:
-            _softmax(ids, weights, scale, settings, own)
-        if tables.target_squares:
-            _adagrad(ids, rate, tables, settings, rates, own)
-        else:
-            _sgd(ids, tables, settings, rates, own)
+            _softmax(moves, ids, pairs, of_query, hits, scale, weights)
+        direct = target_squares is None and dimensions % _LANES == 0
+        _aim(outs, target, ids[columns:], row_sums, direct)
+        _add_to_queries(outs, words, moves, keys, length, window, product)
+        if not direct:
+            if target_squares is not None:
+                _divide(ids[columns:], row_sums, dimensions, target_squares, rate)
+            _add_rows(target, ids[columns:], row_sums)
+        _aim(outs, context, ids[:columns], row_sums, direct)
+        _add_to_words(outs, queries, moves, keys, length, window, product)
+        if not direct:
+            if target_squares is not None:
+                _divide(ids[:columns], row_sums, dimensions, context_squares, rate)
+            _add_rows(context, ids[:columns], row_sums)
+        if bias is not None:
+            for column in range(columns):
+                row_sums[column, 0] = moves[column].sum()
+            if bias_squares is not None:
+                _divide(ids[:columns], row_sums, 1, bias_squares, rate)
+            for column in range(columns):
+                bias[ids[column]] += row_sums[column, 0]
     return end - begin
 
 
 @_compiled
-def _rate(rates, step):
-    falling = rates.initial * (1 - step / rates.steps)
-    rising = rates.initial * (step + 1) / max(rates.warmup, 1.0)
-    return np.float32(max(rising if step < rates.warmup else falling, rates.minimum))
+def _rate(step, initial, minimum, steps, warmup):
+    falling, rising = initial * (1 - step / steps), initial * (step + 1) / max(warmup, 1.0)
+    return np.float32(max(rising if step < warmup else falling, minimum))
 
 
 @_compiled
@@ -278,8 +317,8 @@ def _mixed(bits):
 
 
 @_compiled
-def draw(ids: np.ndarray, kept: np.ndarray, alias: np.ndarray, seed: int, block: int) -> None:
-    """Draws noise words from an alias table: fills ids, int32, by the seed and the block's number alone."""
+def draw(ids, kept, alias, seed, block):
+    """Draws noise words from an alias table: fills ids, int32 [n], by the seed and the block's number alone."""
     key = _mixed(_mixed(np.uint64(seed)) + np.uint64(block) * _GAMMA)
     size = np.uint64(kept.shape[0])
     for place in range(ids.shape[0]):
@@ -290,129 +329,189 @@ def draw(ids: np.ndarray, kept: np.ndarray, alias: np.ndarray, seed: int, block:
 
 
 @_compiled
-def _choose(chunk, place, tables, settings, noise, own, which):
-    """Chooses a block's words, and asks for their rows."""
-    keys = settings.length + 2 * settings.window
-    columns, block = keys + settings.noise, chunk.order[place]
-    ids, start = own.ids[which], block * settings.length
+def _choose(ids, stream, start, window, keys, columns):
+    """The words of a block's keys, and behind the columns those of its queries."""
     for key in range(keys):
-        ids[key] = chunk.ids[start + key]
-    draw(ids[keys:columns], noise.kept, noise.alias, settings.seed, chunk.first + place)
-    for query in range(settings.length):
-        ids[columns + query] = chunk.ids[start + settings.window + query]
-    size = tables.dimensions * _FLOAT
+        ids[key] = stream[start + key]
+    for query in range(keys - 2 * window):
+        ids[columns + query] = stream[start + window + query]
+
+
+@_compiled
+def _ask_for(table, ids):
+    size = table.shape[1] * _FLOAT
     for place in range(ids.shape[0]):
-        row = (tables.context if place < columns else tables.target) + ids[place] * size
+        row = table.ctypes.data + ids[place] * size
         for line in range(0, size, _LINE):
             prefetch(row + line)
 
 
 @_compiled
-def _weigh(chunk, start, settings, own, sums):
-    """What each key and query count as a pair: [keys, Q]; and into of_query[0] each query's sum."""
-    keys, window, length = settings.weights.shape[0], settings.window, settings.length
+def _look_at(left, right, start, length, window):
+    """Whether all windows of a block are whole, and how many of its positions have pairs."""
     inside, positions = True, 0
-    for query in range(length):
-        left, right = chunk.left[start + query], chunk.right[start + query]
-        inside &= left == window and right == window
-        positions += left + right > 0
-    sums[POSITIONS] += positions
-    weights = settings.weights
-    if not inside:
-        weights = own.weights
-        for key in range(keys):
-            for query in range(length):
-                distance = key - window - query
-                reached = -distance <= chunk.left[start + query] and distance <= chunk.right[start + query]
-                weights[key, query] = settings.weights[key, query] if reached else np.float32(0)
-    total = own.of_query[0]
-    total[:] = 0
-    for key in range(keys):
-        for query in range(weights.shape[1]):
+    for query in range(start, start + length):
+        inside &= left[query] == window and right[query] == window
+        positions += left[query] + right[query] > 0
+    return inside, positions
+
+
+@_compiled
+def _cut(all_weights, left, right, start, length, window, weights):
+    """The weights of the pairs that the windows leave."""
+    for key in range(weights.shape[0]):
+        for query in range(length):
+            distance = key - window - query
+            reached = -distance <= left[start + query] and distance <= right[start + query]
+            weights[key, query] = all_weights[key, query] if reached else np.float32(0)
+        for query in range(length, weights.shape[1]):
+            weights[key, query] = np.float32(0)
+
+
+@_compiled
+def _add_up(weights, total):
+    for query in range(total.shape[0]):
+        total[query] = np.float32(0)
+    for key in range(weights.shape[0]):
+        for query in range(total.shape[0]):
             total[query] += weights[key, query]
-    return weights
 
 
 @_compiled
-def _score(ids, tables, settings, noise, own):
-    """Copies a block's rows, and scores its keys with the queries that may be near them, and its noise with all."""
-    size, columns = tables.dimensions * _FLOAT, own.moves.shape[0]
-    for column in range(columns):
-        row = numba.carray(pointer(tables.context + ids[column] * size), tables.dimensions, np.float32)
-        for place in range(tables.dimensions):
-            own.words[column, place] = row[place]
-    for query in range(settings.length):
-        row = numba.carray(pointer(tables.target + ids[columns + query] * size), tables.dimensions, np.float32)
-        for place in range(tables.dimensions):
-            own.queries[query, place] = row[place]
-    queries, width = own.queries.shape
-    step, turned_step, word_step = width * _FLOAT, queries * _FLOAT, own.words.shape[1] * _FLOAT
-    source, turned, words = own.queries.ctypes.data, own.turned.ctypes.data, own.words.ctypes.data
+def _copy(table, ids, rows):
+    for place in range(ids.shape[0]):
+        word = ids[place]
+        for number in range(table.shape[1]):
+            rows[place, number] = table[word, number]
+
+
+@_compiled
+def _turn(queries, turned):
+    size, width = queries.shape
     for place in range(0, width, _LANES):
-        for query in range(0, queries, _LANES):
-            to = turned + place * turned_step + query * _FLOAT
-            turn(source + query * step + place * _FLOAT, step, to, turned_step)
-    own.moves[:] = 0
+        for query in range(0, size, _LANES):
+            source = queries.ctypes.data + (query * width + place) * _FLOAT
+            out = turned.ctypes.data + (place * size + query) * _FLOAT
+            turn(source, width * _FLOAT, out, size * _FLOAT)
+
+
+@_compiled
+def _score(words, turned, moves, outs, keys, window, dimensions, product):
+    """Scores a block's keys with the queries that may be near them, and its noise with all of them."""
+    columns, size = moves.shape
     for column in range(columns):
-        own.outs[column] = own.moves.ctypes.data + column * queries * _FLOAT
-    keys = settings.weights.shape[0]
-    for query in range(0, queries, _LANES):
+        for query in range(size):
+            moves[column, query] = np.float32(0)
+        outs[column] = moves.ctypes.data + column * size * _FLOAT
+    of_words, step, out = words.ctypes.data, words.shape[1] * _FLOAT, outs.ctypes.data
+    of_queries, turned_step = turned.ctypes.data, size * _FLOAT
+    for query in range(0, size, _LANES):
         # These queries' pairs are with the keys from their first one's left to their last one's right.
-        last = min(query + _LANES + 2 * settings.window, keys)
-        _multiply(own.outs, query, last, query, 1, words, word_step, _FLOAT, turned, turned_step, tables.dimensions)
-    vectors = queries // _LANES
-    _multiply(own.outs, keys, columns, 0, vectors, words, word_step, _FLOAT, turned, turned_step, tables.dimensions)
-    if not tables.bias and not noise.log_expected.shape[0]:
-        return
-    bias = numba.carray(pointer(tables.bias), noise.kept.shape[0] if tables.bias else 0, np.float32)
-    for column in range(columns):
-        offset = bias[ids[column]] if tables.bias else np.float32(0)
-        if noise.log_expected.shape[0]:
-            offset -= noise.log_expected[ids[column]]
-        for query in range(queries):
-            own.moves[column, query] += offset
+        count = max(min(_LANES + 2 * window, keys - query), 0)
+        rows, offset = of_words + query * step, query * _FLOAT
+        to = out + query * _ADDRESS
+        call(product, to, count, offset, 1, rows, step, _FLOAT, of_queries, turned_step, dimensions)
+    rows, to, width = of_words + keys * step, out + keys * _ADDRESS, size // _LANES
+    call(product, to, columns - keys, 0, width, rows, step, _FLOAT, of_queries, turned_step, dimensions)
 
 
 @_compiled
-def _multiply(outs, first, last, offset, width, a, a_row, a_step, b, b_step, count):
-    """`out[i] += sum over k < count of a[k, i] * b[k]`, for first <= i < last, and `width` vectors from `offset` on.
-
-    a, b, a_row, a_step and b_step are as `add_tile` has them.
-    """
-    outs, offset = outs.ctypes.data, offset * _FLOAT
-    most = _ROWS if width > 1 else _ROWS_OF_ONE
-    for vector in range(0, width, _VECTORS):
-        vectors = min(_VECTORS, width - vector)
-        place = offset + vector * _LANES * _FLOAT
-        for row in range(first, last, most):
-            rows = min(most, last - row)
-            add_tile(rows, vectors, outs + 8 * row, place, a + row * a_row, a_row, a_step, b + place, b_step, count)
+def _aim(outs, table, ids, sums, direct):
+    """Sets the addresses to add to: the table's rows, or sums that are set to 0."""
+    for place in range(ids.shape[0]):
+        if direct:
+            outs[place] = table.ctypes.data + np.int64(ids[place]) * table.shape[1] * _FLOAT
+        else:
+            outs[place] = sums.ctypes.data + place * sums.shape[1] * _FLOAT
+            for number in range(sums.shape[1]):
+                sums[place, number] = np.float32(0)
 
 
 @_compiled
-def _find_hits(ids, settings, own):
-    keys = settings.weights.shape[0]
-    for column in range(keys, own.moves.shape[0]):
-        hits = 0
+def _add_to_queries(outs, words, moves, keys, length, window, product):
+    """Adds what each query's row moves by: the moves times the words."""
+    columns, size = moves.shape
+    step, word_step, width = size * _FLOAT, words.shape[1] * _FLOAT, words.shape[1] // _LANES
+    for query in range(0, length, _ROWS):
+        count = min(_ROWS, length - query)
+        # Of the keys, those near these queries; of the noise, all.
+        for first, last in ((query, query + count + 2 * window), (keys, columns)):
+            a, b = moves.ctypes.data + first * step + query * _FLOAT, words.ctypes.data + first * word_step
+            to = outs.ctypes.data + query * _ADDRESS
+            call(product, to, count, 0, width, a, _FLOAT, step, b, word_step, last - first)
+
+
+@_compiled
+def _add_to_words(outs, queries, moves, keys, length, window, product):
+    """Adds what each column's row moves by: the moves times the queries."""
+    columns, size = moves.shape
+    step, query_step, width = size * _FLOAT, queries.shape[1] * _FLOAT, queries.shape[1] // _LANES
+    key = 0
+    while key < columns:
+        count, first, last = columns - key, 0, length
+        if key < keys:  # only the queries near these keys
+            count = min(_ROWS, keys - key)
+            first, last = max(key - 2 * window, 0), min(key + count, length)
+        a, b = moves.ctypes.data + key * step + first * _FLOAT, queries.ctypes.data + first * query_step
+        to = outs.ctypes.data + key * _ADDRESS
+        call(product, to, count, 0, width, a, step, _FLOAT, b, query_step, last - first)
+        key += count
+
+
+@_compiled
+def _add_rows(table, ids, rows):
+    for place in range(ids.shape[0]):
+        for number in range(table.shape[1]):
+            table[ids[place], number] += rows[place, number]
+
+
+@_compiled
+def _divide(ids, rows, dimensions, accumulators, rate):
+    """Adagrad: adds up the rows of one word, and divides them by the root of what its accumulator has grown to."""
+    for place in range(ids.shape[0]):
+        again = False
+        for before in range(place):
+            again |= ids[before] == ids[place]
+        if again:
+            for number in range(dimensions):
+                rows[place, number] = np.float32(0)
+            continue
+        for other in range(place + 1, ids.shape[0]):
+            if ids[other] == ids[place]:
+                for number in range(dimensions):
+                    rows[place, number] += rows[other, number]
+        square = np.float32(0)
+        for number in range(dimensions):
+            square += rows[place, number] * rows[place, number]
+        accumulators[ids[place]] += square / np.float32(dimensions)
+        factor = rate / (np.sqrt(accumulators[ids[place]]) + _EPSILON)
+        for number in range(dimensions):
+            rows[place, number] *= factor
+
+
+@_compiled
+def _add_bias(moves, ids, bias):
+    for column in range(moves.shape[0]):
+        for query in range(moves.shape[1]):
+            moves[column, query] += bias[ids[column]]
+
+
+@_compiled
+def _take_off(moves, ids, log_expected):
+    for column in range(moves.shape[0]):
+        for query in range(moves.shape[1]):
+            moves[column, query] -= log_expected[ids[column]]
+
+
+@_compiled
+def _any_hit(ids, keys, columns):
+    """Whether a noise word is one of the keys."""
+    hits = 0
+    for column in range(keys, columns):
+        word = ids[column]
         for key in range(keys):
-            hits += ids[key] == ids[column]
-        own.hits[column] = hits
-
-
-@_compiled
-def _share_of_noise(ids, column, weights, settings, own, out):
-    """What a noise word counts for each query: its pairs, without those whose context the word is."""
-    share = np.float32(settings.negatives) / np.float32(settings.noise)
-    total = own.of_query[0]
-    for query in range(total.shape[0]):
-        out[query] = total[query]
-    if settings.distinct and own.hits[column]:
-        for key in range(weights.shape[0]):
-            if ids[key] == ids[column]:
-                for query in range(total.shape[0]):
-                    out[query] -= weights[key, query]
-    for query in range(total.shape[0]):
-        out[query] = max(out[query], np.float32(0)) * share
+            hits += ids[key] == word
+    return hits > 0
 
 
 @_compiled
@@ -432,7 +531,7 @@ def _exp(x):
 
 @_compiled
 def _sigmoid(x):
-    return np.float32(1) / (np.float32(1) + _exp(min(max(-x, np.float32(-87)), np.float32(87))))
+    return np.float32(1) / (np.float32(1) + _exp(min(max(-x, _LEAST), _MOST)))
 
 
 @_compiled
@@ -441,239 +540,145 @@ def _softplus(x):
 
 
 @_compiled
-def _logistic(ids, weights, scale, settings, own):
-    """NCE's and negative sampling's gradient: weight x (sigmoid - label); from scores to moves against it."""
-    moves, keys = own.moves, weights.shape[0]
+def _leave_out(values, ids, column, keys, out):
+    """Takes off each query's sum the values of the keys that are the column's word."""
     for key in range(keys):
-        for query in range(moves.shape[1]):
-            moves[key, query] = scale * weights[key, query] * _sigmoid(-moves[key, query])
-    of_noise = own.of_query[1]
-    for column in range(keys, moves.shape[0]):
-        if column == keys or settings.distinct:
-            _share_of_noise(ids, column, weights, settings, own, of_noise)
-        for query in range(moves.shape[1]):
-            moves[column, query] = -scale * of_noise[query] * _sigmoid(moves[column, query])
-
-
-@_compiled
-def _normalise(ids, weights, settings, own):
-    """Of each query, into of_query: the greatest score of noise [2], and log Z of all its noise [3]."""
-    moves, keys = own.moves, weights.shape[0]
-    top, log_z = own.of_query[2], own.of_query[3]
-    top[:] = -np.inf
-    log_z[:] = 0
-    for column in range(keys, moves.shape[0]):
-        for query in range(moves.shape[1]):
-            top[query] = max(top[query], moves[column, query])
-    for column in range(keys, moves.shape[0]):
-        for query in range(moves.shape[1]):
-            log_z[query] += _exp(max(moves[column, query] - top[query], np.float32(-87)))
-    for query in range(moves.shape[1]):
-        log_z[query] = np.log(log_z[query]) + top[query]
-
-
-@_compiled
-def _log_z_of(ids, key, settings, own, out):
-    """log Z of each query for a key: of the noise words that are not the key itself."""
-    keys = settings.weights.shape[0]
-    top, log_z = own.of_query[2], own.of_query[3]
-    hit = False
-    if settings.distinct:
-        for column in range(keys, own.moves.shape[0]):
-            hit |= ids[column] == ids[key]
-    for query in range(out.shape[0]):
-        out[query] = np.float32(0) if hit else log_z[query]
-    if not hit:
-        return
-    for column in range(keys, own.moves.shape[0]):
-        if ids[column] != ids[key]:
+        if ids[key] == ids[column]:
             for query in range(out.shape[0]):
-                out[query] += _exp(max(own.moves[column, query] - top[query], np.float32(-87)))
-    for query in range(out.shape[0]):
-        out[query] = np.log(max(out[query], np.float32(1e-30))) + top[query]
+                out[query] = max(out[query] - values[key, query], np.float32(0))
 
 
 @_compiled
-def _softmax(ids, weights, scale, settings, own):
-    """Sampled softmax's gradient, probability - label; from scores to moves against it."""
-    moves, keys, queries = own.moves, weights.shape[0], own.moves.shape[1]
-    _normalise(ids, weights, settings, own)
-    top, total = own.of_query[2], own.of_query[0]
-    # What a noise word's exponential, exp(score - top), is multiplied by: of_query[0], less what its own keys count.
-    log_z, own_part = own.of_query[1], own.weights
-    total[:] = 0
-    for key in range(keys):
-        _log_z_of(ids, key, settings, own, log_z)
-        for query in range(queries):
-            missed = weights[key, query] * _sigmoid(log_z[query] - moves[key, query])
-            moves[key, query] = scale * missed
-            part = missed * np.exp(top[query] - log_z[query])
-            own_part[key, query] = part
-            total[query] += part
-    for column in range(keys, moves.shape[0]):
-        for query in range(queries):
-            log_z[query] = total[query]
-        if settings.distinct and own.hits[column]:
-            for key in range(keys):
-                if ids[key] == ids[column]:
-                    for query in range(queries):
-                        log_z[query] -= own_part[key, query]
-        for query in range(queries):
-            exponential = _exp(max(moves[column, query] - top[query], np.float32(-87)))
-            moves[column, query] = -scale * exponential * max(log_z[query], np.float32(0))
+def _count_noise(ids, column, pairs, of_query, share, hits):
+    """What a noise word counts for each query, into of_query[1]: `share` of its pairs, but for those that it hits."""
+    for query in range(of_query.shape[1]):
+        of_query[1, query] = of_query[0, query]
+    if hits:
+        _leave_out(pairs, ids, column, pairs.shape[0], of_query[1])
+    for query in range(of_query.shape[1]):
+        of_query[1, query] *= share
 
 
 @_compiled
-def _loss(ids, weights, settings, own):
-    """The loss of a block, summed over its pairs, from its scores."""
-    moves, keys, queries = own.moves, weights.shape[0], own.moves.shape[1]
-    loss, row = 0.0, own.of_query[1]
-    if settings.loss == SOFTMAX:
-        _normalise(ids, weights, settings, own)
+def _logistic(moves, ids, pairs, of_query, negatives, hits, scale):
+    """NCE's and negative sampling's gradient, weight x (sigmoid - label): from scores to moves against it."""
+    keys, columns, size = pairs.shape[0], moves.shape[0], moves.shape[1]
     for key in range(keys):
-        if settings.loss == SOFTMAX:
-            _log_z_of(ids, key, settings, own, row)
-        for query in range(queries):
-            if weights[key, query]:
-                score = moves[key, query]
-                loss += weights[key, query] * _softplus(row[query] - score if settings.loss == SOFTMAX else -score)
-    if settings.loss == LOGISTIC:
-        for column in range(keys, moves.shape[0]):
-            _share_of_noise(ids, column, weights, settings, own, row)
-            for query in range(queries):
-                loss += row[query] * _softplus(moves[column, query])
+        for query in range(size):
+            moves[key, query] = scale * pairs[key, query] * _sigmoid(-moves[key, query])
+    share, counted = np.float32(negatives) / np.float32(columns - keys) * -scale, of_query[1]
+    for column in range(keys, columns):
+        if hits or column == keys:
+            _count_noise(ids, column, pairs, of_query, share, hits)
+        for query in range(size):
+            moves[column, query] = counted[query] * _sigmoid(moves[column, query])
+
+
+@_compiled
+def _logistic_loss(moves, ids, pairs, of_query, negatives, hits):
+    """The logistic loss of a block, summed over its pairs, from its scores."""
+    loss, keys, columns = 0.0, pairs.shape[0], moves.shape[0]
+    share = np.float32(negatives) / np.float32(columns - keys)
+    for column in range(columns):
+        if column >= keys:
+            _count_noise(ids, column, pairs, of_query, share, hits)
+        for query in range(moves.shape[1]):
+            if column < keys:
+                loss += pairs[column, query] * _softplus(-moves[column, query])
+            else:
+                loss += of_query[1, query] * _softplus(moves[column, query])
     return loss
 
 
 @_compiled
-def _observe(ids, settings, noise, own):
+def _normalise(moves, keys, of_query):
+    """Of each query the greatest score of its noise, into of_query[2], and log Z of all its noise, into of_query[3]."""
+    top, log_z = of_query[2], of_query[3]
+    for query in range(top.shape[0]):
+        top[query], log_z[query] = moves[keys, query], np.float32(0)
+    for column in range(keys, moves.shape[0]):
+        for query in range(top.shape[0]):
+            top[query] = max(top[query], moves[column, query])
+    for column in range(keys, moves.shape[0]):
+        for query in range(top.shape[0]):
+            log_z[query] += _exp(max(moves[column, query] - top[query], _LEAST))
+    for query in range(top.shape[0]):
+        log_z[query] = np.log(log_z[query]) + top[query]
+
+
+@_compiled
+def _log_z(moves, ids, key, keys, of_query, hits):
+    """log Z of each query for a key, into of_query[1]: of the noise words that are not the key itself."""
+    top, log_z = of_query[2], of_query[1]
+    hit = False
+    for column in range(keys, moves.shape[0]):
+        hit |= hits and ids[column] == ids[key]
+    for query in range(top.shape[0]):
+        log_z[query] = np.float32(0) if hit else of_query[3, query]
+    if not hit:
+        return
+    for column in range(keys, moves.shape[0]):
+        if ids[column] != ids[key]:
+            for query in range(top.shape[0]):
+                log_z[query] += _exp(max(moves[column, query] - top[query], _LEAST))
+    for query in range(top.shape[0]):
+        log_z[query] = np.log(max(log_z[query], np.float32(1e-30))) + top[query]
+
+
+@_compiled
+def _softmax(moves, ids, pairs, of_query, hits, scale, parts):
+    """Sampled softmax's gradient, probability - label: from scores to moves against it.
+
+    A noise word's probability, exp(score - log Z) for each pair, is exp(score - top) times a sum over the pairs of
+    exp(top - log Z), of which `parts` keeps each.
+    """
+    keys, size = pairs.shape[0], moves.shape[1]
+    _normalise(moves, keys, of_query)
+    total, log_z, top = of_query[0], of_query[1], of_query[2]
+    for query in range(size):
+        total[query] = np.float32(0)
+    for key in range(keys):
+        _log_z(moves, ids, key, keys, of_query, hits)
+        for query in range(size):
+            missed = scale * pairs[key, query] * _sigmoid(log_z[query] - moves[key, query])
+            moves[key, query] = missed
+            parts[key, query] = missed * _exp(min(max(top[query] - log_z[query], _LEAST), _MOST))
+            total[query] += parts[key, query]
+    for column in range(keys, moves.shape[0]):
+        for query in range(size):
+            log_z[query] = total[query]
+        if hits:
+            _leave_out(parts, ids, column, keys, log_z)
+        for query in range(size):
+            moves[column, query] = -_exp(max(moves[column, query] - top[query], _LEAST)) * log_z[query]
+
+
+@_compiled
+def _softmax_loss(moves, ids, pairs, of_query, hits):
+    """The loss of sampled softmax of a block, summed over its pairs, from its scores."""
+    loss, keys = 0.0, pairs.shape[0]
+    _normalise(moves, keys, of_query)
+    for key in range(keys):
+        _log_z(moves, ids, key, keys, of_query, hits)
+        for query in range(moves.shape[1]):
+            loss += pairs[key, query] * _softplus(of_query[1, query] - moves[key, query])
+    return loss
+
+
+@_compiled
+def _observe(moves, ids, keys, length, total, losses, rate, seen):
     """Moves the mean losses of a block's noise words; a word drawn several times moves by their mean."""
-    keys, columns = settings.weights.shape[0], own.moves.shape[0]
-    total = max(own.of_query[0].sum(), np.float32(1e-9))
-    for column in range(keys, columns):
-        loss = np.float32(0)
-        for query in range(settings.length):
-            loss += own.of_query[0, query] / total * _softplus(own.moves[column, query])
-        own.offsets[column] = loss
-    for column in range(keys, columns):
+    pairs = max(total.sum(), np.float32(1e-9))
+    for column in range(keys, moves.shape[0]):
+        seen[column] = np.float32(0)
+        for query in range(length):
+            seen[column] += total[query] / pairs * _softplus(moves[column, query])
+    for column in range(keys, moves.shape[0]):
         loss, times, before = np.float32(0), 0, False
-        for other in range(keys, columns):
+        for other in range(keys, moves.shape[0]):
             if ids[other] == ids[column]:
                 before |= other < column
-                loss += own.offsets[other]
+                loss += seen[other]
                 times += 1
         if not before:
-            word = ids[column]
-            noise.losses[word] += np.float32(noise.rate) * (loss / times - noise.losses[word])
-
-
-@_compiled
-def _add_to_queries(own, settings, width):
-    """Adds to the rows at `outs` what each query's row moves by: the moves times the words."""
-    moves, keys = own.moves, settings.weights.shape[0]
-    a, a_step = own.moves.ctypes.data, moves.shape[1] * _FLOAT
-    b, b_step = own.words.ctypes.data, own.words.shape[1] * _FLOAT
-    for query in range(0, settings.length, _ROWS):
-        last = min(query + _ROWS, settings.length)
-        # Of the keys, those near these queries; of the noise, all.
-        for first, count in ((query, last - query + 2 * settings.window), (keys, settings.noise)):
-            of_a, of_b = a + first * a_step, b + first * b_step
-            _multiply(own.outs, query, last, 0, width, of_a, _FLOAT, a_step, of_b, b_step, count)
-
-
-@_compiled
-def _add_to_words(own, settings, width):
-    """Adds to the rows at `outs` what each column's row moves by: the moves times the queries."""
-    moves, keys, length = own.moves, settings.weights.shape[0], settings.length
-    a, a_row = own.moves.ctypes.data, moves.shape[1] * _FLOAT
-    b, b_step = own.queries.ctypes.data, own.queries.shape[1] * _FLOAT
-    for key in range(0, keys, _ROWS):
-        last = min(key + _ROWS, keys)
-        first, end = max(key - 2 * settings.window, 0), min(last, length)  # the queries near these keys
-        of_a, of_b = a + first * _FLOAT, b + first * b_step
-        _multiply(own.outs, key, last, 0, width, of_a, a_row, _FLOAT, of_b, b_step, end - first)
-    _multiply(own.outs, keys, moves.shape[0], 0, width, a, a_row, _FLOAT, b, b_step, length)
-
-
-@_compiled
-def _sgd(ids, tables, settings, rates, own):
-    """Adds the moves to the tables' rows."""
-    columns, size = own.moves.shape[0], tables.dimensions * _FLOAT
-    if tables.dimensions % _LANES:
-        _sums_of_queries(settings, own)
-        for query in range(settings.length):
-            _add_row(tables.target, ids[columns + query], tables.dimensions, own.sums[query])
-        _sums_of_words(settings, own)
-        for column in range(columns):
-            _add_row(tables.context, ids[column], tables.dimensions, own.sums[column])
-    else:
-        for query in range(settings.length):
-            own.outs[query] = tables.target + ids[columns + query] * size
-        _add_to_queries(own, settings, own.words.shape[1] // _LANES)
-        for column in range(columns):
-            own.outs[column] = tables.context + ids[column] * size
-        _add_to_words(own, settings, own.words.shape[1] // _LANES)
-    if tables.bias:
-        bias = numba.carray(pointer(tables.bias), 1 << 40, np.float32)
-        for column in range(columns):
-            bias[ids[column]] += np.float32(rates.bias) * own.moves[column].sum()
-
-
-@_compiled
-def _sums_of_queries(settings, own):
-    own.sums[:] = 0
-    for query in range(settings.length):
-        own.outs[query] = own.sums[query].ctypes.data
-    _add_to_queries(own, settings, own.words.shape[1] // _LANES)
-
-
-@_compiled
-def _sums_of_words(settings, own):
-    own.sums[:] = 0
-    for column in range(own.sums.shape[0]):
-        own.outs[column] = own.sums[column].ctypes.data
-    _add_to_words(own, settings, own.words.shape[1] // _LANES)
-
-
-@_compiled
-def _add_row(table, word, dimensions, row):
-    out = numba.carray(pointer(table + word * dimensions * _FLOAT), dimensions, np.float32)
-    for place in range(dimensions):
-        out[place] += row[place]
-
-
-@_compiled
-def _adagrad(ids, rate, tables, settings, rates, own):
-    """Moves the rows by Adagrad with an accumulator per row; a row that a block has several times moves once."""
-    columns = own.moves.shape[0]
-    _sums_of_queries(settings, own)
-    _move_rows(ids[columns:], tables.target, tables.target_squares, tables.dimensions, rate, own.sums)
-    _sums_of_words(settings, own)
-    _move_rows(ids[:columns], tables.context, tables.context_squares, tables.dimensions, rate, own.sums)
-    if tables.bias:
-        for column in range(columns):
-            own.sums[column, 0] = own.moves[column].sum()
-        _move_rows(ids[:columns], tables.bias, tables.bias_squares, 1, rate * np.float32(rates.bias), own.sums)
-
-
-@_compiled
-def _move_rows(ids, table, squares, dimensions, rate, sums):
-    accumulators = numba.carray(pointer(squares), 1 << 40, np.float32)
-    for place in range(ids.shape[0]):
-        again = False
-        for before in range(place):
-            again |= ids[before] == ids[place]
-        if again:
-            continue
-        row, square = sums[place], np.float32(0)
-        for other in range(place + 1, ids.shape[0]):
-            if ids[other] == ids[place]:
-                for number in range(dimensions):
-                    row[number] += sums[other, number]
-        for number in range(dimensions):
-            square += row[number] * row[number]
-        accumulators[ids[place]] += square / np.float32(dimensions)
-        factor = rate / (np.sqrt(accumulators[ids[place]]) + _EPSILON)
-        for number in range(dimensions):
-            row[number] *= factor
-        _add_row(table, ids[place], dimensions, row)
+            losses[ids[column]] += np.float32(rate) * (loss / np.float32(times) - losses[ids[column]])

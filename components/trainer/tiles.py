@@ -9,9 +9,11 @@ which instructions; so the tiles are written in LLVM's language, which every pro
 
 from __future__ import annotations
 
+import functools
 from typing import Any, NamedTuple
 
 import llvmlite.binding
+import numba
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -51,6 +53,8 @@ def _registers() -> Registers:
 REGISTERS = _registers()
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, REGISTERS.lanes)
+_MOST_ROWS = (0, *(REGISTERS.most_rows(vectors) for vectors in range(1, REGISTERS.vectors + 1)))
+VECTOR_BYTES = 4 * REGISTERS.lanes
 
 
 @intrinsic
@@ -122,6 +126,47 @@ def _add_tile(builder: ir.IRBuilder, rows: int, vectors: int, operands: list[ir.
             address = _place(builder, out, place)
             _store(builder, builder.fadd(_load(builder, address, _VECTOR), added[row][place]), address)
     builder.branch(done)
+
+
+def _multiply(outs, rows, offset, width, a, a_row, a_step, b, b_step, count):
+    """`out[i] += sum over k < count of a[k, i] * b[k]` for all rows i, and `width` vectors from `offset` bytes on.
+
+    The other arguments are as `add_tile` has them.
+    """
+    most = _MOST_ROWS[min(width, REGISTERS.vectors)]
+    for vector in range(0, width, REGISTERS.vectors):
+        vectors = min(REGISTERS.vectors, width - vector)
+        place = offset + vector * VECTOR_BYTES
+        for row in range(0, rows, most):
+            size = min(most, rows - row)
+            add_tile(size, vectors, outs + 8 * row, place, a + row * a_row, a_row, a_step, b + place, b_step, count)
+
+
+@functools.cache
+def multiply() -> int:
+    """The address of the compiled `_multiply`, for `call`.
+
+    It is compiled alone, for numba would compile it again with each function that calls it, and with each of their
+    callers: half a minute instead of two seconds.
+    """
+    compiled = numba.cfunc(types.void(*[types.int64] * 10))(_multiply)
+    _KEPT.append(compiled)
+    return compiled.address
+
+
+_KEPT: list[Any] = []  # an address is good as long as its function lives
+
+
+@intrinsic
+def call(typing, address, outs, rows, offset, width, a, a_row, a_step, b, b_step, count):
+    """Calls the function at an address, with arguments as `multiply` has them."""
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        kind = ir.FunctionType(ir.VoidType(), [_INT] * (len(args) - 1))
+        builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
+        return context.get_dummy_value()
+
+    return types.void(*[types.int64] * 11), generate
 
 
 @intrinsic

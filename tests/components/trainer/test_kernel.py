@@ -32,20 +32,21 @@ class Both:
             len(COUNTS), dimensions, window=window, block_length=length, blocks_per_step=1, shared_negatives=noise,
             sampler=samplers.make(sampler, COUNTS, 0.75), **settings,
         )  # fmt: skip
-        self.rates = kernel.Rates(RATE, 0.001, 40.0, WARMUP, 1.0)
+        self.rates = kernel.Rates(RATE, 0.001, 40.0, float(WARMUP))
         schedule = optimizers.LinearDecay(RATE, 0.001, 40, warmup_steps=WARMUP)
         self.model.compile(optimizer=optimizers.make(optimizer, schedule))
         self.model.optimizer.build([table.embeddings for table in self.model.tables])
         for table in self.model.tables:
             table.embeddings.assign(self.random.normal(0, 0.7, table.embeddings.shape))
         self.arrays = [table.embeddings.numpy().copy() for table in self.model.tables]
+        self.arrays[2:] = [bias.reshape(-1) for bias in self.arrays[2:]]
         self.squares = [np.full(len(COUNTS), 0.1, np.float32) for _ in self.arrays] if optimizer == "adagrad" else []
-        addresses = [[*(x.ctypes.data for x in arrays), 0, 0, 0][:3] for arrays in (self.arrays, self.squares)]
-        self.tables = kernel.Tables(*addresses[0], *addresses[1], dimensions)
+        self.tables = kernel.Tables(*self.arrays, *[None] * (3 - len(self.arrays)))
+        self.accumulators = kernel.Tables(*self.squares, *[None] * (3 - len(self.squares))) if self.squares else None
         objective = self.model.objective
         self.settings = kernel.Settings(
             window=window, length=length, noise=noise, negatives=self.model.negatives,
-            loss=kernel.SOFTMAX if settings["loss"] == "sampled_softmax" else kernel.LOGISTIC,
+            softmax=settings["loss"] == "sampled_softmax",
             distinct=settings.get("remove_accidental_hits", True),
             weights=kernel.pair_weights(window, length, weighting), seed=1,
         )  # fmt: skip
@@ -55,9 +56,8 @@ class Both:
         expected = drawn.expected_count(tf.range(len(COUNTS)), self.model.negatives).numpy()
         self.adaptive = sampler == "adaptive"
         self.drawn = kernel.Noise(
-            kept, alias, np.log(expected) if corrected else np.zeros(0, np.float32),
-            np.full(len(COUNTS), np.log(2), np.float32) if self.adaptive else np.zeros(0, np.float32),
-            0.05 if self.adaptive else 0.0,
+            kept, alias, np.log(expected) if corrected else None,
+            np.full(len(COUNTS), np.log(2), np.float32) if self.adaptive else None, 0.05,
         )  # fmt: skip
 
     def train(self):
@@ -71,7 +71,7 @@ class Both:
         left, right = (np.ascontiguousarray(side.numpy().reshape(-1)) for side in packed[1:])
         chunk = kernel.Chunk(ids, left, right, order, 11)
         sums = np.zeros(3)
-        own = kernel.scratch(self.settings, self.tables.dimensions)
+        own = kernel.scratch(self.settings, self.arrays[0].shape[1])
         losses = np.zeros(2)
         for place, block in enumerate(order):
             noise = np.zeros(self.noise, np.int32)
@@ -87,8 +87,9 @@ class Both:
             losses[0] += float(self.model.objective.value(scores)) if place % kernel.MEASURED_EVERY == 0 else 0
             self.model.optimizer.apply(gradients, [table.embeddings for table in self.model.tables])
         done = kernel.train(
-            chunk, self.tables, self.settings, self.drawn, self.rates, own, 0, count, 0, sums
-        )
+            chunk, self.tables, self.accumulators, self.settings, self.drawn, self.rates, own,
+            begin=0, end=count, step=0, sums=sums,
+        )  # fmt: skip
         assert done == count
         assert sums[kernel.POSITIONS] == np.count_nonzero(left + right)
         losses[1] = sums[kernel.LOSS]
@@ -96,8 +97,8 @@ class Both:
 
     def assert_same(self):
         for table, array in zip(self.model.tables, self.arrays, strict=True):
-            np.testing.assert_allclose(array, table.embeddings.numpy(), atol=1e-5)
-        for mine, array in zip(self.squares, getattr(self.model.optimizer, "_accumulators", []), strict=False):
+            np.testing.assert_allclose(array, table.embeddings.numpy().reshape(array.shape), atol=1e-5)
+        for mine, array in zip(self.squares, getattr(self.model.optimizer, "_accumulators", []), strict=True):
             np.testing.assert_allclose(mine, array.numpy(), rtol=1e-5)
         if self.adaptive:
             np.testing.assert_allclose(self.drawn.losses, self.model.sampler._loss.numpy(), rtol=1e-5)
