@@ -2,15 +2,29 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
+import pathlib
 
 import tensorflow as tf
 from absl import logging
 
 
 def cores() -> int:
-    """The cores that this process may use."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    """The cores that this process may use: those it may run on, or fewer if a container gets only a share of them."""
+    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(max(min(found, _quota()), 1))
+
+
+def _quota(root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")) -> float:
+    """The cores' time that the container's control group allows, in cores; infinite if it sets no limit."""
+    with contextlib.suppress(OSError, ValueError):
+        quota, period = (root / "cpu.max").read_text(encoding="ascii").split()
+        return float("inf") if quota == "max" else int(quota) / int(period)
+    with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
+        quota, period = (int((root / "cpu" / f"cpu.cfs_{name}_us").read_text("ascii")) for name in ("quota", "period"))
+        return quota / period if quota > 0 else float("inf")
+    return float("inf")
 
 
 def one_thread_an_op() -> None:

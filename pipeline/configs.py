@@ -10,6 +10,8 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
+from components.trainer import kernels
+
 
 def _is_number(value: Any) -> Any:
     """Python takes true for 1; who writes `epochs: true` means something else."""
@@ -220,6 +222,11 @@ class TrainerConfig(_Section):
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of the products; variables and sums are always float32"
     )
+    kernel: Literal["auto", "compiled", "tensorflow"] = Field(
+        "auto",
+        description="what trains: machine code on a CPU's cores, where every block is a step, or the TensorFlow model; "
+        "auto: the first wherever it can (docs/training.md)",
+    )
     strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
         "auto",
         description="how training is spread; auto: the strategy in whose scope it is started, "
@@ -246,6 +253,12 @@ class TrainerConfig(_Section):
         learning_rate = self.filled()["learning_rate"]
         if self.min_learning_rate > learning_rate:
             raise ValueError(f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({learning_rate})")
+        return self
+
+    @pydantic.model_validator(mode="after")
+    def _kernel_knows_the_rest(self) -> TrainerConfig:
+        if self.kernel == "compiled" and (why := kernels.why_not_compiled(self.model_dump())):
+            raise ValueError(f"kernel = compiled: does not know {why}. Set kernel=auto")
         return self
 
     def filled(self) -> dict[str, Any]:

@@ -7,6 +7,7 @@ import functools
 import hashlib
 import json
 import os
+from collections.abc import Callable
 from typing import Any
 
 import numpy as np
@@ -19,6 +20,7 @@ from components.serving_model import ServingModel
 from components.trainer import (
     blocks,
     checkpoints,
+    kernels,
     model,
     optimizers,
     precision,
@@ -27,6 +29,7 @@ from components.trainer import (
     training,
     warm_start,
 )
+from components.trainer.tensorflow_steps import TensorFlowSteps
 
 # Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences a step, of which each
 # sees the table as it was before the others; and never more than were found stable.
@@ -89,7 +92,9 @@ def train(job: Job) -> None:
     words = vocabulary.read(vocabulary_path)
     corpus = _Corpus.of(words, skipgram["subsampling"])
     shape = _shape_of_steps(settings, corpus, strategy)
-    epoch_steps = tf.Variable(max(round(corpus.positions / np.prod(shape)), 1), dtype=tf.int64)
+    compiled = _is_compiled(settings, strategy)
+    positions = shape[1] if compiled else np.prod(shape)
+    epoch_steps = tf.Variable(max(round(corpus.positions / positions), 1), dtype=tf.int64)
 
     with strategy.scope():
         skip_gram = _model(words, settings, skipgram["window"], shape)
@@ -97,9 +102,10 @@ def train(job: Job) -> None:
         if job.base_model:
             warm_start.load(job.base_model, words, skip_gram)
             learning_rate = settings["warm_start_learning_rate"] or learning_rate
-        _compile(skip_gram, settings, learning_rate, epoch_steps)
+        schedule = _compile(skip_gram, settings, learning_rate, epoch_steps)
 
-    folder = os.path.join(job.config["checkpoints"], job.fingerprint)
+    # Their steps are not the same ones.
+    folder = os.path.join(job.config["checkpoints"], job.fingerprint + ("-compiled" if compiled else ""))
     is_chief = strategies.is_chief(strategy)
     if is_chief:
         checkpoints.sweep(job.config["checkpoints"])
@@ -109,24 +115,38 @@ def train(job: Job) -> None:
         writes=is_chief,
         agree=functools.partial(strategies.of_chief, strategy),
     )
+    weighting, seed = settings["window_weights"], settings["seed"]
     make_batches = functools.partial(
         blocks.dataset,
         feature_spec=graph.transformed_feature_spec(),
         window=skipgram["window"],
-        weighting=settings["window_weights"],
+        weighting=weighting,
         block_length=shape[1],
         blocks_per_step=shape[0],
-        seed=settings["seed"],
+        seed=seed,
     )
+    files, streams = _shards(job.train_files), strategies.streams(strategy, deterministic=settings["deterministic"])
+    if compiled:
+        from components.trainer.compiled_steps import CompiledSteps  # takes seconds
+
+        steps: training.Steps = CompiledSteps(
+            skip_gram, schedule, streams=streams, steps_per_call=settings["steps_per_call"] * MOST_BLOCKS_PER_STEP
+        )
+        of_epoch: Callable[[int], Any] = blocks.DocumentChunks(
+            files, graph.transformed_feature_spec(), weighting=weighting, seed=seed
+        )
+    else:
+        steps = TensorFlowSteps(skip_gram, strategy, streams=streams, steps_per_call=settings["steps_per_call"])
+        of_epoch = lambda epoch: make_batches(files, epoch=epoch)  # noqa: E731
     training.Training(
         skip_gram,
-        strategy,
-        training.Schedule(*(settings[field] for field in training.Schedule._fields)),
+        steps,
+        training.Schedule(settings["epochs"], settings["checkpoint_seconds"]),
         epoch_steps=epoch_steps,
         words_per_position=words.counts.sum() / corpus.positions,
         checkpoints=saved,
         logs=job.logs if is_chief else None,
-    ).run(lambda epoch: make_batches(_shards(job.train_files), epoch=epoch))
+    ).run(of_epoch)
     if not is_chief:
         return
     if job.config["eval_split"]:
@@ -207,9 +227,24 @@ def _model(
     )
 
 
+def _is_compiled(settings: dict[str, Any], strategy: tf.distribute.Strategy) -> bool:
+    """Whether the compiled kernel trains: where it is asked for, or where it can.
+
+    Raises:
+        UserError: it is asked for, but the devices are not this machine's cores.
+    """
+    on_cores = strategies.is_on_cores(strategy)
+    if settings["kernel"] == "compiled" and not on_cores:
+        raise UserError(
+            "trainer.kernel = compiled: trains on a CPU's cores, but there is a GPU, or trainer.strategy has several "
+            "devices. Set trainer.kernel=auto"
+        )
+    return settings["kernel"] != "tensorflow" and on_cores and kernels.why_not_compiled(settings) is None
+
+
 def _compile(
     skip_gram: model.SkipGram, settings: dict[str, Any], learning_rate: float, epoch_steps: tf.Variable
-) -> None:
+) -> optimizers.LinearDecay:
     name = settings["optimizer"]
     schedule = optimizers.LinearDecay(
         learning_rate,
@@ -220,6 +255,7 @@ def _compile(
     )
     skip_gram.compile(optimizer=optimizers.make(name, schedule, settings["precision"]))
     skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
+    return schedule
 
 
 def _shards(patterns: list[str]) -> list[str]:

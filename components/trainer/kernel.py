@@ -16,9 +16,9 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from components.trainer.tiles import REGISTERS, call, float_of_bits, multiply, prefetch, turn
+from components.trainer.tiles import KEPT, REGISTERS, call, float_of_bits, multiply, prefetch, turn
 
-MEASURED_EVERY = 16  # the loss is measured at one block in so many
+MEASURED_EVERY = 16  # the loss is measured at one block in so many, and at the first and last of a call
 LOSS, PAIRS, POSITIONS = 0, 1, 2  # the places of a call's sums
 
 _LANES, _, _VECTORS = REGISTERS
@@ -223,7 +223,7 @@ def train(
 
 
 # Sums keep their order, and numbers that are none are seen: so not all that "fast" stands for.
-_compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"})
+_compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"}, cache=KEPT)
 
 
 @_compiled
@@ -265,7 +265,7 @@ def _train(
             if log_expected is not None:
                 _take_off(moves, ids, log_expected)
         hits = distinct and _any_hit(ids, keys, columns)
-        if (step + place - begin) % MEASURED_EVERY == 0:
+        if place in (begin, end - 1) or (step + place - begin) % MEASURED_EVERY == 0:
             if softmax is None:
                 sums[LOSS] += _logistic_loss(moves, ids, pairs, of_query, negatives, hits)
             else:

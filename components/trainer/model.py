@@ -123,10 +123,10 @@ class SkipGram(keras.Model):
             "seed": seed,
         }
         self.sampler, self.objective = sampler, losses.BY_NAME[loss]()
-        self.window, self.shape = window, (blocks_per_step, block_length)
+        self.window, self.shape, self.block_length = window, (blocks_per_step, block_length), block_length
         self.negatives, self.shared_negatives, self.seed = negatives, shared_negatives, seed
         self._pair_weights = PairWeights(window, block_length, window_weights)
-        self._remove_accidental_hits = remove_accidental_hits
+        self.window_weights, self.remove_accidental_hits = window_weights, remove_accidental_hits
         # word2vec's own start: small targets, contexts of zero.
         start = InPlaceUniform(-0.5 / dimensions, 0.5 / dimensions, seed=seed)
         self.target = WordTable(vocabulary_size, dimensions, start, name="target", dtype=self.dtype_policy)
@@ -243,7 +243,7 @@ class SkipGram(keras.Model):
         words = self.context(ids)
         logits = tf.cast(tf.matmul(queries, words, transpose_b=True), tf.float32)
         distinct = None
-        if self._remove_accidental_hits:
+        if self.remove_accidental_hits:
             distinct = tf.cast(blocks.ids[:, :, tf.newaxis] != sampled.ids[:, tf.newaxis], tf.float32)
         if self.bias is not None:
             logits += tf.linalg.matrix_transpose(self.bias(ids))

@@ -30,24 +30,24 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
     def __init__(
         self, initial: float, minimum: float, epoch_steps: tf.Variable | int, *, epochs: int = 1, warmup_steps: int = 0
     ):
-        self._initial, self._minimum, self._epoch_steps = initial, minimum, epoch_steps
-        self._epochs, self._warmup_steps = epochs, warmup_steps
+        self.initial, self.minimum, self.epoch_steps = initial, minimum, epoch_steps
+        self.epochs, self.warmup_steps = epochs, warmup_steps
 
     def __call__(self, step: Any) -> tf.Tensor:
         """The learning rate of a step, counted from 0: float32 []."""
         step = tf.cast(step, tf.float64)
-        falling = self._initial * (1 - step / (self._epochs * tf.cast(self._epoch_steps, tf.float64)))
-        rising = self._initial * (step + 1) / max(self._warmup_steps, 1)
-        return tf.cast(tf.maximum(tf.where(step < self._warmup_steps, rising, falling), self._minimum), tf.float32)
+        falling = self.initial * (1 - step / (self.epochs * tf.cast(self.epoch_steps, tf.float64)))
+        rising = self.initial * (step + 1) / max(self.warmup_steps, 1)
+        return tf.cast(tf.maximum(tf.where(step < self.warmup_steps, rising, falling), self.minimum), tf.float32)
 
     def get_config(self) -> dict[str, Any]:
         """Keras' own; `epoch_steps` as it is now."""
         return {
-            "initial": self._initial,
-            "minimum": self._minimum,
-            "epoch_steps": int(self._epoch_steps),
-            "epochs": self._epochs,
-            "warmup_steps": self._warmup_steps,
+            "initial": self.initial,
+            "minimum": self.minimum,
+            "epoch_steps": int(self.epoch_steps),
+            "epochs": self.epochs,
+            "warmup_steps": self.warmup_steps,
         }
 
 
@@ -117,7 +117,7 @@ class RowAdagrad(keras.optimizers.Optimizer):
         if self.built:
             return
         super().build(variables)
-        self._accumulators = [
+        self.accumulators = [
             self.add_variable(
                 (variable.shape[0],),
                 name=f"{variable.name}_accumulator",
@@ -129,7 +129,7 @@ class RowAdagrad(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
         """See the class."""
         rows = _distinct(_as_rows(gradient))
-        accumulator = self._accumulators[self._get_variable_index(variable)]
+        accumulator = self.accumulators[self._get_variable_index(variable)]
         grown = tf.gather(accumulator.value, rows.indices) + tf.reduce_mean(tf.square(rows.values), -1)
         self.assign(accumulator, tf.IndexedSlices(grown, rows.indices))
         step = rows.values * (learning_rate / (tf.sqrt(grown) + self._epsilon))[:, tf.newaxis]

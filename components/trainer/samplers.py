@@ -19,11 +19,17 @@ class Sampler(abc.ABC):
 
     Args:
         counts: int64 [V], how often each word occurs, falling.
+
+    Attributes:
+        rate: how fast the mean losses move, of a sampler that learns.
     """
+
+    rate = 0.0
 
     def __init__(self, counts: np.ndarray):
         self.counts = counts
         self.vocabulary_size = len(counts)
+        self._own_table: tuple[np.ndarray, np.ndarray] | None = None
 
     @abc.abstractmethod
     def draw(self, shape: Any, seed: tf.Tensor) -> tf.Tensor:
@@ -52,6 +58,21 @@ class Sampler(abc.ABC):
     def refresh(self) -> None:
         """Puts what was observed to use; called between steps, now and then."""
         return
+
+    def alias_table(self) -> tuple[np.ndarray, np.ndarray]:
+        """What draws as the sampler does now: (kept float32 [V], alias int32 [V]), see `alias_table`."""
+        if self._own_table is None:
+            self._own_table = alias_table(self.probability(tf.range(self.vocabulary_size)).numpy().astype(np.float64))
+        return self._own_table
+
+    @property
+    def losses(self) -> tf.Variable | None:
+        """The mean loss of each noise word, float32 [V], of a sampler that learns; else None."""
+        return None
+
+    def observed(self, count: int) -> None:
+        """Hears that `losses` was moved by so many draws, as `observe` would have done."""
+        del count
 
     @property
     def variables(self) -> list[tf.Variable]:
@@ -123,6 +144,10 @@ class Unigram(Sampler):
         """In proportion to the count to the power."""
         return tf.gather(self._probability, ids)
 
+    def alias_table(self) -> tuple[np.ndarray, np.ndarray]:
+        """See `Sampler.alias_table`."""
+        return self._kept.numpy(), self._alias.numpy()
+
 
 class Adaptive(Unigram):
     """Draws a word the more, the more the model loses on it as noise.
@@ -142,7 +167,7 @@ class Adaptive(Unigram):
 
     def __init__(self, counts: np.ndarray, power: float, rate: float = 0.05):
         super().__init__(counts, power)
-        self._rate = rate
+        self.rate = rate
         self._loss = self._table("loss", np.full(len(counts), self._START, np.float32))
         self._seen = self._table("seen", np.zeros((), np.int64))
 
@@ -162,13 +187,22 @@ class Adaptive(Unigram):
         """The averages and the tables."""
         return [self._probability, self._kept, self._alias, self._loss, self._seen]
 
+    @property
+    def losses(self) -> tf.Variable:
+        """The averages."""
+        return self._loss
+
+    def observed(self, count: int) -> None:
+        """See `Sampler.observed`."""
+        self._seen.assign_add(count)
+
     def observe(self, ids: tf.Tensor, losses: tf.Tensor) -> None:
         """Moves the averages of the words drawn; a word drawn several times moves by their mean."""
         ids, losses = tf.distribute.get_replica_context().all_gather((ids, losses), axis=0)
         words, places, times = tf.unique_with_counts(ids)
         seen = tf.math.unsorted_segment_sum(losses, places, tf.size(words)) / tf.cast(times, tf.float32)
         before = tf.gather(self._loss, words)
-        moved = before + self._rate * (seen - before)
+        moved = before + self.rate * (seen - before)
         tf.raw_ops.ResourceScatterUpdate(resource=self._loss.handle, indices=words, updates=moved)
         self._seen.assign_add(tf.size(ids, tf.int64))
 

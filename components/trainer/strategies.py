@@ -89,8 +89,12 @@ def streams(strategy: tf.distribute.Strategy, *, deterministic: bool) -> int:
     A CPU's cores are best used by one stream each, all on the same tables (Hogwild, Recht et al. 2011, arXiv
     1106.5730): steps touch few rows, and seldom the same ones. The order of their updates is then left to chance.
     """
-    on_cpu = strategy.num_replicas_in_sync == 1 and not tf.config.list_logical_devices("GPU")
-    return threads.cores() if on_cpu and not deterministic else 1
+    return threads.cores() if is_on_cores(strategy) and not deterministic else 1
+
+
+def is_on_cores(strategy: tf.distribute.Strategy) -> bool:
+    """Whether one device trains, and that is the CPU."""
+    return strategy.num_replicas_in_sync == 1 and not tf.config.list_logical_devices("GPU")
 
 
 def check_divides(strategy: tf.distribute.Strategy, blocks_per_step: int) -> None:

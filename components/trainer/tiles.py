@@ -19,6 +19,8 @@ from numba import types
 from numba.core import cgutils
 from numba.extending import intrinsic
 
+from components.trainer import code_cache
+
 
 class Registers(NamedTuple):
     """How large a tile the processor's registers hold.
@@ -50,6 +52,7 @@ def _registers() -> Registers:
     return Registers(4, 12, 2)  # of 32, as arm64 has
 
 
+KEPT = code_cache.prepare()  # whether what is compiled is kept
 REGISTERS = _registers()
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, REGISTERS.lanes)
@@ -142,19 +145,18 @@ def _multiply(outs, rows, offset, width, a, a_row, a_step, b, b_step, count):
             add_tile(size, vectors, outs + 8 * row, place, a + row * a_row, a_row, a_step, b + place, b_step, count)
 
 
-@functools.cache
 def multiply() -> int:
     """The address of the compiled `_multiply`, for `call`.
 
     It is compiled alone, for numba would compile it again with each function that calls it, and with each of their
     callers: half a minute instead of two seconds.
     """
-    compiled = numba.cfunc(types.void(*[types.int64] * 10))(_multiply)
-    _KEPT.append(compiled)
-    return compiled.address
+    return _compiled_multiply().address
 
 
-_KEPT: list[Any] = []  # an address is good as long as its function lives
+@functools.cache  # an address is good as long as its function lives
+def _compiled_multiply() -> Any:
+    return numba.cfunc(types.void(*[types.int64] * 10), cache=KEPT)(_multiply)
 
 
 @intrinsic

@@ -1,61 +1,72 @@
-"""The training loop: epochs over the blocks, a falling learning rate, progress, and checkpoints to go on from."""
+"""The training loop: epochs over the pairs, progress, and checkpoints to go on from."""
 
 from __future__ import annotations
 
-import concurrent.futures
 import math
 import time
 from collections.abc import Callable, Iterator
-from typing import NamedTuple
+from typing import Any, NamedTuple, Protocol
 
-import numpy as np
 import tensorflow as tf
 from absl import logging
 
 from components import progress
 from components.errors import UserError
-from components.trainer import strategies
 from components.trainer.blocks import Batch, Blocks
 from components.trainer.checkpoints import Checkpoints, plain_message
-from components.trainer.model import SkipGram, StepResult
-
-EpochBatches = Callable[[int], tf.data.Dataset]
-
-# The loss is measured at one step in so many: measuring it costs an eighth of a step.
-MEASURED_EVERY = 16
+from components.trainer.model import SkipGram
 
 
 class Schedule(NamedTuple):
-    """How long to train, and how.
+    """How long to train.
 
     Attributes:
         epochs: passes over the pairs.
-        steps_per_call: steps that TensorFlow does before Python looks at the clock.
         checkpoint_seconds: the time between two checkpoints.
-        deterministic: one exact stream of steps, also where several would be faster.
     """
 
     epochs: int
-    steps_per_call: int
     checkpoint_seconds: float
-    deterministic: bool
 
 
-class Call(NamedTuple):
-    """What the steps of one call did: their sums, the seconds they waited for data, and whether there may be more."""
+class Round(NamedTuple):
+    """What was done between two looks at the clock.
 
-    done: StepResult
-    waited: tf.Tensor
-    more: tf.Tensor
+    Attributes:
+        steps: how many updates.
+        loss: the sum over the pairs of the steps that were measured.
+        pairs: what the loss was summed over; 0 if no step was measured.
+        positions: how many positions it trained on.
+        waited: the seconds that a stream waited for data.
+    """
+
+    steps: int
+    loss: float
+    pairs: float
+    positions: int
+    waited: float
+
+
+class Steps(Protocol):
+    """What trains a model: `tensorflow_steps.TensorFlowSteps` or `compiled_steps.CompiledSteps`."""
+
+    def rounds(self, data: Any, *, skip: int, done: int) -> Iterator[Round]:
+        """Trains on the rest of an epoch. Between two rounds nothing runs: the model may be looked at and saved.
+
+        Args:
+            data: of the epoch.
+            skip: steps of it that were done before.
+            done: steps of the whole training that were done before.
+        """
 
 
 class Training:
-    """Trains a model under a strategy, from its newest checkpoint if there is one.
+    """Trains a model, from its newest checkpoint if there is one.
 
     Args:
-        model: made in the strategy's scope, and compiled.
-        strategy: trains it.
-        schedule: how long and how.
+        model: compiled.
+        steps: train it.
+        schedule: how long.
         epoch_steps: int64 variable, about how many steps an epoch has; the first epoch counts them.
         words_per_position: words of the text for each position that subsampling kept, for the speed that is told.
         checkpoints: hold all that the result depends on.
@@ -65,7 +76,7 @@ class Training:
     def __init__(
         self,
         model: SkipGram,
-        strategy: tf.distribute.Strategy,
+        steps: Steps,
         schedule: Schedule,
         *,
         epoch_steps: tf.Variable,
@@ -73,9 +84,8 @@ class Training:
         checkpoints: Checkpoints,
         logs: str | None,
     ):
-        self._model, self._strategy, self._schedule = model, strategy, schedule
+        self._model, self._how, self._schedule = model, steps, schedule
         self._words_per_position = words_per_position
-        self._streams = strategies.streams(strategy, deterministic=schedule.deterministic)
         self._epoch_steps = epoch_steps
         self._steps, self._epoch, self._step_in_epoch, self._positions = (
             tf.Variable(0, dtype=tf.int64) for _ in range(4)
@@ -100,12 +110,11 @@ class Training:
         """The steps done."""
         return int(self._steps)
 
-    def run(self, epoch_batches: EpochBatches) -> None:
+    def run(self, of_epoch: Callable[[int], Any]) -> None:
         """Trains until the last epoch is done.
 
         Args:
-            epoch_batches: makes the dataset of `Batch`es for an epoch, counted from 0; always the same for the same
-                epoch.
+            of_epoch: makes the data for an epoch, counted from 0; always the same for the same epoch.
 
         Raises:
             UserError: the loss is no longer a number, there is not a single pair, a checkpoint can't be written or
@@ -117,9 +126,9 @@ class Training:
         saved = time.perf_counter()
         try:
             while (epoch := int(self._epoch)) < self._schedule.epochs:
-                batches = epoch_batches(epoch).skip(int(self._step_in_epoch)).batch(self._schedule.steps_per_call)
-                for call in self._rounds(iter(strategies.distribute(self._strategy, batches.prefetch(8)))):
-                    self._tell(call)
+                for done in self._how.rounds(of_epoch(epoch), skip=int(self._step_in_epoch), done=self.steps):
+                    self._count(done)
+                    self._tell(done)
                     self._model.sampler.refresh()
                     if time.perf_counter() - saved > self._schedule.checkpoint_seconds:
                         self._checkpoints.save(self.steps)
@@ -132,6 +141,13 @@ class Training:
             ) from None
         self._checkpoints.save(self.steps)
 
+    def _count(self, done: Round) -> None:
+        self._steps.assign_add(done.steps)
+        self._step_in_epoch.assign_add(done.steps)
+        self._positions.assign_add(done.positions)
+        # Keras reads, adds and writes: two streams at the same time count only once.
+        self._model.optimizer.iterations.assign(self._steps)
+
     def _end_epoch(self) -> None:
         if not int(self._positions):
             raise UserError(
@@ -142,62 +158,10 @@ class Training:
         self._epoch.assign_add(1)
         self._step_in_epoch.assign(0)
 
-    def _rounds(self, iterator: Iterator[Batch]) -> Iterator[Call]:
-        """Yields what all streams together did in a call each, until the iterator is at its end.
-
-        Between two rounds nothing runs: that is when it may be looked at and saved.
-        """
-        with concurrent.futures.ThreadPoolExecutor(self._streams) as pool:
-            more = True
-            while more:
-                if self._streams == 1:
-                    calls = [self._train_steps(iterator)]
-                else:
-                    calls = list(pool.map(lambda _: self._train_steps(iterator), range(self._streams)))
-                    # Keras reads, adds and writes: two streams at the same time count only once.
-                    self._model.optimizer.iterations.assign(self._steps)
-                calls = [tf.nest.map_structure(lambda x: x.numpy(), call) for call in calls]
-                more = all(call.more for call in calls)
-                sums = StepResult(*(sum(values) for values in zip(*(call.done for call in calls), strict=True)))
-                yield Call(sums, np.mean([call.waited for call in calls]), more)
-
-    @tf.function(reduce_retracing=True)
-    def _train_steps(self, iterator: Iterator[Batch]) -> Call:
-        """The steps of one element, in one call, so that Python's share of the time is none.
-
-        They end early when the loss is no longer a number.
-        """
-        asked = tf.timestamp()
-        with tf.control_dependencies([asked]):
-            following = iterator.get_next_as_optional()
-            more = following.has_value()
-        with tf.control_dependencies([more]):
-            waited = tf.timestamp() - asked
-        total = StepResult(tf.constant(0.0), tf.constant(0.0), tf.constant(0, tf.int64))
-        if more:
-            stack = following.get_value()
-            steps = tf.size(self._strategy.experimental_local_results(stack[0])[0])
-            done = tf.constant(0)
-            while done < steps and tf.math.is_finite(total.loss):
-                measure = (done % MEASURED_EVERY == 0) | (done == steps - 1)
-                result = self._strategy.run(self._train_step, args=(stack, done, measure))
-                sums = (self._strategy.reduce("SUM", value, axis=None) for value in result)
-                total = StepResult(*(a + b for a, b in zip(total, sums, strict=True)))
-                done += 1
-            self._steps.assign_add(tf.cast(done, tf.int64))
-            self._step_in_epoch.assign_add(tf.cast(done, tf.int64))
-            self._positions.assign_add(total.positions)
-        return Call(total, waited, more)
-
-    def _train_step(self, stack: Batch, place: tf.Tensor, measure: tf.Tensor) -> StepResult:
-        """One step, of the batches that are stacked in an element."""
-        batch = tf.nest.map_structure(lambda stacked: stacked[place], stack)
-        return self._model.train_on_batch_of_blocks(_batch(batch), measure)
-
-    def _tell(self, call: Call) -> None:
-        if not call.done.pairs:
+    def _tell(self, done: Round) -> None:
+        if not done.pairs:
             return
-        loss = float(call.done.loss / call.done.pairs)
+        loss = float(done.loss / done.pairs)
         learning_rate = float(self._model.optimizer.learning_rate)
         if not math.isfinite(loss):
             raise UserError(
@@ -221,7 +185,7 @@ class Training:
                 loss,
                 learning_rate,
                 left,
-                float(call.waited),
+                float(done.waited),
             )
         )
         with self._writer.as_default(step=self.steps):
@@ -237,7 +201,7 @@ def mean_loss(model: SkipGram, batches: tf.data.Dataset) -> float:
     def total() -> tuple[tf.Tensor, tf.Tensor]:
         loss, pairs = tf.constant(0.0, tf.float64), tf.constant(0.0, tf.float64)
         for batch in batches:
-            result = model.loss_on_batch_of_blocks(_batch(batch))
+            result = model.loss_on_batch_of_blocks(as_batch(batch))
             loss += tf.cast(result.loss, tf.float64)
             pairs += tf.cast(result.pairs, tf.float64)
         return loss, pairs
@@ -250,7 +214,7 @@ def _all(variables: list[tf.Variable]) -> tf.train.Checkpoint:
     return tf.train.Checkpoint(**{str(place): variable for place, variable in enumerate(variables)})
 
 
-def _batch(structure: tuple) -> Batch:
+def as_batch(structure: tuple) -> Batch:
     """tf.data keeps the types of named tuples; distributed iterators do not."""
     step, blocks = structure
     return Batch(step, Blocks(*blocks))

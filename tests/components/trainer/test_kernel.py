@@ -84,7 +84,8 @@ class Both:
                 expected(noise[np.newaxis], self.model.negatives),
             )
             scores, gradients = self.model.gradients(of_block, sampled, self.model.optimizer.scale_loss(1.0))
-            losses[0] += float(self.model.objective.value(scores)) if place % kernel.MEASURED_EVERY == 0 else 0
+            if place in (0, count - 1) or place % kernel.MEASURED_EVERY == 0:
+                losses[0] += float(self.model.objective.value(scores))
             self.model.optimizer.apply(gradients, [table.embeddings for table in self.model.tables])
         done = kernel.train(
             chunk, self.tables, self.accumulators, self.settings, self.drawn, self.rates, own,
@@ -98,7 +99,7 @@ class Both:
     def assert_same(self):
         for table, array in zip(self.model.tables, self.arrays, strict=True):
             np.testing.assert_allclose(array, table.embeddings.numpy().reshape(array.shape), atol=1e-5)
-        for mine, array in zip(self.squares, getattr(self.model.optimizer, "_accumulators", []), strict=True):
+        for mine, array in zip(self.squares, getattr(self.model.optimizer, "accumulators", []), strict=True):
             np.testing.assert_allclose(mine, array.numpy(), rtol=1e-5)
         if self.adaptive:
             np.testing.assert_allclose(self.drawn.losses, self.model.sampler._loss.numpy(), rtol=1e-5)

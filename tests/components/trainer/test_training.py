@@ -17,6 +17,8 @@ from components import progress
 from components.errors import UserError
 from components.trainer import blocks, model, optimizers, samplers, strategies, training
 from components.trainer.checkpoints import Checkpoints
+from components.trainer.compiled_steps import CompiledSteps
+from components.trainer.tensorflow_steps import TensorFlowSteps
 from tests.components.trainer.test_blocks import SPEC, random_documents, write
 
 V, WINDOW, LENGTH, BLOCKS = 99, 5, 16, 8
@@ -27,7 +29,9 @@ def files(tmp_path_factory):
     return write(tmp_path_factory.mktemp("pairs"), random_documents(600), shards=2)
 
 
-def make_batches(files):
+def make_data(files, kernel="tensorflow"):
+    if kernel == "compiled":
+        return blocks.DocumentChunks(files, SPEC, weighting="expected", seed=1)
     return lambda epoch: blocks.dataset(
         files, SPEC, window=WINDOW, weighting="expected", block_length=LENGTH, blocks_per_step=BLOCKS, seed=1,
         epoch=epoch,
@@ -36,10 +40,10 @@ def make_batches(files):
 
 def make(
     folder, strategy=None, *, epochs=2, dimensions=8, vocabulary="", learning_rate=0.05, optimizer="sgd",
-    sampler="unigram", size=V, **schedule,
+    sampler="unigram", size=V, kernel="tensorflow", streams=1, steps_per_call=10, checkpoint_seconds=1000,
 ):  # fmt: skip
     strategy = strategy or tf.distribute.get_strategy()
-    epoch_steps = tf.Variable(140, dtype=tf.int64)
+    epoch_steps = tf.Variable(140 * (BLOCKS if kernel == "compiled" else 1), dtype=tf.int64)
     with strategy.scope():
         made = model.SkipGram(
             size,
@@ -54,12 +58,15 @@ def make(
         decay = optimizers.LinearDecay(learning_rate, 1e-4, epoch_steps, epochs=epochs)
         made.compile(optimizer=optimizers.make(optimizer, decay))
         made.optimizer.build([table.embeddings for table in made.tables])
-    schedule = {"steps_per_call": 10, "checkpoint_seconds": 1000, "deterministic": True, **schedule}
+    if kernel == "compiled":
+        steps = CompiledSteps(made, decay, streams=streams, steps_per_call=steps_per_call * BLOCKS)
+    else:
+        steps = TensorFlowSteps(made, strategy, streams=streams, steps_per_call=steps_per_call)
     folder = pathlib.Path(folder)
     run = training.Training(
         made,
-        strategy,
-        training.Schedule(epochs, **schedule),
+        steps,
+        training.Schedule(epochs, checkpoint_seconds),
         epoch_steps=epoch_steps,
         words_per_position=1.5,
         checkpoints=Checkpoints(
@@ -68,6 +75,11 @@ def make(
         logs=str(folder / "logs"),
     )
     return made, run
+
+
+@pytest.fixture(params=["tensorflow", "compiled"])
+def kernel(request):
+    return request.param
 
 
 def vectors(made):
@@ -94,11 +106,15 @@ class Heard(list):
         progress.remove_handler(self)
 
 
-def test_training_learns_falls_and_tells(tmp_path, files):
-    made, run = make(tmp_path, epochs=3)
+def test_training_learns_falls_and_tells(tmp_path, files, kernel):
+    made, run = make(tmp_path, epochs=3, kernel=kernel)
     with Heard() as heard:
-        run.run(make_batches(files))
-    steps = sum(1 for epoch in range(3) for _ in make_batches(files)(epoch))
+        run.run(make_data(files, kernel))
+    if kernel == "compiled":  # a step is a block
+        chunks = [len(chunk.ids) for chunk in make_data(files, kernel)(0)]
+        steps = 3 * sum(-(-tokens // LENGTH) for tokens in chunks)
+    else:
+        steps = sum(1 for epoch in range(3) for _ in make_data(files)(epoch))
     assert heard[-1].step == run.steps == steps
     assert (heard[-1].epoch, heard[-1].epochs, heard[-1].share) == (3, 3, pytest.approx(1, abs=0.01))
     assert heard[-1].loss < heard[0].loss
@@ -112,27 +128,36 @@ def test_training_learns_falls_and_tells(tmp_path, files):
 
 
 @pytest.mark.parametrize("sampler", ["unigram", "adaptive"])
-def test_the_same_seed_gives_the_same_vectors(tmp_path, files, sampler):
+def test_the_same_seed_gives_the_same_vectors(tmp_path, files, sampler, kernel):
     results = []
     for name in "ab":
-        made, run = make(tmp_path / name, sampler=sampler)
-        run.run(make_batches(files))
+        made, run = make(tmp_path / name, sampler=sampler, kernel=kernel)
+        run.run(make_data(files, kernel))
         results.append(vectors(made))
     np.testing.assert_array_equal(*results)
 
 
-@pytest.mark.parametrize("settings", [{}, {"optimizer": "adam", "sampler": "adaptive", "learning_rate": 0.005}])
+@pytest.mark.parametrize(
+    "settings",
+    [
+        {},
+        {"optimizer": "adam", "sampler": "adaptive", "learning_rate": 0.005},
+        {"kernel": "compiled"},
+        {"kernel": "compiled", "optimizer": "adagrad", "sampler": "adaptive"},
+    ],
+)
 @pytest.mark.parametrize("stop_after", [3, 20])
 def test_an_interrupted_training_ends_as_if_it_had_not_been(tmp_path, files, stop_after, settings):
+    data, step = make_data(files, settings.get("kernel", "tensorflow")), BLOCKS if "kernel" in settings else 1
     whole, run = make(tmp_path / "whole", **settings)
-    run.run(make_batches(files))
+    run.run(data)
     _, run = make(tmp_path / "parts", checkpoint_seconds=0, **settings)
     with Heard(stop_after), pytest.raises(KeyboardInterrupt):
-        run.run(make_batches(files))
+        run.run(data)
     resumed, run = make(tmp_path / "parts", **settings)
     with Heard() as heard:
-        run.run(make_batches(files))
-    assert heard[0].step > 10 * (stop_after - 1)
+        run.run(data)
+    assert heard[0].step > 10 * step * (stop_after - 1)
     for one, other in zip(resumed.tables, whole.tables, strict=True):
         np.testing.assert_array_equal(one.embeddings.numpy(), other.embeddings.numpy())
 
@@ -143,9 +168,11 @@ from components import threads
 threads.one_thread_an_op()
 import numpy as np
 from tests.components.trainer import test_training
-made, run = test_training.make(sys.argv[1], epochs=12, checkpoint_seconds=0)
+folder, kernel, *files = sys.argv[1:]
+epochs = 12 if kernel == "tensorflow" else 60
+made, run = test_training.make(folder, epochs=epochs, checkpoint_seconds=0, kernel=kernel)
 print("started", flush=True)
-run.run(test_training.make_batches(sys.argv[2:]))
+run.run(test_training.make_data(files, kernel))
 np.save(sys.argv[1] + "/vectors.npy", test_training.vectors(made))
 """
 
@@ -162,15 +189,15 @@ def finish(process, timeout=300):
 
 
 @pytest.mark.slow
-def test_killed_at_three_random_moments_it_ends_in_the_same_vectors(tmp_path, files):
+def test_killed_at_three_random_moments_it_ends_in_the_same_vectors(tmp_path, files, kernel):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
     whole.mkdir()
     parts.mkdir()
-    status, _, err = finish(start(KILLED, whole, *files))
+    status, _, err = finish(start(KILLED, whole, kernel, *files))
     assert status == 0, err
     draw = np.random.default_rng()
     for _ in range(3):
-        process = start(KILLED, parts, *files)
+        process = start(KILLED, parts, kernel, *files)
         assert process.stdout.readline() == "started\n"
         deadline, enough = time.monotonic() + 120, len(list((parts / "checkpoints").glob("*/*.index")))
         while len(list((parts / "checkpoints").glob("*/*.index"))) <= enough - 1 and time.monotonic() < deadline:
@@ -179,55 +206,54 @@ def test_killed_at_three_random_moments_it_ends_in_the_same_vectors(tmp_path, fi
         process.send_signal(signal.SIGKILL)
         process.communicate()
         print("killed after", moment)
-    status, _, err = finish(start(KILLED, parts, *files))
+    status, _, err = finish(start(KILLED, parts, kernel, *files))
     assert status == 0, err
     np.testing.assert_array_equal(np.load(parts / "vectors.npy"), np.load(whole / "vectors.npy"))
 
 
-def test_a_finished_training_is_not_done_again(tmp_path, files):
-    trained, run = make(tmp_path)
-    run.run(make_batches(files))
-    again, run = make(tmp_path)
+def test_a_finished_training_is_not_done_again(tmp_path, files, kernel):
+    trained, run = make(tmp_path, kernel=kernel)
+    run.run(make_data(files, kernel))
+    again, run = make(tmp_path, kernel=kernel)
     with Heard() as heard:
-        run.run(make_batches(files))
+        run.run(make_data(files, kernel))
     assert not heard
     np.testing.assert_array_equal(vectors(again), vectors(trained))
 
 
-def test_several_streams_train_on_every_pair_once_and_as_well(tmp_path, files):
-    one, run = make(tmp_path / "one", epochs=4)
-    run.run(make_batches(files))
-    many, others = make(tmp_path / "many", epochs=4, deterministic=False)
-    others._streams = 3
+def test_several_streams_train_on_every_pair_once_and_as_well(tmp_path, files, kernel):
+    one, run = make(tmp_path / "one", epochs=4, kernel=kernel)
+    run.run(make_data(files, kernel))
+    many, others = make(tmp_path / "many", epochs=4, streams=3, kernel=kernel)
     with Heard() as heard:
-        others.run(make_batches(files))
+        others.run(make_data(files, kernel))
     assert int(others._positions) == int(run._positions)
     assert others.steps == run.steps == int(many.optimizer.iterations)
     assert heard[-1].loss < heard[0].loss
     # How alike depends on how the streams interleave, which a busy machine changes.
     assert np.corrcoef(vectors(one).ravel(), vectors(many).ravel())[0, 1] > 0.8
-    resumed, again = make(tmp_path / "many", epochs=4, deterministic=False)
-    again.run(make_batches(files))
+    resumed, again = make(tmp_path / "many", epochs=4, streams=3, kernel=kernel)
+    again.run(make_data(files, kernel))
     np.testing.assert_array_equal(vectors(resumed), vectors(many))
 
 
-def test_divergence_is_said_at_once_and_the_last_checkpoint_stays(tmp_path, files):
-    _, run = make(tmp_path, checkpoint_seconds=0)
+def test_divergence_is_said_at_once_and_the_last_checkpoint_stays(tmp_path, files, kernel):
+    _, run = make(tmp_path, checkpoint_seconds=0, kernel=kernel)
     with Heard(2), pytest.raises(KeyboardInterrupt):
-        run.run(make_batches(files))
+        run.run(make_data(files, kernel))
     before = sorted(path.name for path in (tmp_path / "checkpoints").iterdir())
-    _, run = make(tmp_path, learning_rate=1e30)
+    _, run = make(tmp_path, learning_rate=1e30, kernel=kernel)
     with pytest.raises(UserError, match=r"diverged: the loss is (nan|inf) at step \d+.*trainer.learning_rate"):
-        run.run(make_batches(files))
-    assert run.steps < 40
+        run.run(make_data(files, kernel))
+    assert run.steps < 40 * (BLOCKS if kernel == "compiled" else 1)
     assert sorted(path.name for path in (tmp_path / "checkpoints").iterdir()) == before
 
 
-def test_an_epoch_without_pairs_is_said(tmp_path):
+def test_an_epoch_without_pairs_is_said(tmp_path, kernel):
     lonely = write(tmp_path, [[(1, 1)], [(2, 3)], []], shards=1)
-    _, run = make(tmp_path)
+    _, run = make(tmp_path, kernel=kernel)
     with pytest.raises(UserError, match="not a single skip-gram pair"):
-        run.run(make_batches(lonely))
+        run.run(make_data(lonely, kernel))
 
 
 @pytest.mark.parametrize(
@@ -240,11 +266,11 @@ def test_an_epoch_without_pairs_is_said(tmp_path):
 )
 def test_a_checkpoint_of_another_model_is_refused(tmp_path, files, other, message):
     _, run = make(tmp_path, epochs=1)
-    run.run(make_batches(files))
+    run.run(make_data(files))
     made, run = make(tmp_path, epochs=1, **other)
     before = vectors(made)
     with pytest.raises(UserError, match=message):
-        run.run(make_batches(files))
+        run.run(make_data(files))
     np.testing.assert_array_equal(vectors(made), before)
 
 
@@ -263,7 +289,7 @@ def limited(step):
     save(step)
 run._checkpoints.save = limited
 try:
-    run.run(test_training.make_batches(sys.argv[2:]))
+    run.run(test_training.make_data(sys.argv[2:]))
 except UserError as error:
     print(error, saves)
 """
@@ -277,10 +303,10 @@ def test_a_full_disk_is_said_and_the_last_good_checkpoint_stays(tmp_path, files)
     assert os.listdir(tmp_path / "checkpoints") == ["step-20"]
     resumed, run = make(tmp_path, epochs=3)
     with Heard() as heard:
-        run.run(make_batches(files))
+        run.run(make_data(files))
     assert heard[0].step == 30
     whole, run = make(tmp_path / "whole", epochs=3)
-    run.run(make_batches(files))
+    run.run(make_data(files))
     np.testing.assert_array_equal(vectors(resumed), vectors(whole))
 
 
@@ -288,7 +314,7 @@ def test_mean_loss_learns_nothing(tmp_path, files):
     made, _ = make(tmp_path)
     before = vectors(made)
     # At the start all scores are 0: a pair costs log 2, and so does each of its five noise words.
-    assert training.mean_loss(made, make_batches(files)(0)) == pytest.approx(6 * np.log(2), rel=1e-5)
+    assert training.mean_loss(made, make_data(files)(0)) == pytest.approx(6 * np.log(2), rel=1e-5)
     np.testing.assert_array_equal(vectors(made), before)
 
 
@@ -301,7 +327,7 @@ from tests.components.trainer import test_training
 results = []
 for name in "ab":
     made, run = test_training.make(pathlib.Path(sys.argv[1]) / name, dimensions=512)
-    run.run(test_training.make_batches(sys.argv[2:]))
+    run.run(test_training.make_data(sys.argv[2:]))
     results.append(test_training.vectors(made))
 np.testing.assert_array_equal(*results)
 """
@@ -328,7 +354,7 @@ from tests.components.trainer import test_training
 made, run = test_training.make(folder, strategy, **json.loads(settings))
 test_training.refuse_dense_transfers(made, run)
 with test_training.Heard() as heard:
-    run.run(test_training.make_batches(files))
+    run.run(test_training.make_data(files))
 results = [[copy.numpy() for copy in strategy.experimental_local_results(table.embeddings.value)]
            for table in made.tables]
 for copies in results:
@@ -358,7 +384,7 @@ def refuse_dense_transfers(made, run):
 def assert_as_one_device(folder, tmp_path, files, **settings):
     one, run = make(tmp_path / "one", **settings)
     with Heard() as heard:
-        run.run(make_batches(files))
+        run.run(make_data(files))
     result = np.load(folder / "result.npz")
     np.testing.assert_allclose(result["losses"], [now.loss for now in heard], rtol=1e-4)
     for table in one.tables:
