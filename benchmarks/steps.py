@@ -6,12 +6,14 @@ Words are drawn by Zipf's law, as subsampling leaves them. Called by `benchmarks
 from __future__ import annotations
 
 import contextlib
+import itertools
 import json
 import logging
 import pathlib
 import resource
 import tempfile
 import time
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -21,6 +23,8 @@ from benchmarks import systems
 from components import pairs, progress, threads, vocabulary
 from components.trainer import blocks, job, model, optimizers, samplers, training
 from components.trainer.checkpoints import Checkpoints
+from components.trainer.compiled_steps import CompiledSteps
+from components.trainer.tensorflow_steps import TensorFlowSteps
 
 WINDOW, LENGTH, LEARNING_RATE = 5, 32, 0.03
 
@@ -63,6 +67,24 @@ def dataset_of(batches: list[blocks.Batch]) -> tf.data.Dataset:
     return tf.data.Dataset.from_tensor_slices(stacked).repeat()
 
 
+def documents_of(batches: list[blocks.Batch]) -> Iterator[blocks.Documents]:
+    """The words of their queries as one endless text for the compiled kernel, some blocks at a time."""
+    ids = [batch.blocks.ids.numpy()[:, WINDOW:-WINDOW].reshape(-1) for batch in batches]
+    for number in itertools.count():
+        some = np.concatenate([ids[(number * 8 + place) % len(ids)] for place in range(8)])
+        yield blocks.Documents(some, np.array([0, len(some)]), None, 0, (1, number))
+
+
+def steps_of(made: model.SkipGram, options: dict[str, Any]) -> tuple[training.Steps, int]:
+    """What trains a loss as the Trainer does by default, and how many blocks a step of it has."""
+    cores, per_call, blocks_per_step = threads.cores(), options["steps_per_call"], options["blocks_per_step"]
+    if options["loss"] == "full_softmax":
+        strategy = tf.distribute.get_strategy()
+        return TensorFlowSteps(made, strategy, streams=cores, steps_per_call=per_call), blocks_per_step
+    rate = optimizers.LinearDecay(1e-4, 1e-4, 10**9)
+    return CompiledSteps(made, rate, streams=cores, steps_per_call=per_call * blocks_per_step), 1
+
+
 def speed(options: dict[str, Any]) -> dict[str, Any]:
     """Positions and examples (pairs) a second of one loss at one vocabulary size."""
     counts, batches = made_up(options["vocabulary"], 400, options["blocks_per_step"])
@@ -78,20 +100,21 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
 
     listener = Listener()
     progress.add_handler(listener)
+    steps, size = steps_of(made, options)
     with tempfile.TemporaryDirectory() as folder:
         run = training.Training(
             made,
-            tf.distribute.get_strategy(),
-            training.Schedule(1, options["steps_per_call"], 1e9, False),
+            steps,
+            training.Schedule(1, 1e9),
             epoch_steps=tf.Variable(10**9, dtype=tf.int64),
             words_per_position=1.0,
             checkpoints=Checkpoints(folder),
             logs=None,
         )
         with contextlib.suppress(KeyboardInterrupt):
-            run.run(lambda epoch: dataset_of(batches))
+            run.run(lambda epoch: dataset_of(batches) if size > 1 else documents_of(batches))
     (start, first), (end, last) = listener.heard[0], listener.heard[-1]
-    positions = (last - first) * options["blocks_per_step"] * LENGTH / (end - start)
+    positions = (last - first) * size * LENGTH / (end - start)
     return {
         "positions_per_second": round(positions),
         "examples_per_second": round(positions * 2 * WINDOW),
@@ -100,7 +123,7 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def fit(options: dict[str, Any]) -> dict[str, Any]:
-    """Keras' fit beside the loop, both with one stream: steps a second."""
+    """Keras' fit beside the loop of TensorFlow's steps, both with one stream: steps a second."""
     counts, batches = made_up(options["vocabulary"], 400, 16)
     steps, rates = 4000, {}
     made = new_model(counts, 128, 16, "nce")
@@ -110,23 +133,14 @@ def fit(options: dict[str, Any]) -> dict[str, Any]:
         made.fit(dataset_of(batches), steps_per_epoch=steps, epochs=1, verbose=0)
         rates["fit_steps_per_second"] = round(steps / (time.perf_counter() - started))
     made = new_model(counts, 128, 16, "nce")
-    with tempfile.TemporaryDirectory() as folder:
-        for name in "ab":
-            run = training.Training(
-                made,
-                tf.distribute.get_strategy(),
-                training.Schedule(1, 100, 1e9, True),
-                epoch_steps=tf.Variable(steps, dtype=tf.int64),
-                words_per_position=1.0,
-                checkpoints=Checkpoints(f"{folder}/{name}", writes=False),
-                logs=None,
-            )
-            iterator = iter(dataset_of(batches).batch(100))
-            run._train_steps(iterator)
-            started = time.perf_counter()
-            for _ in range(steps // 100):
-                run._train_steps(iterator)
-            rates["loop_steps_per_second"] = round(steps / (time.perf_counter() - started))
+    for _ in range(2):
+        loop = TensorFlowSteps(made, tf.distribute.get_strategy(), streams=1, steps_per_call=100)
+        iterator = iter(dataset_of(batches).batch(100))
+        loop.train_steps(iterator)
+        started = time.perf_counter()
+        for _ in range(steps // 100):
+            loop.train_steps(iterator)
+        rates["loop_steps_per_second"] = round(steps / (time.perf_counter() - started))
     return rates
 
 
@@ -203,16 +217,24 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
     files = job._shards([str(systems.newest(run, "Transform", "transformed_examples") / "Split-train" / "*")])
 
+    spec, tensorflow = graph.transformed_feature_spec(), options["loss"] == "full_softmax"
+
     def batches(epoch: int) -> tf.data.Dataset:
         return blocks.dataset(
-            files, graph.transformed_feature_spec(), window=config["skipgram"]["window"], weighting="expected",
-            block_length=LENGTH, blocks_per_step=16, seed=1, epoch=epoch,
+            files, spec, window=config["skipgram"]["window"], weighting="expected", block_length=LENGTH,
+            blocks_per_step=16, seed=1, epoch=epoch,
         )  # fmt: skip
 
     made = new_model(words.counts, 128, 16, options["loss"])
     epoch_steps = tf.Variable(10**9, dtype=tf.int64)
-    made.compile(optimizer=optimizers.make("sgd", optimizers.LinearDecay(LEARNING_RATE, 1e-4, epoch_steps)))
+    rate = optimizers.LinearDecay(LEARNING_RATE, 1e-4, epoch_steps)
+    made.compile(optimizer=optimizers.make("sgd", rate))
     made.optimizer.build([table.embeddings for table in made.tables])
+    strategy, cores, per_call = tf.distribute.get_strategy(), threads.cores(), options["steps_per_call"]
+    if tensorflow:
+        steps: training.Steps = TensorFlowSteps(made, strategy, streams=cores, steps_per_call=per_call)
+    else:
+        steps = CompiledSteps(made, rate, streams=cores, steps_per_call=per_call * 16)
 
     class Clock(logging.Handler):
         """Tells the learning rate, as it goes, how many steps there is time for."""
@@ -231,9 +253,9 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     progress.add_handler(clock)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
         training.Training(
-            made, tf.distribute.get_strategy(), training.Schedule(10**6, options["steps_per_call"], 1e9, False),
-            epoch_steps=epoch_steps, words_per_position=1.0, checkpoints=Checkpoints(folder, writes=False), logs=None,
-        ).run(batches)  # fmt: skip
+            made, steps, training.Schedule(10**6, 1e9), epoch_steps=epoch_steps, words_per_position=1.0,
+            checkpoints=Checkpoints(folder, writes=False), logs=None,
+        ).run(batches if tensorflow else blocks.DocumentChunks(files, spec, weighting="expected", seed=1))  # fmt: skip
     keyed = KeyedVectors(128)
     keyed.add_vectors(words.words, made.target.embeddings.numpy())
     return {"seconds": round(clock.seconds, 1), "vocabulary": len(words), **systems._figures(0, 0, keyed)}

@@ -200,7 +200,7 @@ class TrainerConfig(_Section):
         "or 1 if it is within the radius that Transform drew",
     )
     optimizer: Literal["sgd", "adagrad", "adam"] = Field(
-        "sgd", description="adagrad has one accumulator a row; adam leaves untouched rows alone"
+        "sgd", description="adagrad has one accumulator per row; adam leaves untouched rows alone"
     )
     learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None,
@@ -215,10 +215,15 @@ class TrainerConfig(_Section):
     )
     blocks_per_step: Annotated[Count, Field(le=1_000_000)] | None = Field(
         None,
-        description="blocks an update, of all devices together; more is faster and, past some hundred positions, less "
-        "stable. By default 16, and fewer where one word would come too often in them",
+        description="blocks per update of the TensorFlow model, of all devices together; more is faster and, past some "
+        "hundred positions, less stable. By default 16, and fewer where one word would come too often in them; the "
+        "compiled kernel always updates after each block",
     )
-    steps_per_call: Count = Field(200, description="steps between two looks at the clock (progress, logs, checkpoints)")
+    steps_per_call: Count = Field(
+        200,
+        description="steps between two looks at the clock (progress, logs, checkpoints); 16 times as many of the "
+        "compiled kernel, for they are as much smaller",
+    )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of the products; variables and sums are always float32"
     )

@@ -13,6 +13,7 @@ Only the standard library is used here, since nothing else is there yet.
 from __future__ import annotations
 
 import configparser
+import contextlib
 import glob
 import hashlib
 import json
@@ -294,6 +295,13 @@ def install_packages() -> None:
             raise SetupError("installing the packages failed; what uv said is above. Run make again to go on from here")
 
 
+def compile_kernel() -> None:
+    """Compiles the kernel ahead; without it, the first training does so."""
+    code = "from components.trainer import kernel; kernel.compile_ahead()"
+    with contextlib.suppress(OSError):
+        subprocess.run([VENV / "bin/python", "-c", code], cwd=ROOT, capture_output=True, check=False)
+
+
 def fingerprint() -> str:
     """Changes whenever what a finished environment should contain changes."""
     of_machine = str(VENV), sys.version_info[:2], os.path.realpath(sys.executable), EXTRAS
@@ -337,6 +345,8 @@ def set_up() -> None:
         record(runtime=base)
     say("installing the pinned packages and compiling their byte-code (2 GB; some minutes the first time)")
     install_packages()
+    say("compiling the training kernel for this processor")
+    compile_kernel()
     record(packages=wanted)
     say("done")
 

@@ -203,11 +203,10 @@ class DocumentChunks:
     def __call__(self, epoch: int) -> Iterator[Documents]:
         """The documents of an epoch, counted from 0, each once."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._files))
-        number = 0
-        for arrays in self._read(order) if self._kept is None else (x for file in order for x in self._kept[file]):
-            ids, row_splits, *radii = arrays
+        kept = self._kept
+        chunks = self._read(order) if kept is None else (chunk for file in order for chunk in kept[int(file)])
+        for number, (ids, row_splits, *radii) in enumerate(chunks):
             yield Documents(ids, row_splits, radii[0] if radii else None, epoch, (self._seed, epoch, number))
-            number += 1
 
     def _read(self, order: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
         """Reads the files in an order, and keeps what was read, once that is all."""

@@ -222,6 +222,26 @@ def train(
     )  # fmt: skip
 
 
+def compile_ahead() -> None:
+    """Compiles what the default settings need, so that the first training need not wait for it."""
+    table, weights = np.zeros((1, 1), np.float32), pair_weights(1, 1, "expected")
+    settings = Settings(1, 1, 1, 1, False, True, weights, 1)
+    nothing = np.zeros(0, np.int32)
+    train(
+        Chunk(nothing, nothing, nothing, np.zeros(0, np.int64), 0),
+        Tables(table, table, None),
+        None,
+        settings,
+        Noise(np.zeros(1, np.float32), nothing, None, None, 0.0),
+        Rates(0.0, 0.0, 1.0, 0.0),
+        scratch(settings, 1),
+        begin=0,
+        end=0,
+        step=0,
+        sums=np.zeros(3),
+    )
+
+
 # Sums keep their order, and numbers that are none are seen: so not all that "fast" stands for.
 _compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"}, cache=KEPT)
 
@@ -317,7 +337,7 @@ def _mixed(bits):
 
 
 @_compiled
-def draw(ids, kept, alias, seed, block):
+def draw(ids: np.ndarray, kept: np.ndarray, alias: np.ndarray, seed: int, block: int) -> None:
     """Draws noise words from an alias table: fills ids, int32 [n], by the seed and the block's number alone."""
     key = _mixed(_mixed(np.uint64(seed)) + np.uint64(block) * _GAMMA)
     size = np.uint64(kept.shape[0])

@@ -1,6 +1,7 @@
 from __future__ import annotations
 
 import collections
+import itertools
 
 import numpy as np
 import pytest
@@ -100,3 +101,30 @@ def test_an_epoch_is_every_pair_of_the_files_once(tmp_path, weighting):
     assert any(first.shape != other.shape or (first != other).any() for other in others)
     steps = [int(batch.step) for epoch in epochs[1:] for batch in epoch]
     assert len(set(steps)) == len(steps)  # no two steps draw the same noise
+
+
+@pytest.mark.parametrize("weighting", ["expected", "drawn"])
+@pytest.mark.parametrize("most_kept", [0, 2**20])
+def test_chunks_are_the_documents_of_the_files_once(tmp_path, weighting, most_kept):
+    documents = random_documents(700)
+    files = write(tmp_path, documents, shards=3)
+    chunks = blocks.DocumentChunks(files, SPEC, weighting=weighting, seed=1, most_kept=most_kept)
+    orders = []
+    for epoch in range(3):
+        found = []
+        for chunk in chunks(epoch):
+            left, right = chunk.extents(5)
+            for start, end in itertools.pairwise(chunk.row_splits):
+                ids, places = chunk.ids[start:end], np.arange(end - start)
+                radii = np.full(len(ids), 5) if chunk.radii is None else chunk.radii[start:end]
+                np.testing.assert_array_equal(left[start:end], np.minimum(radii, places))
+                np.testing.assert_array_equal(right[start:end], np.minimum(radii, places[::-1]))
+                found.append([*zip(ids.tolist(), radii.tolist(), strict=True)])
+        expected = [[(word, radius if weighting == "drawn" else 5) for word, radius in one] for one in documents]
+        assert sorted(found) == sorted(expected)
+        orders.append(found)
+    assert orders[0] != orders[1]
+    again = blocks.DocumentChunks(files, SPEC, weighting=weighting, seed=1, most_kept=most_kept)
+    assert [chunk.seed for chunk in again(2)] == [chunk.seed for chunk in chunks(2)]
+    for one, other in zip(again(2), chunks(2), strict=True):  # kept or not, they come in the same order
+        np.testing.assert_array_equal(one.ids, other.ids)

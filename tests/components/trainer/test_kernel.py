@@ -1,12 +1,16 @@
 """The compiled kernel against the TensorFlow model, which is its definition."""
 
 import itertools
+import os
+import subprocess
+import sys
 
+import numba
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import blocks, kernel, model, optimizers, samplers
+from components.trainer import blocks, kernel, model, optimizers, samplers, tiles
 
 COUNTS = np.array([400, 200, 150, 90, 60, 33, 20, 10, 5, 4, 3, 2, 2, 1, 1], np.int64)
 RATE, WARMUP = 0.05, 3
@@ -115,7 +119,8 @@ def test_every_loss_and_bias_is_the_models(loss, bias, hits):
     both = Both(loss=loss, bias=bias, remove_accidental_hits=hits)
     before = [array.copy() for array in both.arrays]
     losses = both.train()
-    assert losses[0] == pytest.approx(losses[1], rel=1e-5) and losses[0] > 0
+    assert losses[0] > 0
+    assert losses[1] == pytest.approx(losses[0], rel=1e-5)
     both.assert_same()
     assert all(np.abs(a - b).max() > 0.01 for a, b in zip(before, both.arrays, strict=True))
 
@@ -145,3 +150,99 @@ def test_every_setting_is_the_models(loss, settings):
     losses = both.train()
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     both.assert_same()
+
+
+def test_a_stream_that_is_cut_anywhere_ends_in_the_same_tables():
+    whole, parts = (Both(loss="nce", dimensions=16, length=5) for _ in range(2))
+    ids = np.random.default_rng(5).integers(0, len(COUNTS), 5 * 40 + 4).astype(np.int32)
+    reach = np.full(200, 2, np.int32)
+    chunk = kernel.Chunk(ids, reach, reach, np.random.default_rng(6).permutation(40), 7)
+    for both, cuts in ((whole, (0, 40)), (parts, (0, 1, 17, 18, 40))):
+        own = kernel.scratch(both.settings, 16)
+        for begin, end in itertools.pairwise(cuts):
+            kernel.train(
+                chunk, both.tables, None, both.settings, both.drawn, both.rates, own,
+                begin=begin, end=end, step=begin, sums=np.zeros(3),
+            )  # fmt: skip
+    for one, other in zip(whole.arrays, parts.arrays, strict=True):
+        np.testing.assert_array_equal(one, other)
+
+
+def test_it_stops_at_a_loss_that_is_no_number():
+    both = Both(loss="nce", dimensions=16, length=5)
+    both.arrays[0][:] = np.nan
+    ids, reach = np.zeros(5 * 40 + 4, np.int32), np.full(200, 2, np.int32)
+    sums = np.zeros(3)
+    done = kernel.train(
+        kernel.Chunk(ids, reach, reach, np.arange(40), 0), both.tables, None, both.settings, both.drawn, both.rates,
+        kernel.scratch(both.settings, 16), begin=0, end=40, step=0, sums=sums,
+    )  # fmt: skip
+    assert done == 1
+    assert np.isnan(sums[kernel.LOSS])
+
+
+def test_noise_follows_the_alias_table():
+    shares = COUNTS / COUNTS.sum()
+    kept, alias = samplers.alias_table(shares)
+    drawn = np.zeros(200_000, np.int32)
+    kernel.draw(drawn, kept, alias, 1, 2)
+    np.testing.assert_allclose(np.bincount(drawn, minlength=len(COUNTS)) / len(drawn), shares, atol=0.005)
+    other = np.zeros(len(drawn), np.int32)
+    kernel.draw(other, kept, alias, 1, 3)
+    assert np.mean(other == drawn) < 0.5  # another block has other noise
+    kernel.draw(other, kept, alias, 1, 2)
+    np.testing.assert_array_equal(other, drawn)
+
+
+@pytest.mark.parametrize("rows", [1, 5, 6, 7, 13])
+@pytest.mark.parametrize("width", [1, 2, 3])
+@pytest.mark.parametrize("count", [0, 1, 4, 9])
+def test_products_of_every_shape(rows, width, count):
+    random = np.random.default_rng(1)
+    size = width * tiles.REGISTERS.lanes
+    a, b = (random.normal(size=shape).astype(np.float32) for shape in ((count, rows), (count, size)))
+    out = random.normal(size=(rows, size)).astype(np.float32)
+    expected = out + a.T @ b
+    outs = np.array([row.ctypes.data for row in out])
+    of_products(tiles.multiply(), outs, rows, width, a, b, count)
+    np.testing.assert_allclose(out, expected, atol=1e-5)
+
+
+@numba.njit
+def of_products(product, outs, rows, width, a, b, count):
+    step = b.shape[1] * 4
+    tiles.call(product, outs.ctypes.data, rows, 0, width, a.ctypes.data, 4, rows * 4, b.ctypes.data, step, count)
+
+
+def test_exponentials_are_exact_to_the_last_bits():
+    scores = np.concatenate([np.linspace(-87, 87, 4001), [-1e9, 1e9, 0, -np.inf, np.inf]]).astype(np.float32)
+    found = np.array([kernel._sigmoid(score) for score in scores])
+    expected = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -87, 87)))
+    np.testing.assert_allclose(found, expected, rtol=3e-7)
+    assert np.isnan(kernel._sigmoid(np.float32(np.nan)))
+
+
+UNWRITABLE = """
+import sys
+import numpy as np
+from components.trainer import kernel, tiles
+assert tiles.KEPT == (sys.argv[1] == "kept"), tiles.KEPT
+kernel.compile_ahead()
+print(sum(kernel._train.stats.cache_hits.values()))
+"""
+
+
+@pytest.mark.slow
+def test_compiled_code_is_kept_where_it_can_be(tmp_path):
+    def hits(folder, kept):
+        environment = {**os.environ, "NUMBA_CACHE_DIR": str(folder), "XDG_CACHE_HOME": str(folder)}
+        command = [sys.executable, "-c", UNWRITABLE, kept]
+        done = subprocess.run(command, env=environment, capture_output=True, text=True, timeout=300, check=False)
+        assert done.returncode == 0, done.stderr
+        return int(done.stdout)
+
+    assert hits(tmp_path, "kept") == 0
+    assert hits(tmp_path, "kept") == 1
+    file = tmp_path / "file"
+    file.touch()
+    assert hits(file / "below", "not kept") == 0  # no folder can be made there
