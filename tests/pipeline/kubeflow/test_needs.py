@@ -50,6 +50,7 @@ OTHERS = {
     "trainer.precision": "bfloat16",
     "trainer.strategy": "one_device",
     "trainer.deterministic": True,
+    "trainer.kernel": "tensorflow",
     "trainer.checkpoint_seconds": 60.0,
     "trainer.warm_start": False,  # a cluster takes no other
     "trainer.warm_start_learning_rate": 0.01,
