@@ -169,7 +169,10 @@ def _extras(screen: rich.console.Console, options: argparse.Namespace, config: d
             )
             for loss in LOSSES
         },
-        "profile": measure("profile", vocabulary=57_000),
+        "profile": measure(
+            "profile", vocabulary=57_000, length=config["trainer"]["block_length"],
+            noise=config["trainer"]["shared_negatives"],
+        ),
         "fit": measure("fit", vocabulary=57_000),
     }  # fmt: skip
 
@@ -269,7 +272,7 @@ def _report(options: argparse.Namespace, config: dict[str, Any], sides: list[Fig
         ),
         f"Waiting for data took at most {wait:.1%} of our training's time.",
     ]  # fmt: skip
-    return "\n\n".join([*parts, *(_extra_parts(options, sides, extras) if extras else [])]) + "\n"
+    return "\n\n".join([*parts, *(_extra_parts(options, config, sides, extras) if extras else [])]) + "\n"
 
 
 def _run_row(row: Figures) -> list[str]:
@@ -277,8 +280,11 @@ def _run_row(row: Figures) -> list[str]:
     return [row["system"], str(row["seed"]), f"{row['words_per_second']:,}", *scores]
 
 
-def _extra_parts(options: argparse.Namespace, sides: list[Figures], extras: dict[str, Any]) -> list[str]:
+def _extra_parts(
+    options: argparse.Namespace, config: dict[str, Any], sides: list[Figures], extras: dict[str, Any]
+) -> list[str]:
     by_cores = {row["cores"]: row["words_per_second"] for row in sides if "cores" in row}
+    shares = extras["profile"]["share_of_limit"]
     losses, sizes, fit, large = extras["losses"], extras["sizes"], extras["fit"], extras["large"]
 
     def cell(size: int, loss: str) -> list[str]:
@@ -288,8 +294,8 @@ def _extra_parts(options: argparse.Namespace, sides: list[Figures], extras: dict
 
     return [
         "## Losses",
-        "Examples are pairs. On made-up text of so many words (Zipf's law, subsampled), 128 dimensions, 512 positions "
-        "a step.",
+        "Examples are pairs. On made-up text of so many words (Zipf's law, subsampled), 128 dimensions; the full "
+        "softmax by TensorFlow, 512 positions per step, the others by the compiled kernel.",
         markdown(
             ["vocabulary", "loss", "examples/s", "times full softmax", "peak MiB"],
             [cell(size, loss) for size, loss in losses],
@@ -310,11 +316,20 @@ def _extra_parts(options: argparse.Namespace, sides: list[Figures], extras: dict
         ),
         "## Cores",
         markdown(["cores", "words/s, one epoch"], [[str(cores), f"{speed:,}"] for cores, speed in by_cores.items()]),
-        "## Where a step's time goes",
-        "16 blocks of 32 positions, 32 shared noise words, 128 dimensions, 57,000 words; each part alone, on one "
-        "thread, with the reading of its inputs:",
-        markdown(["part", "microseconds"], [[name, str(value)] for name, value in extras["profile"].items()]),
-        f"Keras' `fit` does {fit['fit_steps_per_second']:,} steps/s, the training loop "
+        "## Where a block's time goes",
+        f"{config['trainer']['block_length']} positions, {config['trainer']['shared_negatives']} noise words, 128 "
+        "dimensions, 57,000 words, on one core; each part alone, and then the whole block, in which the next block's "
+        "rows come while this one is computed. This core multiplies at most "
+        f"{extras['profile']['limit_gflops']} GFLOP/s (a tile of which everything is in the nearest cache); shares are "
+        "of what is needed, a query with the keys in its window and the noise:",
+        markdown(
+            ["part", "microseconds", "share of the limit"],
+            [
+                [name, str(value), f"{shares[name]:.0%}" if name in shares else ""]
+                for name, value in extras["profile"]["microseconds"].items()
+            ],
+        ),
+        f"TensorFlow's kernel: Keras' `fit` does {fit['fit_steps_per_second']:,} steps/s, the training loop "
         f"{fit['loop_steps_per_second']:,} (one stream each).",
     ]  # fmt: skip
 

@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import systems
+from benchmarks import block_profile, systems
 from components import pairs, progress, threads, vocabulary
 from components.trainer import blocks, job, model, optimizers, samplers, training
 from components.trainer.checkpoints import Checkpoints
@@ -145,70 +145,12 @@ def fit(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def profile(options: dict[str, Any]) -> dict[str, Any]:
-    """Microseconds of each part of a default step, each alone in a loop of its own."""
-    counts, batches = made_up(options["vocabulary"], 400, 16)
-    made = new_model(counts, 128, 16, "nce")
-    stacked = tf.nest.map_structure(lambda *values: tf.stack(values), *batches)
-    queries, words = tf.random.normal([16, LENGTH, 128]), tf.random.normal([16, LENGTH + 2 * WINDOW + 32, 128])
-    gradient = tf.random.normal([16, LENGTH, LENGTH + 2 * WINDOW + 32])
-    noise = tf.random.uniform([16, 32], 0, len(counts), tf.int32)
-
-    def ids(place: tf.Tensor) -> tf.Tensor:
-        return tf.concat([stacked.blocks.ids[place], noise], 1)
-
-    def batch(place: tf.Tensor) -> blocks.Batch:
-        return tf.nest.map_structure(lambda values: values[place], stacked)
-
-    parts = {
-        "draw the noise": lambda i: made.sampler.draw([16, 32], tf.stack([1, tf.cast(i, tf.int64)])),
-        "gather the rows": lambda i: (made.target(batch(i).blocks.ids[:, WINDOW:-WINDOW]), made.context(ids(i))),
-        "weigh the pairs": lambda i: made._pair_weights(batch(i).blocks),
-        "scores (one product)": lambda i: tf.matmul(queries + float(i), words, transpose_b=True),
-        "row gradients (two products)": lambda i: (
-            tf.matmul(gradient + float(i), words),
-            tf.matmul(gradient + float(i), queries, transpose_a=True),
-        ),
-        "update the target rows": lambda i: _update(
-            made, made.target, batch(i).blocks.ids[:, WINDOW:-WINDOW], queries * 1e-9
-        ),
-        "update the context rows": lambda i: _update(made, made.context, ids(i), words * 1e-9),
-        "whole step": lambda i: made.train_on_batch_of_blocks(batch(i), tf.constant(False)),
-    }
-    return {name: _microseconds(part) for name, part in parts.items()}
-
-
-def _update(made: model.SkipGram, table: model.WordTable, ids: tf.Tensor, gradients: tf.Tensor) -> None:
-    rows = tf.IndexedSlices(tf.reshape(gradients, [-1, gradients.shape[-1]]), tf.reshape(ids, [-1]))
-    made.optimizer.update_step(rows, table.embeddings.value, 1.0)
-
-
-def _microseconds(part: Any) -> float:
-    """The median time of a part, over several loops of 400."""
-
-    @tf.function
-    def loop() -> tf.Tensor:
-        place = tf.constant(0)
-        kept = tf.constant(0.0)
-        while place < 400:
-            for value in tf.nest.flatten(part(place)):
-                if value is not None and isinstance(value, tf.Tensor):
-                    kept += tf.cast(tf.reshape(value, [-1])[0], tf.float32)
-            place += 1
-        return kept
-
-    loop()
-    times = []
-    for _ in range(7):
-        started = time.perf_counter()
-        loop()
-        times.append((time.perf_counter() - started) / 400)
-    return round(float(np.median(times)) * 1e6, 1)
+    """The parts of a block of the compiled kernel; see `block_profile.profile`."""
+    return block_profile.profile(options["vocabulary"], options["length"], options["noise"])
 
 
 def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     """What a loss learns of a run's text in so many seconds of training, the learning rate falling to 0 within them."""
-    from benchmarks import systems
-
     run, config = pathlib.Path(options["run"]), options["config"]
     import tensorflow_transform as tft
     from gensim.models import KeyedVectors

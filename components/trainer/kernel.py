@@ -18,7 +18,7 @@ import numpy as np
 
 from components.trainer.tiles import KEPT, REGISTERS, call, float_of_bits, multiply, prefetch, turn
 
-MEASURED_EVERY = 16  # the loss is measured at one block in so many, and at the first and last of a call
+MEASURED_EVERY = 64  # the loss is measured at one block in so many, and at the first and last of a call
 LOSS, PAIRS, POSITIONS = 0, 1, 2  # the places of a call's sums
 
 _LANES, _, _VECTORS = REGISTERS
@@ -258,16 +258,14 @@ def _train(
     """See `train`."""
     keys, columns, dimensions = all_weights.shape[0], moves.shape[0], target.shape[1]
     total = of_query[0]
+    parts = -(-length // _ROWS) + -(-keys // _ROWS) + 1  # in which the next block's rows are asked for
     for place in range(begin - 1, end):
-        if place + 1 < end:  # so early that the next block's rows have come when they are needed
-            ids = both_ids[(place + 1) & 1]
-            _choose(ids, stream, order[place + 1] * length, window, keys, columns)
-            draw(ids[keys:columns], kept, alias, seed, first + place + 1)
-            _ask_for(context, ids[:columns])
-            _ask_for(target, ids[columns:])
+        ids, following = both_ids[place & 1], both_ids[(place + 1) & 1]
+        if place + 1 < end:
+            _choose(following, stream, order[place + 1] * length, window, keys, columns)
+            draw(following[keys:columns], kept, alias, seed, first + place + 1)
         if place < begin:
             continue
-        ids = both_ids[place & 1]
         start, rate = order[place] * length, _rate(step + place - begin, initial, minimum, steps, warmup)
         inside, positions = _look_at(left, right, start, length, window)
         sums[POSITIONS] += positions
@@ -302,13 +300,13 @@ def _train(
             _softmax(moves, ids, pairs, of_query, hits, scale, weights)
         direct = target_squares is None and dimensions % _LANES == 0
         _aim(outs, target, ids[columns:], row_sums, direct)
-        _add_to_queries(outs, words, moves, keys, length, window, product)
+        _add_to_queries(outs, words, moves, keys, length, window, product, context, target, following, parts)
         if not direct:
             if target_squares is not None:
                 _divide(ids[columns:], row_sums, dimensions, target_squares, rate)
             _add_rows(target, ids[columns:], row_sums)
         _aim(outs, context, ids[:columns], row_sums, direct)
-        _add_to_words(outs, queries, moves, keys, length, window, product)
+        _add_to_words(outs, queries, moves, keys, length, window, product, context, target, following, parts)
         if not direct:
             if target_squares is not None:
                 _divide(ids[:columns], row_sums, dimensions, context_squares, rate)
@@ -358,10 +356,15 @@ def _choose(ids, stream, start, window, keys, columns):
 
 
 @_compiled
-def _ask_for(table, ids):
-    size = table.shape[1] * _FLOAT
-    for place in range(ids.shape[0]):
-        row = table.ctypes.data + ids[place] * size
+def _ask_for(context, target, ids, columns, part, parts):
+    """Asks for a part of a block's rows, so early that they have come when they are needed.
+
+    A core waits for so few cache lines at a time that asking for all of them at once would make it stand still.
+    """
+    size, count = context.shape[1] * _FLOAT, ids.shape[0]
+    for place in range(count * part // parts, count * (part + 1) // parts):
+        table = context if place < columns else target
+        row = table.ctypes.data + np.int64(ids[place]) * size
         for line in range(0, size, _LINE):
             prefetch(row + line)
 
@@ -393,16 +396,17 @@ def _add_up(weights, total):
     for query in range(total.shape[0]):
         total[query] = np.float32(0)
     for key in range(weights.shape[0]):
+        row = weights[key]
         for query in range(total.shape[0]):
-            total[query] += weights[key, query]
+            total[query] += row[query]
 
 
 @_compiled
 def _copy(table, ids, rows):
     for place in range(ids.shape[0]):
-        word = ids[place]
-        for number in range(table.shape[1]):
-            rows[place, number] = table[word, number]
+        row, out = table[ids[place]], rows[place]
+        for number in range(row.shape[0]):
+            out[number] = row[number]
 
 
 @_compiled
@@ -420,8 +424,9 @@ def _score(words, turned, moves, outs, keys, window, dimensions, product):
     """Scores a block's keys with the queries that may be near them, and its noise with all of them."""
     columns, size = moves.shape
     for column in range(columns):
-        for query in range(size):
-            moves[column, query] = np.float32(0)
+        row = moves[column]
+        for query in range(row.shape[0]):
+            row[query] = np.float32(0)
         outs[column] = moves.ctypes.data + column * size * _FLOAT
     of_words, step, out = words.ctypes.data, words.shape[1] * _FLOAT, outs.ctypes.data
     of_queries, turned_step = turned.ctypes.data, size * _FLOAT
@@ -448,8 +453,8 @@ def _aim(outs, table, ids, sums, direct):
 
 
 @_compiled
-def _add_to_queries(outs, words, moves, keys, length, window, product):
-    """Adds what each query's row moves by: the moves times the words."""
+def _add_to_queries(outs, words, moves, keys, length, window, product, context, target, following, parts):
+    """Adds what each query's row moves by, the moves times the words; and asks for some rows of the next block."""
     columns, size = moves.shape
     step, word_step, width = size * _FLOAT, words.shape[1] * _FLOAT, words.shape[1] // _LANES
     for query in range(0, length, _ROWS):
@@ -459,14 +464,15 @@ def _add_to_queries(outs, words, moves, keys, length, window, product):
             a, b = moves.ctypes.data + first * step + query * _FLOAT, words.ctypes.data + first * word_step
             to = outs.ctypes.data + query * _ADDRESS
             call(product, to, count, 0, width, a, _FLOAT, step, b, word_step, last - first)
+        _ask_for(context, target, following, columns, query // _ROWS, parts)
 
 
 @_compiled
-def _add_to_words(outs, queries, moves, keys, length, window, product):
-    """Adds what each column's row moves by: the moves times the queries."""
+def _add_to_words(outs, queries, moves, keys, length, window, product, context, target, following, parts):
+    """Adds what each column's row moves by, the moves times the queries; and asks for the rest of the next block."""
     columns, size = moves.shape
     step, query_step, width = size * _FLOAT, queries.shape[1] * _FLOAT, queries.shape[1] // _LANES
-    key = 0
+    key, part = 0, -(-length // _ROWS)
     while key < columns:
         count, first, last = columns - key, 0, length
         if key < keys:  # only the queries near these keys
@@ -475,14 +481,16 @@ def _add_to_words(outs, queries, moves, keys, length, window, product):
         a, b = moves.ctypes.data + key * step + first * _FLOAT, queries.ctypes.data + first * query_step
         to = outs.ctypes.data + key * _ADDRESS
         call(product, to, count, 0, width, a, step, _FLOAT, b, query_step, last - first)
-        key += count
+        _ask_for(context, target, following, columns, part, parts)
+        key, part = key + count, part + 1
 
 
 @_compiled
 def _add_rows(table, ids, rows):
     for place in range(ids.shape[0]):
-        for number in range(table.shape[1]):
-            table[ids[place], number] += rows[place, number]
+        out, row = table[ids[place]], rows[place]
+        for number in range(out.shape[0]):
+            out[number] += row[number]
 
 
 @_compiled
@@ -526,11 +534,11 @@ def _take_off(moves, ids, log_expected):
 @_compiled
 def _any_hit(ids, keys, columns):
     """Whether a noise word is one of the keys."""
-    hits = 0
+    hits, of_keys = np.int32(0), ids[:keys]
     for column in range(keys, columns):
         word = ids[column]
-        for key in range(keys):
-            hits += ids[key] == word
+        for key in range(of_keys.shape[0]):
+            hits += np.int32(of_keys[key] == word)
     return hits > 0
 
 
@@ -582,16 +590,18 @@ def _count_noise(ids, column, pairs, of_query, share, hits):
 @_compiled
 def _logistic(moves, ids, pairs, of_query, negatives, hits, scale):
     """NCE's and negative sampling's gradient, weight x (sigmoid - label): from scores to moves against it."""
-    keys, columns, size = pairs.shape[0], moves.shape[0], moves.shape[1]
+    keys, columns = pairs.shape[0], moves.shape[0]
     for key in range(keys):
-        for query in range(size):
-            moves[key, query] = scale * pairs[key, query] * _sigmoid(-moves[key, query])
+        row, weights = moves[key], pairs[key]
+        for query in range(row.shape[0]):
+            row[query] = scale * weights[query] * _sigmoid(-row[query])
     share, counted = np.float32(negatives) / np.float32(columns - keys) * -scale, of_query[1]
     for column in range(keys, columns):
         if hits or column == keys:
             _count_noise(ids, column, pairs, of_query, share, hits)
-        for query in range(size):
-            moves[column, query] = counted[query] * _sigmoid(moves[column, query])
+        row = moves[column]
+        for query in range(row.shape[0]):
+            row[query] = counted[query] * _sigmoid(row[query])
 
 
 @_compiled
