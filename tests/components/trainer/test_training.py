@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import os
@@ -188,6 +189,13 @@ def finish(process, timeout=300):
     return process.returncode, out, err[-3000:]
 
 
+def checkpoints_in(folder):
+    """How many there are, while a training writes, renames and removes them."""
+    while True:
+        with contextlib.suppress(FileNotFoundError):
+            return len(list((folder / "checkpoints").glob("*/*.index")))
+
+
 @pytest.mark.slow
 def test_killed_at_three_random_moments_it_ends_in_the_same_vectors(tmp_path, files, kernel):
     whole, parts = tmp_path / "whole", tmp_path / "parts"
@@ -199,8 +207,8 @@ def test_killed_at_three_random_moments_it_ends_in_the_same_vectors(tmp_path, fi
     for _ in range(3):
         process = start(KILLED, parts, kernel, *files)
         assert process.stdout.readline() == "started\n"
-        deadline, enough = time.monotonic() + 120, len(list((parts / "checkpoints").glob("*/*.index")))
-        while len(list((parts / "checkpoints").glob("*/*.index"))) <= enough - 1 and time.monotonic() < deadline:
+        deadline, enough = time.monotonic() + 120, checkpoints_in(parts)
+        while checkpoints_in(parts) <= enough - 1 and time.monotonic() < deadline:
             time.sleep(0.01)
         time.sleep(moment := draw.uniform(0.5, 3.5))
         process.send_signal(signal.SIGKILL)
