@@ -24,6 +24,8 @@ def prepare() -> bool:
     base = os.environ.get("NUMBA_CACHE_DIR") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tfx-word2vec"
     )
+    if base.startswith("~"):
+        return False  # a container's user without a home
     folder = os.path.join(base, f"kernel-{sources}")
     try:
         os.makedirs(folder, exist_ok=True)

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import blocks, kernel, model, optimizers, samplers, tiles
+from components.trainer import blocks, code_cache, kernel, model, optimizers, samplers, tiles
 
 COUNTS = np.array([400, 200, 150, 90, 60, 33, 20, 10, 5, 4, 3, 2, 2, 1, 1], np.int64)
 RATE, WARMUP = 0.05, 3
@@ -246,3 +246,12 @@ def test_compiled_code_is_kept_where_it_can_be(tmp_path):
     file = tmp_path / "file"
     file.touch()
     assert hits(file / "below", "not kept") == 0  # no folder can be made there
+
+
+def test_a_user_without_a_home_gets_no_folder_of_that_name(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+    for name in ("NUMBA_CACHE_DIR", "XDG_CACHE_HOME"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setattr(os.path, "expanduser", lambda path: path)  # what Python does for a user that it does not know
+    assert not code_cache.prepare()
+    assert not list(tmp_path.iterdir())
