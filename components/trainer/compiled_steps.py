@@ -1,4 +1,4 @@
-"""Steps of the compiled kernel: a stream a core, all on the model's own tables."""
+"""Steps of the compiled kernel: a stream per core, all on the model's own tables."""
 
 from __future__ import annotations
 
@@ -67,19 +67,24 @@ class CompiledSteps:
     def rounds(self, data: Iterable[blocks.Documents], *, skip: int, done: int) -> Iterator[training.Round]:
         """See `training.Steps`."""
         tables, accumulators = self._tables()
+        noise = self._noise()
         pieces = self._pieces(data, skip, done)
         asked = time.perf_counter()
         taken = self._take(pieces)
         waited = time.perf_counter() - asked
         with concurrent.futures.ThreadPoolExecutor(self._streams) as pool:
             while taken:
-                work = collections.deque(taken), tables, accumulators, self._noise(), self._rates()
+                if noise.losses is not None:  # this sampler learns
+                    noise = self._noise()
+                work = collections.deque(taken), tables, accumulators, noise, self._rates()
                 running = [pool.submit(self._train, *work, own) for own in self._scratch]
                 taken = self._take(pieces)  # meanwhile
                 ready = time.perf_counter()
                 results = [stream.result() for stream in running]
                 steps, sums = sum(result.steps for result in results), sum(result.sums for result in results)
                 self._model.sampler.observed(steps * self._settings.noise)
+                done += steps
+                self._model.optimizer.iterations.assign(done)
                 loss, pairs, positions = (float(sums[place]) for place in (kernel.LOSS, kernel.PAIRS, kernel.POSITIONS))
                 yield training.Round(steps, loss, pairs, round(positions), waited)
                 waited = max(ready - min(result.ended for result in results), 0.0)

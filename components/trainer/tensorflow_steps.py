@@ -42,7 +42,6 @@ class TensorFlowSteps:
 
     def rounds(self, data: tf.data.Dataset, *, skip: int, done: int) -> Iterator[training.Round]:
         """See `training.Steps`; the data are `Batch`es."""
-        del done  # the optimizer counts them
         stacks = data.skip(skip).batch(self._steps_per_call).prefetch(8)
         iterator = iter(strategies.distribute(self._strategy, stacks))
         with concurrent.futures.ThreadPoolExecutor(self._streams) as pool:
@@ -55,8 +54,12 @@ class TensorFlowSteps:
                 calls = [tf.nest.map_structure(lambda x: x.numpy(), call) for call in calls]
                 more = all(call.more for call in calls)
                 sums = StepResult(*(sum(values) for values in zip(*(call.done for call in calls), strict=True)))
-                steps, waited = sum(call.steps for call in calls), float(np.mean([call.waited for call in calls]))
-                yield training.Round(int(steps), float(sums.loss), float(sums.pairs), int(sums.positions), waited)
+                steps, waited = int(sum(call.steps for call in calls)), float(np.mean([call.waited for call in calls]))
+                done += steps
+                if self._streams > 1:
+                    # Keras reads, adds and writes: two streams at the same time count only once.
+                    self._model.optimizer.iterations.assign(done)
+                yield training.Round(steps, float(sums.loss), float(sums.pairs), int(sums.positions), waited)
 
     @tf.function(reduce_retracing=True)
     def train_steps(self, iterator: Iterator[Batch]) -> Call:

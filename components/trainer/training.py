@@ -53,6 +53,8 @@ class Steps(Protocol):
     def rounds(self, data: Any, *, skip: int, done: int) -> Iterator[Round]:
         """Trains on the rest of an epoch. Between two rounds nothing runs: the model may be looked at and saved.
 
+        The optimizer's iterations, which the learning rate follows, are those of all steps then.
+
         Args:
             data: of the epoch.
             skip: steps of it that were done before.
@@ -145,8 +147,6 @@ class Training:
         self._steps.assign_add(done.steps)
         self._step_in_epoch.assign_add(done.steps)
         self._positions.assign_add(done.positions)
-        # Keras reads, adds and writes: two streams at the same time count only once.
-        self._model.optimizer.iterations.assign(self._steps)
 
     def _end_epoch(self) -> None:
         if not int(self._positions):
