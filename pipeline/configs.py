@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from components.trainer import kernels
+from components.trainer import kernel_choice
 
 
 def _is_number(value: Any) -> Any:
@@ -262,7 +262,7 @@ class TrainerConfig(_Section):
 
     @pydantic.model_validator(mode="after")
     def _kernel_knows_the_rest(self) -> TrainerConfig:
-        if self.kernel == "compiled" and (why := kernels.why_not_compiled(self.model_dump())):
+        if self.kernel == "compiled" and (why := kernel_choice.why_not_compiled(self.model_dump())):
             raise ValueError(f"kernel = compiled: does not know {why}. Set kernel=auto")
         return self
 

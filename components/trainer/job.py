@@ -20,7 +20,7 @@ from components.serving_model import ServingModel
 from components.trainer import (
     blocks,
     checkpoints,
-    kernels,
+    kernel_choice,
     model,
     optimizers,
     precision,
@@ -115,29 +115,24 @@ def train(job: Job) -> None:
         writes=is_chief,
         agree=functools.partial(strategies.of_chief, strategy),
     )
-    weighting, seed = settings["window_weights"], settings["seed"]
     make_batches = functools.partial(
         blocks.dataset,
         feature_spec=graph.transformed_feature_spec(),
         window=skipgram["window"],
-        weighting=weighting,
+        weighting=settings["window_weights"],
         block_length=shape[1],
         blocks_per_step=shape[0],
-        seed=seed,
+        seed=settings["seed"],
     )
     files, streams = _shards(job.train_files), strategies.streams(strategy, deterministic=settings["deterministic"])
+    of_epoch: Callable[..., Any]
     if compiled:
-        from components.trainer.compiled_steps import CompiledSteps  # takes seconds
-
-        steps: training.Steps = CompiledSteps(
-            skip_gram, schedule, streams=streams, steps_per_call=settings["steps_per_call"] * MOST_BLOCKS_PER_STEP
-        )
-        of_epoch: Callable[[int], Any] = blocks.DocumentChunks(
-            files, graph.transformed_feature_spec(), weighting=weighting, seed=seed
-        )
+        steps = _compiled_steps(skip_gram, schedule, streams, settings)
+        spec = graph.transformed_feature_spec()
+        of_epoch = blocks.DocumentChunks(files, spec, weighting=settings["window_weights"], seed=settings["seed"])
     else:
         steps = TensorFlowSteps(skip_gram, strategy, streams=streams, steps_per_call=settings["steps_per_call"])
-        of_epoch = lambda epoch: make_batches(files, epoch=epoch)  # noqa: E731
+        of_epoch = functools.partial(make_batches, files)
     training.Training(
         skip_gram,
         steps,
@@ -227,6 +222,16 @@ def _model(
     )
 
 
+def _compiled_steps(
+    skip_gram: model.SkipGram, schedule: optimizers.LinearDecay, streams: int, settings: dict[str, Any]
+) -> training.Steps:
+    from components.trainer.compiled_steps import CompiledSteps  # numba takes seconds
+
+    # Looks at the clock as seldom as TensorFlow's steps do, which have more blocks.
+    per_call = settings["steps_per_call"] * MOST_BLOCKS_PER_STEP
+    return CompiledSteps(skip_gram, schedule, streams=streams, steps_per_call=per_call)
+
+
 def _is_compiled(settings: dict[str, Any], strategy: tf.distribute.Strategy) -> bool:
     """Whether the compiled kernel trains: where it is asked for, or where it can.
 
@@ -239,7 +244,7 @@ def _is_compiled(settings: dict[str, Any], strategy: tf.distribute.Strategy) -> 
             "trainer.kernel = compiled: trains on a CPU's cores, but there is a GPU, or trainer.strategy has several "
             "devices. Set trainer.kernel=auto"
         )
-    return settings["kernel"] != "tensorflow" and on_cores and kernels.why_not_compiled(settings) is None
+    return settings["kernel"] != "tensorflow" and on_cores and kernel_choice.why_not_compiled(settings) is None
 
 
 def _compile(

@@ -112,11 +112,11 @@ class Training:
         """The steps done."""
         return int(self._steps)
 
-    def run(self, of_epoch: Callable[[int], Any]) -> None:
+    def run(self, of_epoch: Callable[..., Any]) -> None:
         """Trains until the last epoch is done.
 
         Args:
-            of_epoch: makes the data for an epoch, counted from 0; always the same for the same epoch.
+            of_epoch: makes the data for an `epoch`, counted from 0; always the same for the same epoch.
 
         Raises:
             UserError: the loss is no longer a number, there is not a single pair, a checkpoint can't be written or
@@ -128,7 +128,7 @@ class Training:
         saved = time.perf_counter()
         try:
             while (epoch := int(self._epoch)) < self._schedule.epochs:
-                for done in self._how.rounds(of_epoch(epoch), skip=int(self._step_in_epoch), done=self.steps):
+                for done in self._how.rounds(of_epoch(epoch=epoch), skip=int(self._step_in_epoch), done=self.steps):
                     self._count(done)
                     self._tell(done)
                     self._model.sampler.refresh()

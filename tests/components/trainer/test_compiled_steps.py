@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import compiled_steps, kernels
+from components.trainer import compiled_steps, kernel_choice
 from pipeline.configs import TrainerConfig
 
 
@@ -40,7 +40,7 @@ def test_a_variable_that_is_copied_when_read_is_refused():
     ],
 )
 def test_what_the_compiled_kernel_does_not_know_is_said_early(setting, why):
-    assert kernels.why_not_compiled(TrainerConfig(**setting).model_dump()) == why
+    assert kernel_choice.why_not_compiled(TrainerConfig(**setting).model_dump()) == why
     if why is None:
         TrainerConfig(kernel="compiled", **setting)
     else:
