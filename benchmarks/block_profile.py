@@ -112,9 +112,8 @@ def _score(times, words, turned, moves, outs, keys, window, dimensions, product)
 @numba.njit(nogil=True)
 def _exponentials(times, moves, ids, weights, of_query, keys, columns):
     for _ in range(times):
-        kernel._add_up(weights, of_query[0])
         hits = kernel._any_hit(ids, keys, columns)
-        kernel._logistic(moves, ids, weights, of_query, 5, hits, np.float32(1e-4))
+        kernel._logistic(moves, ids, weights, of_query, WINDOW, 5, hits, np.float32(1e-4))
 
 
 @numba.njit(nogil=True)
@@ -148,6 +147,8 @@ def _limit(times, product, outs, rows, a, b, count):
             b,
             4 * REGISTERS.lanes * REGISTERS.vectors,
             count,
+            0,
+            0,
         )
 
 

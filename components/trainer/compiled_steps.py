@@ -46,12 +46,16 @@ class CompiledSteps:
         model: compiled with `optimizers.SGD` or `optimizers.RowAdagrad`, and built.
         rate: the optimizer's learning rate.
         streams: how many threads train at the same time; the result of 1 is always the same.
-        steps_per_call: steps between two looks at the clock.
+        steps_per_call: steps between two looks at the clock; fewer where the sampler learns.
     """
 
     def __init__(self, model: SkipGram, rate: optimizers.LinearDecay, *, streams: int, steps_per_call: int):
         self._model, self._rate = model, rate
         self._streams, self._steps_per_call = streams, steps_per_call
+        if model.sampler.losses is not None:
+            # It draws by what it has learned only after a round: when each word was drawn once on average.
+            once_each = model.sampler.vocabulary_size // model.shared_negatives
+            self._steps_per_call = min(steps_per_call, max(once_each, BLOCKS_PER_PIECE))
         self._settings = kernel.Settings(
             window=model.window,
             length=model.block_length,

@@ -36,6 +36,10 @@ from components.trainer.tensorflow_steps import TensorFlowSteps
 MOST_BLOCKS_PER_STEP = 16
 MOST_REPEATS_PER_STEP = 8
 
+# Steps of the compiled kernel for one of TensorFlow's, so that both look at the clock as seldom: they are 16 times as
+# small, and 10 times as fast.
+COMPILED_STEPS = 160
+
 
 @dataclasses.dataclass(frozen=True)
 class Job:
@@ -227,8 +231,7 @@ def _compiled_steps(
 ) -> training.Steps:
     from components.trainer.compiled_steps import CompiledSteps  # numba takes seconds
 
-    # Looks at the clock as seldom as TensorFlow's steps do, which have more blocks.
-    per_call = settings["steps_per_call"] * MOST_BLOCKS_PER_STEP
+    per_call = settings["steps_per_call"] * COMPILED_STEPS
     return CompiledSteps(skip_gram, schedule, streams=streams, steps_per_call=per_call)
 
 

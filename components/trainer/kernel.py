@@ -16,7 +16,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
-from components.trainer.tiles import KEPT, REGISTERS, call, float_of_bits, multiply, prefetch, turn
+from components.trainer.tiles import KEPT, REGISTERS, call, float_of_bits, logistic, multiply, prefetch, turn
 
 MEASURED_EVERY = 64  # the loss is measured at one block in so many, and at the first and last of a call
 LOSS, PAIRS, POSITIONS = 0, 1, 2  # the places of a call's sums
@@ -130,8 +130,8 @@ class Scratch(NamedTuple):
         words: float32 [columns, W], the context rows.
         weights: float32 [keys, Q], what each key and query count as a pair.
         moves: float32 [columns, Q], first the scores, then what they move their rows by.
-        of_query: float32 [4, Q]: what each query's pairs count in all; and, for a while, what a column counts, the
-            greatest score of the noise, and log Z of the noise.
+        of_query: float32 [5, Q]: what each query's pairs count in all; for a while, what a column counts, the greatest
+            score of the noise, and log Z of the noise; and what whole windows' pairs count in all.
         sums: float32 [columns, W], for rows that can't be added to at once.
         outs: int64 [columns], addresses.
     """
@@ -167,7 +167,7 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
         words=zeros(columns, width),
         weights=zeros(keys, queries),
         moves=zeros(columns, queries),
-        of_query=zeros(4, queries),
+        of_query=zeros(5, queries),
         sums=zeros(columns, width),
         outs=np.zeros(columns, np.int64),
     )
@@ -257,7 +257,8 @@ def _train(
 ):  # fmt: skip
     """See `train`."""
     keys, columns, dimensions = all_weights.shape[0], moves.shape[0], target.shape[1]
-    total = of_query[0]
+    total, whole = of_query[0], of_query[4]
+    _add_up(all_weights, whole)
     parts = -(-length // _ROWS) + -(-keys // _ROWS) + 1  # in which the next block's rows are asked for
     for place in range(begin - 1, end):
         ids, following = both_ids[place & 1], both_ids[(place + 1) & 1]
@@ -269,11 +270,11 @@ def _train(
         start, rate = order[place] * length, _rate(step + place - begin, initial, minimum, steps, warmup)
         inside, positions = _look_at(left, right, start, length, window)
         sums[POSITIONS] += positions
-        pairs = all_weights
+        pairs, total[:] = all_weights, whole
         if not inside:
             pairs = weights
             _cut(all_weights, left, right, start, length, window, weights)
-        _add_up(pairs, total)
+            _add_up(pairs, total)
         _copy(context, ids[:columns], words)
         _copy(target, ids[columns:], queries)
         _turn(queries, turned)
@@ -295,7 +296,7 @@ def _train(
             _observe(moves, ids, keys, length, total, noise_losses, noise_rate, row_sums[:, 0])
         scale = rate if target_squares is None else np.float32(1)
         if softmax is None:
-            _logistic(moves, ids, pairs, of_query, negatives, hits, scale)
+            _logistic(moves, ids, pairs, of_query, window, negatives, hits, scale)
         else:
             _softmax(moves, ids, pairs, of_query, hits, scale, weights)
         direct = target_squares is None and dimensions % _LANES == 0
@@ -420,6 +421,12 @@ def _turn(queries, turned):
 
 
 @_compiled
+def _near(query, keys, window):
+    """The first key that a vector of queries may be paired with, and the one after the last."""
+    return min(query, keys), min(query + _LANES + 2 * window, keys)
+
+
+@_compiled
 def _score(words, turned, moves, outs, keys, window, dimensions, product):
     """Scores a block's keys with the queries that may be near them, and its noise with all of them."""
     columns, size = moves.shape
@@ -431,13 +438,11 @@ def _score(words, turned, moves, outs, keys, window, dimensions, product):
     of_words, step, out = words.ctypes.data, words.shape[1] * _FLOAT, outs.ctypes.data
     of_queries, turned_step = turned.ctypes.data, size * _FLOAT
     for query in range(0, size, _LANES):
-        # These queries' pairs are with the keys from their first one's left to their last one's right.
-        count = max(min(_LANES + 2 * window, keys - query), 0)
-        rows, offset = of_words + query * step, query * _FLOAT
-        to = out + query * _ADDRESS
-        call(product, to, count, offset, 1, rows, step, _FLOAT, of_queries, turned_step, dimensions)
+        first, last = _near(query, keys, window)
+        rows, to, offset = of_words + first * step, out + first * _ADDRESS, query * _FLOAT
+        call(product, to, last - first, offset, 1, rows, step, _FLOAT, of_queries, turned_step, dimensions, 0, 0)
     rows, to, width = of_words + keys * step, out + keys * _ADDRESS, size // _LANES
-    call(product, to, columns - keys, 0, width, rows, step, _FLOAT, of_queries, turned_step, dimensions)
+    call(product, to, columns - keys, 0, width, rows, step, _FLOAT, of_queries, turned_step, dimensions, 0, 0)
 
 
 @_compiled
@@ -460,10 +465,10 @@ def _add_to_queries(outs, words, moves, keys, length, window, product, context, 
     for query in range(0, length, _ROWS):
         count = min(_ROWS, length - query)
         # Of the keys, those near these queries; of the noise, all.
-        for first, last in ((query, query + count + 2 * window), (keys, columns)):
-            a, b = moves.ctypes.data + first * step + query * _FLOAT, words.ctypes.data + first * word_step
-            to = outs.ctypes.data + query * _ADDRESS
-            call(product, to, count, 0, width, a, _FLOAT, step, b, word_step, last - first)
+        near = count + 2 * window
+        a, b = moves.ctypes.data + query * (step + _FLOAT), words.ctypes.data + query * word_step
+        to, gap = outs.ctypes.data + query * _ADDRESS, keys - query - near
+        call(product, to, count, 0, width, a, _FLOAT, step, b, word_step, near, gap, columns - keys)
         _ask_for(context, target, following, columns, query // _ROWS, parts)
 
 
@@ -480,7 +485,7 @@ def _add_to_words(outs, queries, moves, keys, length, window, product, context, 
             first, last = max(key - 2 * window, 0), min(key + count, length)
         a, b = moves.ctypes.data + key * step + first * _FLOAT, queries.ctypes.data + first * query_step
         to = outs.ctypes.data + key * _ADDRESS
-        call(product, to, count, 0, width, a, step, _FLOAT, b, query_step, last - first)
+        call(product, to, count, 0, width, a, step, _FLOAT, b, query_step, last - first, 0, 0)
         _ask_for(context, target, following, columns, part, parts)
         key, part = key + count, part + 1
 
@@ -532,14 +537,20 @@ def _take_off(moves, ids, log_expected):
 
 
 @_compiled
+def _is_among(word, words):
+    times = np.int32(0)
+    for place in range(words.shape[0]):
+        times += np.int32(words[place] == word)
+    return times > 0
+
+
+@_compiled
 def _any_hit(ids, keys, columns):
     """Whether a noise word is one of the keys."""
-    hits, of_keys = np.int32(0), ids[:keys]
+    hit = False
     for column in range(keys, columns):
-        word = ids[column]
-        for key in range(of_keys.shape[0]):
-            hits += np.int32(of_keys[key] == word)
-    return hits > 0
+        hit |= _is_among(ids[column], ids[:keys])
+    return hit
 
 
 @_compiled
@@ -577,31 +588,40 @@ def _leave_out(values, ids, column, keys, out):
 
 
 @_compiled
-def _count_noise(ids, column, pairs, of_query, share, hits):
-    """What a noise word counts for each query, into of_query[1]: `share` of its pairs, but for those that it hits."""
-    for query in range(of_query.shape[1]):
-        of_query[1, query] = of_query[0, query]
+def _count_noise(ids, column, pairs, total, share, hits, out):
+    """What a noise word counts for each query: `share` of its pairs, but for those that it hits."""
+    for query in range(out.shape[0]):
+        out[query] = total[query]
     if hits:
-        _leave_out(pairs, ids, column, pairs.shape[0], of_query[1])
-    for query in range(of_query.shape[1]):
-        of_query[1, query] *= share
+        _leave_out(pairs, ids, column, pairs.shape[0], out)
+    for query in range(out.shape[0]):
+        out[query] *= share
 
 
 @_compiled
-def _logistic(moves, ids, pairs, of_query, negatives, hits, scale):
+def _logistic(moves, ids, pairs, of_query, window, negatives, hits, scale):
     """NCE's and negative sampling's gradient, weight x (sigmoid - label): from scores to moves against it."""
-    keys, columns = pairs.shape[0], moves.shape[0]
-    for key in range(keys):
-        row, weights = moves[key], pairs[key]
-        for query in range(row.shape[0]):
-            row[query] = scale * weights[query] * _sigmoid(-row[query])
-    share, counted = np.float32(negatives) / np.float32(columns - keys) * -scale, of_query[1]
+    (keys, size), columns = pairs.shape, moves.shape[0]
+    step, share = size * _FLOAT, np.float32(negatives) / np.float32(columns - keys) * -scale
+    for query in range(0, size, _LANES):
+        first, last = _near(query, keys, window)
+        for key in range(keys):
+            if key < first or key >= last:
+                for lane in range(query, query + _LANES):
+                    moves[key, lane] = np.float32(0)
+        place = first * step + query * _FLOAT
+        values, weights = moves.ctypes.data + place, pairs.ctypes.data + place
+        logistic(values, step, weights, step, last - first, scale, np.float32(-1))
+    shared, own = of_query[1], of_query[2]
+    _count_noise(ids, keys, pairs, of_query[0], share, False, shared)
     for column in range(keys, columns):
-        if hits or column == keys:
-            _count_noise(ids, column, pairs, of_query, share, hits)
-        row = moves[column]
-        for query in range(row.shape[0]):
-            row[query] = counted[query] * _sigmoid(row[query])
+        counted = shared
+        if hits and _is_among(ids[column], ids[:keys]):
+            counted = own
+            _count_noise(ids, column, pairs, of_query[0], share, True, own)
+        for place in range(0, step, _LANES * _FLOAT):
+            values, weights = moves.ctypes.data + column * step + place, counted.ctypes.data + place
+            logistic(values, step, weights, step, 1, np.float32(1), np.float32(1))
 
 
 @_compiled
@@ -611,7 +631,7 @@ def _logistic_loss(moves, ids, pairs, of_query, negatives, hits):
     share = np.float32(negatives) / np.float32(columns - keys)
     for column in range(columns):
         if column >= keys:
-            _count_noise(ids, column, pairs, of_query, share, hits)
+            _count_noise(ids, column, pairs, of_query[0], share, hits, of_query[1])
         for query in range(moves.shape[1]):
             if column < keys:
                 loss += pairs[column, query] * _softplus(-moves[column, query])

@@ -14,6 +14,7 @@ from typing import Any, NamedTuple
 
 import llvmlite.binding
 import numba
+import numpy as np
 from llvmlite import ir
 from numba import types
 from numba.core import cgutils
@@ -61,8 +62,8 @@ VECTOR_BYTES = 4 * REGISTERS.lanes
 
 
 @intrinsic
-def add_tile(typing, rows, vectors, outs, offset, a, a_row, a_step, b, b_step, count):
-    """Adds a tile of a product: `out[i] += sum over k < count of a[k, i] * b[k]`.
+def add_tile(typing, rows, vectors, outs, offset, a, a_row, a_step, b, b_step, count, gap, more):
+    """Adds a tile of a product: `out[i] += sum over k of a[k, i] * b[k]`.
 
     Args:
         typing: numba's own.
@@ -75,7 +76,9 @@ def add_tile(typing, rows, vectors, outs, offset, a, a_row, a_step, b, b_step, c
         a_step: the bytes from a[k, i] to a[k + 1, i].
         b: the address of b[0].
         b_step: the bytes from b[k] to b[k + 1].
-        count: how many k.
+        count: how many k, from 0 on; at least one.
+        gap: how many k are then left out.
+        more: how many k follow.
     """
 
     def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
@@ -91,18 +94,25 @@ def add_tile(typing, rows, vectors, outs, offset, a, a_row, a_step, b, b_step, c
         builder.position_at_end(done)
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 10), generate
+    return types.void(*[types.int64] * 12), generate
 
 
 def _add_tile(builder: ir.IRBuilder, rows: int, vectors: int, operands: list[ir.Value], done: ir.Block) -> None:
     """One tile of a size that is known: a loop over k with all sums in registers, then the sums are added."""
-    outs, offset, a, a_row, a_step, b, b_step, count = operands
+    outs, offset, a, a_row, a_step, b, b_step, count, gap, more = operands
     # One instruction where the processor has one, else a product and a sum.
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * 3)
-    multiply_add = cgutils.get_or_insert_function(builder.module, kind, f"llvm.fmuladd.v{_VECTOR.count}f32")
-    entry, loop, end = builder.block, builder.append_basic_block("loop"), builder.append_basic_block("end")
+    multiply_add = _intrinsic(builder, "fmuladd", 3)
+    entry = builder.block
+    loop, between, end = (builder.append_basic_block(name) for name in ("loop", "between", "end"))
     a_rows = [builder.add(a, builder.mul(a_row, _INT(row))) for row in range(rows)]
-    builder.cbranch(builder.icmp_signed(">", count, _INT(0)), loop, done)
+    span = builder.append_basic_block("span")
+    builder.branch(span)
+
+    # The first span of k, and then the second if there is one.
+    builder.position_at_end(span)
+    begin, stop = builder.phi(_INT), builder.phi(_INT)
+    before = [[builder.phi(_VECTOR) for _ in range(vectors)] for _ in range(rows)]
+    builder.branch(loop)
 
     builder.position_at_end(loop)
     step = builder.phi(_INT)
@@ -114,13 +124,26 @@ def _add_tile(builder: ir.IRBuilder, rows: int, vectors: int, operands: list[ir.
         number = _spread(builder, _load(builder, builder.add(a_rows[row], of_a), _FLOAT))
         added.append([builder.call(multiply_add, (number, of_b[place], sums[row][place])) for place in range(vectors)])
     following = builder.add(step, _INT(1))
-    builder.cbranch(builder.icmp_signed("<", following, count), loop, end)
-    step.add_incoming(_INT(0), entry)
-    step.add_incoming(following, loop)
+    builder.cbranch(builder.icmp_signed("<", following, stop), loop, between)
+
+    builder.position_at_end(between)
+    second = builder.add(count, gap)
+    last = builder.add(second, more)
+    again = builder.and_(builder.icmp_signed("==", begin, _INT(0)), builder.icmp_signed(">", more, _INT(0)))
+    builder.cbranch(again, span, end)
+
+    def join(phi: ir.PhiInstr, one: ir.Value, of_one: ir.Block, other: ir.Value, of_other: ir.Block) -> None:
+        phi.add_incoming(one, of_one)
+        phi.add_incoming(other, of_other)
+
+    nothing = ir.Constant(_VECTOR, [0.0] * _VECTOR.count)
+    join(begin, _INT(0), entry, second, between)
+    join(stop, count, entry, last, between)
+    join(step, begin, span, following, loop)
     for row in range(rows):
         for place in range(vectors):
-            sums[row][place].add_incoming(ir.Constant(_VECTOR, [0.0] * _VECTOR.count), entry)
-            sums[row][place].add_incoming(added[row][place], loop)
+            join(before[row][place], nothing, entry, added[row][place], between)
+            join(sums[row][place], before[row][place], span, added[row][place], loop)
 
     builder.position_at_end(end)
     for row in range(rows):
@@ -131,18 +154,23 @@ def _add_tile(builder: ir.IRBuilder, rows: int, vectors: int, operands: list[ir.
     builder.branch(done)
 
 
-def _multiply(outs, rows, offset, width, a, a_row, a_step, b, b_step, count):
-    """`out[i] += sum over k < count of a[k, i] * b[k]` for all rows i, and `width` vectors from `offset` bytes on.
+def _multiply(outs, rows, offset, width, a, a_row, a_step, b, b_step, count, gap, more):
+    """`out[i] += sum over k of a[k, i] * b[k]` for all rows i, and `width` vectors from `offset` bytes on.
 
     The other arguments are as `add_tile` has them.
     """
     most = _MOST_ROWS[min(width, REGISTERS.vectors)]
+    if count <= 0:
+        a, b, count, gap, more = a + gap * a_step, b + gap * b_step, more, 0, 0
+    if count <= 0:
+        return
     for vector in range(0, width, REGISTERS.vectors):
         vectors = min(REGISTERS.vectors, width - vector)
         place = offset + vector * VECTOR_BYTES
         for row in range(0, rows, most):
             size = min(most, rows - row)
-            add_tile(size, vectors, outs + 8 * row, place, a + row * a_row, a_row, a_step, b + place, b_step, count)
+            to, of_a = outs + 8 * row, a + row * a_row
+            add_tile(size, vectors, to, place, of_a, a_row, a_step, b + place, b_step, count, gap, more)
 
 
 def multiply() -> int:
@@ -156,11 +184,11 @@ def multiply() -> int:
 
 @functools.cache  # an address is good as long as its function lives
 def _compiled_multiply() -> Any:
-    return numba.cfunc(types.void(*[types.int64] * 10), cache=KEPT)(_multiply)
+    return numba.cfunc(types.void(*[types.int64] * 12), cache=KEPT)(_multiply)
 
 
 @intrinsic
-def call(typing, address, outs, rows, offset, width, a, a_row, a_step, b, b_step, count):
+def call(typing, address, outs, rows, offset, width, a, a_row, a_step, b, b_step, count, gap, more):
     """Calls the function at an address, with arguments as `multiply` has them."""
 
     def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
@@ -168,7 +196,7 @@ def call(typing, address, outs, rows, offset, width, a, a_row, a_step, b, b_step
         builder.call(builder.inttoptr(args[0], kind.as_pointer()), args[1:])
         return context.get_dummy_value()
 
-    return types.void(*[types.int64] * 11), generate
+    return types.void(*[types.int64] * 13), generate
 
 
 @intrinsic
@@ -203,6 +231,69 @@ def turn(typing, source, source_step, out, out_step):
 
 
 @intrinsic
+def logistic(typing, values, step, weights, weight_step, rows, factor, sign):
+    """A column of vectors: `values[row] = factor * weights[row] * sigmoid(sign * values[row])`.
+
+    Args:
+        typing: numba's own.
+        values: the address of values[0].
+        step: the bytes from values[row] to values[row + 1].
+        weights: the address of weights[0].
+        weight_step: the bytes from weights[row] to weights[row + 1].
+        rows: how many vectors.
+        factor: of all of them.
+        sign: 1 or -1.
+    """
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        values, step, weights, weight_step, rows, factor, sign = args
+        factor, sign = _spread(builder, factor), _spread(builder, builder.fneg(sign))
+        with cgutils.for_range(builder, rows) as loop:
+            address = builder.add(values, builder.mul(loop.index, step))
+            weight = builder.add(weights, builder.mul(loop.index, weight_step))
+            power = _exp(builder, builder.fmul(_load(builder, address, _VECTOR), sign))
+            weighted = builder.fmul(factor, _load(builder, weight, _VECTOR))
+            _store(builder, builder.fdiv(weighted, builder.fadd(_all(1), power)), address)
+        return context.get_dummy_value()
+
+    kinds = [types.int64] * 5 + [types.float32] * 2
+    return types.void(*kinds), generate
+
+
+def _exp(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
+    """e^x of a vector, as 2^n e^r with |r| <= (ln 2) / 2 and a polynomial for e^r (Cephes' expf).
+
+    x is cut to what float32 can hold; what is not a number stays so.
+    """
+
+    def multiply_add(*operands: ir.Value) -> ir.Value:
+        return builder.call(_intrinsic(builder, "fmuladd", 3), operands)
+
+    x = builder.select(builder.fcmp_ordered("<", x, _all(-87)), _all(-87), x)
+    x = builder.select(builder.fcmp_ordered(">", x, _all(87)), _all(87), x)
+    n = builder.call(_intrinsic(builder, "rint", 1), [builder.fmul(x, _all(1.4426950408889634))])
+    r = multiply_add(n, _all(-0.693359375), x)
+    r = multiply_add(n, _all(2.12194440e-4), r)
+    p = _all(1.9875691500e-4)
+    for coefficient in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1):
+        p = multiply_add(p, r, _all(coefficient))
+    bits = ir.VectorType(ir.IntType(32), _VECTOR.count)
+    exponent = builder.add(builder.fptosi(n, bits), ir.Constant(bits, [127] * _VECTOR.count))
+    power = builder.shl(exponent, ir.Constant(bits, [23] * _VECTOR.count))
+    return builder.fmul(p, builder.bitcast(power, _VECTOR))
+
+
+def _all(number: float) -> ir.Constant:
+    return ir.Constant(_VECTOR, [float(np.float32(number))] * _VECTOR.count)
+
+
+def _intrinsic(builder: ir.IRBuilder, name: str, operands: int) -> ir.Function:
+    """LLVM's own function for vectors."""
+    kind = ir.FunctionType(_VECTOR, [_VECTOR] * operands)
+    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{_VECTOR.count}f32")
+
+
+@intrinsic
 def prefetch(typing, address):
     """Asks for the cache line at an address, without waiting for it."""
 
@@ -214,16 +305,6 @@ def prefetch(typing, address):
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
-
-
-@intrinsic
-def pointer(typing, address):
-    """What `numba.carray` takes, of an address."""
-
-    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
-        return builder.inttoptr(args[0], cgutils.voidptr_t)
-
-    return types.voidptr(types.int64), generate
 
 
 @intrinsic

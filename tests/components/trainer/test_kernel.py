@@ -196,22 +196,23 @@ def test_noise_follows_the_alias_table():
 
 @pytest.mark.parametrize("rows", [1, 5, 6, 7, 13])
 @pytest.mark.parametrize("width", [1, 2, 3])
-@pytest.mark.parametrize("count", [0, 1, 4, 9])
-def test_products_of_every_shape(rows, width, count):
+@pytest.mark.parametrize("counts", [(0, 0, 0), (1, 0, 0), (9, 0, 0), (4, 0, 3), (4, 2, 1), (0, 3, 5), (1, 1, 0)])
+def test_products_of_every_shape(rows, width, counts):
     random = np.random.default_rng(1)
-    size = width * tiles.REGISTERS.lanes
-    a, b = (random.normal(size=shape).astype(np.float32) for shape in ((count, rows), (count, size)))
+    (count, gap, more), size = counts, width * tiles.REGISTERS.lanes
+    a, b = (random.normal(size=(sum(counts), columns)).astype(np.float32) for columns in (rows, size))
     out = random.normal(size=(rows, size)).astype(np.float32)
-    expected = out + a.T @ b
+    used = [*range(count), *range(count + gap, count + gap + more)]
+    expected = out + a[used].T @ b[used]
     outs = np.array([row.ctypes.data for row in out])
-    of_products(tiles.multiply(), outs, rows, width, a, b, count)
+    of_products(tiles.multiply(), outs, rows, width, a, b, counts)
     np.testing.assert_allclose(out, expected, atol=1e-5)
 
 
 @numba.njit
-def of_products(product, outs, rows, width, a, b, count):
+def of_products(product, outs, rows, width, a, b, counts):
     step = b.shape[1] * 4
-    tiles.call(product, outs.ctypes.data, rows, 0, width, a.ctypes.data, 4, rows * 4, b.ctypes.data, step, count)
+    tiles.call(product, outs.ctypes.data, rows, 0, width, a.ctypes.data, 4, rows * 4, b.ctypes.data, step, *counts)
 
 
 def test_exponentials_are_exact_to_the_last_bits():
@@ -220,6 +221,20 @@ def test_exponentials_are_exact_to_the_last_bits():
     expected = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -87, 87)))
     np.testing.assert_allclose(found, expected, rtol=3e-7)
     assert np.isnan(kernel._sigmoid(np.float32(np.nan)))
+    lanes = tiles.REGISTERS.lanes
+    for sign in (1, -1):
+        vectors = np.append(scores, np.full(-len(scores) % lanes, np.nan, np.float32)).reshape(-1, lanes)
+        of_logistic(vectors, np.full(lanes, 2, np.float32), np.float32(3), np.float32(sign))
+        found = vectors.reshape(-1)
+        expected = 6 / (1 + np.exp(-sign * np.clip(scores.astype(np.float64), -87, 87)))
+        np.testing.assert_allclose(found[: len(scores)], expected, rtol=4e-7)
+        assert np.isnan(found[len(scores) :]).all()
+
+
+@numba.njit
+def of_logistic(values, weights, factor, sign):
+    step = values.shape[1] * 4
+    tiles.logistic(values.ctypes.data, step, weights.ctypes.data, 0, len(values), factor, sign)
 
 
 UNWRITABLE = """
