@@ -82,7 +82,12 @@ def steps_of(made: model.SkipGram, options: dict[str, Any]) -> tuple[training.St
         strategy = tf.distribute.get_strategy()
         return TensorFlowSteps(made, strategy, streams=cores, steps_per_call=per_call), blocks_per_step
     rate = optimizers.LinearDecay(1e-4, 1e-4, 10**9)
-    return CompiledSteps(made, rate, streams=cores, steps_per_call=per_call * blocks_per_step), 1
+    return CompiledSteps(made, rate, streams=cores, steps_per_call=_compiled(per_call, made)), 1
+
+
+def _compiled(per_call: int, made: model.SkipGram) -> int:
+    """The compiled kernel's steps for so many of TensorFlow's, as in the Trainer."""
+    return per_call * job.COMPILED_POSITIONS // made.block_length
 
 
 def speed(options: dict[str, Any]) -> dict[str, Any]:
@@ -176,7 +181,7 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     if tensorflow:
         steps: training.Steps = TensorFlowSteps(made, strategy, streams=cores, steps_per_call=per_call)
     else:
-        steps = CompiledSteps(made, rate, streams=cores, steps_per_call=per_call * 16)
+        steps = CompiledSteps(made, rate, streams=cores, steps_per_call=_compiled(per_call, made))
 
     class Clock(logging.Handler):
         """Tells the learning rate, as it goes, how many steps there is time for."""

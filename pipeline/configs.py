@@ -221,8 +221,8 @@ class TrainerConfig(_Section):
     )
     steps_per_call: Count = Field(
         200,
-        description="steps between two looks at the clock (progress, logs, checkpoints); 160 times as many of the "
-        "compiled kernel, for they are as much smaller and faster",
+        description="steps between two looks at the clock (progress, logs, checkpoints); for the compiled kernel, "
+        "whose steps are single blocks, so many times 5,120 positions",
     )
     precision: Literal["float32", "bfloat16", "float16"] = Field(
         "float32", description="of the products; variables and sums are always float32"

@@ -80,11 +80,15 @@ class CompiledSteps:
             while taken:
                 if noise.losses is not None:  # this sampler learns
                     noise = self._noise()
-                work = collections.deque(taken), tables, accumulators, noise, self._rates()
+                queue = collections.deque(taken)
+                work = queue, tables, accumulators, noise, self._rates()
                 running = [pool.submit(self._train, *work, own) for own in self._scratch]
-                taken = self._take(pieces)  # meanwhile
-                ready = time.perf_counter()
-                results = [stream.result() for stream in running]
+                try:
+                    taken = self._take(pieces)  # meanwhile
+                    ready = time.perf_counter()
+                    results = [stream.result() for stream in running]
+                finally:
+                    queue.clear()  # who interrupts waits for a piece, not for the round
                 steps, sums = sum(result.steps for result in results), sum(result.sums for result in results)
                 self._model.sampler.observed(steps * self._settings.noise)
                 done += steps

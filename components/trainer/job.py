@@ -36,9 +36,9 @@ from components.trainer.tensorflow_steps import TensorFlowSteps
 MOST_BLOCKS_PER_STEP = 16
 MOST_REPEATS_PER_STEP = 8
 
-# Steps of the compiled kernel for one of TensorFlow's, so that both look at the clock as seldom: they are 16 times as
-# small, and 10 times as fast.
-COMPILED_STEPS = 160
+# Positions that the compiled kernel trains on for each of steps_per_call: ten times as many as TensorFlow's steps have,
+# for it is as much faster and should look at the clock as seldom.
+COMPILED_POSITIONS = 5120
 
 
 @dataclasses.dataclass(frozen=True)
@@ -231,7 +231,7 @@ def _compiled_steps(
 ) -> training.Steps:
     from components.trainer.compiled_steps import CompiledSteps  # numba takes seconds
 
-    per_call = settings["steps_per_call"] * COMPILED_STEPS
+    per_call = max(settings["steps_per_call"] * COMPILED_POSITIONS // settings["block_length"], 1)
     return CompiledSteps(skip_gram, schedule, streams=streams, steps_per_call=per_call)
 
 

@@ -270,7 +270,8 @@ def _train(
         start, rate = order[place] * length, _rate(step + place - begin, initial, minimum, steps, warmup)
         inside, positions = _look_at(left, right, start, length, window)
         sums[POSITIONS] += positions
-        pairs, total[:] = all_weights, whole
+        pairs = all_weights
+        total[:] = whole
         if not inside:
             pairs = weights
             _cut(all_weights, left, right, start, length, window, weights)
@@ -423,7 +424,7 @@ def _turn(queries, turned):
 @_compiled
 def _near(query, keys, window):
     """The first key that a vector of queries may be paired with, and the one after the last."""
-    return min(query, keys), min(query + _LANES + 2 * window, keys)
+    return query, min(query + _LANES + 2 * window, keys)
 
 
 @_compiled

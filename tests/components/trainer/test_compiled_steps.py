@@ -1,10 +1,12 @@
 from __future__ import annotations
 
+import threading
+
 import numpy as np
 import pytest
 import tensorflow as tf
 
-from components.trainer import compiled_steps, kernel_choice
+from components.trainer import blocks, compiled_steps, kernel_choice, model, optimizers, samplers
 from pipeline.configs import TrainerConfig
 
 
@@ -46,3 +48,50 @@ def test_what_the_compiled_kernel_does_not_know_is_said_early(setting, why):
     else:
         with pytest.raises(ValueError, match=f"kernel = compiled: does not know {why}. Set kernel=auto"):
             TrainerConfig(kernel="compiled", **setting)
+
+
+def test_who_interrupts_does_not_wait_for_the_rest_of_the_round(monkeypatch):
+    made = model.SkipGram(
+        9, 8, window=2, block_length=4, blocks_per_step=1, sampler=samplers.make("unigram", np.arange(9, 0, -1), 0.75)
+    )
+    rate = optimizers.LinearDecay(0.1, 0.1, 10**9)
+    made.compile(optimizer=optimizers.make("sgd", rate))
+    made.optimizer.build([table.embeddings for table in made.tables])
+    begun, interrupted, pieces = threading.Event(), threading.Event(), []
+
+    def train(*_, begin, end, **__):
+        pieces.append(end - begin)
+        begun.set()
+        interrupted.wait(2)
+        return end - begin
+
+    monkeypatch.setattr(compiled_steps.kernel, "train", train)
+    # Clearing what is left is what follows an interruption; only then the piece that was begun may end.
+    monkeypatch.setattr(compiled_steps.collections, "deque", lambda items: _Queue(items, interrupted))
+
+    def data():
+        for number in range(8):
+            yield blocks.Documents(np.zeros(400, np.int32), np.array([0, 400]), None, 0, (1, number))
+        assert begun.wait(60)
+        raise KeyboardInterrupt
+
+    # The first round takes the first five; the rest, and the interruption, come while it trains.
+    steps = compiled_steps.CompiledSteps(made, rate, streams=1, steps_per_call=500)
+    with pytest.raises(KeyboardInterrupt):
+        list(steps.rounds(data(), skip=0, done=0))
+    assert pieces == [100]
+
+
+class _Queue(list):
+    """A queue that tells when it was cleared."""
+
+    def __init__(self, items, cleared):
+        super().__init__(items)
+        self._cleared = cleared
+
+    def popleft(self):
+        return self.pop(0)
+
+    def clear(self):
+        super().clear()
+        self._cleared.set()
