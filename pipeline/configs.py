@@ -367,8 +367,9 @@ class BeamConfig(_Section):
     )
     workers: Annotated[Whole, Field(le=10_000)] = Field(
         0,
-        description="direct: processes for Transform, and 0 is one for less than 200 MB of text, where starting more "
-        "costs more than they bring, else one a core; other engines: how much runs at once, and 0 is the cores here",
+        description="direct: processes for Transform, and 0 is one per core; for less than 200 MB of text, where "
+        "starting them costs more than they bring, one with a thread per core; other engines: how much runs at once, "
+        "and 0 is the cores here",
     )
     master: str | None = Field(
         None, description="the address of Flink's, Spark's or Prism's cluster; by default a small one on this machine"

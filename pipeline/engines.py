@@ -19,7 +19,8 @@ from typing import NoReturn
 from components.errors import UserError, printable
 from pipeline.configs import BeamConfig
 
-# Starting one process a core costs some 20 s; with two, Transform wins that back from here on (docs/design.md).
+# Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md). A thread per
+# core costs nothing.
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
 
 _CONNECT_SECONDS = 5
@@ -85,10 +86,12 @@ def arguments(beam: BeamConfig, text_bytes: int) -> Arguments:
         engine = [*_ENGINES[beam.runner](beam, workers), *where, *beam.options]
         return Arguments(engine, engine, direct)
     direct += beam.options
-    workers = beam.workers or (cores if is_much else 1)
+    workers = beam.workers or cores
     if workers == 1:
         return Arguments(direct, direct, direct)
-    several = [*direct, "--direct_running_mode=multi_processing", f"--direct_num_workers={workers}"]
+    # TensorFlow has most of Transform's work, and does not hold Python's lock.
+    mode = "multi_processing" if beam.workers or is_much else "multi_threading"
+    several = [*direct, f"--direct_running_mode={mode}", f"--direct_num_workers={workers}"]
     return Arguments(direct, several, direct)
 
 

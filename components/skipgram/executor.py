@@ -1,7 +1,8 @@
-"""Transform's executor: TFX's own, and after it the examples put into sorted shards."""
+"""Transform's executor: TFX's own, but for how it writes the examples."""
 
 from __future__ import annotations
 
+import functools
 import json
 import os
 from typing import Any
@@ -11,11 +12,13 @@ import apache_beam as beam
 import tensorflow as tf
 import tensorflow_text  # noqa: F401 see _RunGraph
 import tensorflow_transform as tft
-from tensorflow_transform.beam import impl
+from tensorflow_metadata.proto.v0 import schema_pb2
+from tensorflow_transform.beam import analyzer_impls, impl
 from tfx.components.transform import executor
 from tfx.types import artifact_utils
 
 from components import records, vocabulary
+from components.skipgram import counting
 
 
 class _RunGraph(impl._RunMetaGraphDoFn):
@@ -27,7 +30,7 @@ class _RunGraph(impl._RunMetaGraphDoFn):
 
 
 class Executor(executor.Executor):
-    """Runs Transform, looks whether there is a vocabulary, and shards the transformed examples."""
+    """Runs Transform, which writes its examples as sorted shards, and looks whether there is a vocabulary."""
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         """See `tfx.components.transform.executor.Executor.Do`.
@@ -35,31 +38,43 @@ class Executor(executor.Executor):
         Raises:
             UserError: the vocabulary has fewer than two words, or most of the text are single letters.
         """
-        with mock.patch.object(impl, "_RunMetaGraphDoFn", _RunGraph):
-            super().Do(input_dict, output_dict, exec_properties)
-        graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
         config = json.loads(exec_properties["custom_config"])
-        words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
-        vocabulary.check_letters(words, config["max_single_letter_share"])
         examples = artifact_utils.get_single_instance(output_dict["transformed_examples"])
         for split in artifact_utils.decode_split_names(examples.split_names):
-            self._shard(artifact_utils.get_split_uri([examples], split), config["shards"])
-
-    def _shard(self, folder: str, shards: int) -> None:
-        """Replaces the files that Beam wrote in whatever number and order by sorted shards."""
-        written = tf.io.gfile.glob(os.path.join(folder, "*.gz"))
-        with self._make_beam_pipeline() as pipeline:
-            (
-                pipeline
-                | "Files" >> beam.Create(written)
-                | "Read" >> beam.io.ReadAllFromTFRecord()
-                | "Canonical" >> beam.Map(_canonical)
-                | "Write" >> records.WriteShards(folder, shards, prefix="pairs")
-            )
-        for path in written:
-            tf.io.gfile.remove(path)
+            tf.io.gfile.makedirs(artifact_utils.get_split_uri([examples], split))  # where no text is, is no shard
+        write = functools.partial(_EncodeAndWriteShards, config["shards"])
+        with (
+            mock.patch.object(impl, "_RunMetaGraphDoFn", _RunGraph),
+            mock.patch.object(analyzer_impls._VocabularyAccumulateImpl, "expand", _accumulate),
+            mock.patch.object(executor.TransformProcessor, "_EncodeAndWrite", staticmethod(write)),
+        ):
+            super().Do(input_dict, output_dict, exec_properties)
+        graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
+        words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
+        vocabulary.check_letters(words, config["max_single_letter_share"])
 
 
-def _canonical(example: bytes) -> bytes:
-    """The same tf.Example with its features in a fixed order; TFT's encoder leaves it open."""
+def _accumulate(_: beam.PTransform, batches: tuple[beam.PCollection]) -> beam.PCollection:
+    return batches[0] | "CountTokens" >> counting.CountTokens()
+
+
+class _EncodeAndWriteShards(beam.PTransform):
+    """In the place of TFX's, which would write files in whatever number and order."""
+
+    def __init__(self, shards: int, *, schema: schema_pb2.Schema, file_format: str, output_path: str):
+        super().__init__()
+        del file_format  # TFRecord
+        self._shards, self._schema, self._folder = shards, schema, os.path.dirname(output_path)
+
+    def expand(self, batches: beam.PCollection) -> beam.PCollection:
+        return (
+            batches
+            | "Encode" >> beam.ParDo(executor.TransformProcessor._RecordBatchToExamplesFn(self._schema))
+            | "Canonical" >> beam.MapTuple(_canonical)
+            | "Write" >> records.WriteShards(self._folder, self._shards, prefix="pairs")
+        )
+
+
+def _canonical(_: None, example: bytes) -> bytes:
+    """The same tf.Example with its features in a fixed order; TFX's encoder leaves it open."""
     return tf.train.Example.FromString(example).SerializeToString(deterministic=True)

@@ -22,31 +22,32 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         `token_ids` and `radii`, each int64 [n, (kept tokens)]: run-length encoded pairs, as `pairs.expand` reads them.
     """
     texts = tf.reshape(inputs["text"], [-1])
-    tokens = text.tokenize(texts)
-    asset = _count(tokens.flat_values, custom_config)
-    _count_all(tokens)
-    ids = vocabulary.lookup_ids(tokens.flat_values, asset)
-    counts, total = vocabulary.lookup_counts(ids, asset)
-
+    tokens, indices = text.encode(texts)
+    asset = _count(tokens, indices.flat_values, custom_config)
+    _count_all(indices)
+    # Looked up once per distinct token.
+    distinct_ids = vocabulary.lookup_ids(tokens, asset)
+    distinct_counts, total = vocabulary.lookup_counts(distinct_ids, asset)
+    ids = tf.gather(distinct_ids, indices.flat_values)
     seed = custom_config["seed"]
-    keep_probability = pairs.keep_probability(counts, total, custom_config["subsampling"])
-    draws = pairs.uniform(texts, tokens.row_splits, seed, pairs.SUBSAMPLING)
-    kept = (ids >= 0) & (draws < keep_probability)
-    radii = pairs.draw_radii(pairs.uniform(texts, tokens.row_splits, seed, pairs.RADIUS), custom_config["window"])
+    keep_probability = pairs.keep_probability(distinct_counts, total, custom_config["subsampling"])
+    draws = pairs.uniform(texts, indices.row_splits, seed, pairs.SUBSAMPLING)
+    kept = (ids >= 0) & (draws < tf.gather(keep_probability, indices.flat_values))
+    radii = pairs.draw_radii(pairs.uniform(texts, indices.row_splits, seed, pairs.RADIUS), custom_config["window"])
     return {
-        pairs.TOKEN_IDS: tf.ragged.boolean_mask(tokens.with_values(ids), tokens.with_values(kept)),
-        pairs.RADII: tf.ragged.boolean_mask(tokens.with_values(radii), tokens.with_values(kept)),
+        pairs.TOKEN_IDS: tf.ragged.boolean_mask(indices.with_values(ids), indices.with_values(kept)),
+        pairs.RADII: tf.ragged.boolean_mask(indices.with_values(radii), indices.with_values(kept)),
     }
 
 
-def _count(tokens: tf.Tensor, config: Mapping[str, Any]) -> Any:
+def _count(tokens: tf.Tensor, indices: tf.Tensor, config: Mapping[str, Any]) -> Any:
     """The vocabulary by falling frequency, as an asset.
 
     Counting within the batch first cuts what Beam shuffles tenfold.
     """
-    words, _, counts = tf.unique_with_counts(tokens)
+    counts = tf.math.unsorted_segment_sum(tf.ones_like(indices), indices, tf.size(tokens))
     return tft.vocabulary(
-        words,
+        tokens,
         weights=tf.cast(counts, tf.float32),
         frequency_threshold=config["min_count"],
         top_k=config["max_vocabulary"],

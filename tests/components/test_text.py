@@ -65,3 +65,20 @@ def test_a_token_is_its_own_normal_form(value):
 def test_words_of_requests_may_be_any_bytes():
     words = text.normalize_words(tf.constant([b"The", b"\xff\xfe", b"", b"  Tea ", b"two words"]))
     assert words.numpy().tolist() == [b"the", b"", b"", b"tea", b"two words"]
+
+
+@settings(max_examples=200, deadline=None)
+@given(
+    st.lists(
+        st.text(st.one_of(st.characters(blacklist_categories=["Cs"]), st.sampled_from("a'\u0301 \u00b4<b>&;\n\u4e00")))
+    )
+)
+def test_what_stands_between_blanks_is_normalised_by_itself(values):
+    texts = tf.constant(values, tf.string)
+    assert text.tokenize(texts).to_list() == tf.strings.split(text.normalize(texts)).to_list()
+
+
+def test_each_token_is_encoded_once():
+    tokens, indices = text.encode(tf.constant(["The cat, the CAT", "", "a cat!"]))
+    assert tokens.numpy().tolist() == [b"the", b"cat", b"a"]
+    assert indices.to_list() == [[0, 1, 0, 1], [], [2, 1]]

@@ -32,14 +32,25 @@ def parse(runner, text_bytes=1000, **settings):
     return pipeline_options.PipelineOptions(found.text)
 
 
-def test_direct_takes_more_processes_for_much_text():
-    found = engines.arguments(BeamConfig(), 1000)
-    assert found.text == found.transform == found.evaluator
+@pytest.mark.parametrize(
+    ("cores", "workers", "text_bytes", "mode", "several"),
+    [
+        (1, 0, 10**9, None, None),
+        (4, 0, 1000, "multi_threading", 4),
+        (4, 0, 10**9, "multi_processing", 4),
+        (4, 3, 1000, "multi_processing", 3),
+        (4, 1, 10**9, None, None),
+    ],
+)
+def test_direct_takes_threads_for_little_text_and_processes_for_much(
+    monkeypatch, cores, workers, text_bytes, mode, several
+):
+    monkeypatch.setattr(os, "cpu_count", lambda: cores)
+    found = engines.arguments(BeamConfig(workers=workers), text_bytes)
+    assert found.text == found.evaluator
     assert found.text[0].endswith(".FnApiRunner")
-    assert "--direct_num_workers=3" in engines.arguments(BeamConfig(workers=3), 1000).transform
-    several = engines.arguments(BeamConfig(), 10**9)
-    assert (f"--direct_num_workers={os.cpu_count()}" in several.transform) == (os.cpu_count() > 1)
-    assert several.text == found.text
+    expected = [f"--direct_running_mode={mode}", f"--direct_num_workers={several}"] if mode else []
+    assert found.transform == [*found.text, *expected]
 
 
 def test_components():
