@@ -1,0 +1,3 @@
+from pipeline import slow_imports
+
+slow_imports.put_off()

@@ -54,14 +54,6 @@ class Documents(NamedTuple):
     epoch: int
     seed: tuple[int, ...]
 
-    def extents(self, window: int) -> tuple[np.ndarray, np.ndarray]:
-        """How many context words each position has on its left and right, as `pairs.extents`: int32 [n] each."""
-        lengths = np.diff(self.row_splits)
-        place = np.arange(len(self.ids)) - np.repeat(self.row_splits[:-1], lengths)
-        radii = window if self.radii is None else self.radii
-        behind = np.repeat(lengths, lengths) - 1 - place
-        return np.minimum(radii, place).astype(np.int32), np.minimum(radii, behind).astype(np.int32)
-
 
 class Batch(NamedTuple):
     """What a step trains on.

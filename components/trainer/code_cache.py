@@ -10,7 +10,7 @@ import tempfile
 import numba
 
 # numba looks at a function's own file alone to see whether it changed; the kernel is made of these.
-_SOURCES = ("kernel.py", "tiles.py")
+_SOURCES = ("chunks.py", "kernel.py", "tiles.py")
 
 
 def prepare() -> bool:

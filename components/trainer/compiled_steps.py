@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from components.trainer import blocks, kernel, losses, optimizers, training
+from components.trainer import blocks, chunks, kernel, losses, optimizers, training
 from components.trainer.model import SkipGram
 
 # What a stream takes at a time: so few that all streams end a round together, so many that Python does not count.
@@ -101,25 +101,11 @@ class CompiledSteps:
         """The blocks of an epoch but the first `skip`, in pieces."""
         first, size = 0, min(BLOCKS_PER_PIECE, self._steps_per_call)
         for documents in data:
-            chunk = self._chunk(documents, first)
+            chunk = chunks.cut(documents, self._settings.window, self._settings.length, first)
             count = len(chunk.order)
             for begin in range(max(skip - first, 0), count, size):
                 yield _Piece(chunk, begin, min(begin + size, count), done + first + begin - skip)
             first += count
-
-    def _chunk(self, documents: blocks.Documents, first: int) -> kernel.Chunk:
-        """Cuts documents into blocks, as `blocks.pack` does, and shuffles them."""
-        window, length = self._settings.window, self._settings.length
-        left, right = documents.extents(window)
-        count = -(-len(left) // length)
-        padding = count * length - len(left)
-        return kernel.Chunk(
-            np.pad(documents.ids, [window, window + padding]),
-            np.pad(left, [0, padding]),
-            np.pad(right, [0, padding]),
-            np.random.default_rng(documents.seed).permutation(count),
-            documents.epoch * blocks.STEPS_PER_EPOCH + first,
-        )
 
     def _take(self, pieces: Iterator[_Piece]) -> list[_Piece]:
         """The pieces of a round."""

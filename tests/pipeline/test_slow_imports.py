@@ -1,0 +1,19 @@
+from __future__ import annotations
+
+import subprocess
+import sys
+
+PROGRAM = """
+import sys
+import pipeline.pipeline
+
+print("google.cloud.aiplatform" in sys.modules)
+from tfx import v1 as tfx
+print(tfx.extensions.google_cloud_ai_platform.Pusher.__name__)
+print("google.cloud.aiplatform" in sys.modules)
+"""
+
+
+def test_the_client_of_ai_platform_is_loaded_when_asked_for():
+    done = subprocess.run([sys.executable, "-c", PROGRAM], capture_output=True, text=True, timeout=120, check=True)
+    assert done.stdout.split() == ["False", "Pusher", "True"]
