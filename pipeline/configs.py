@@ -188,8 +188,13 @@ class TrainerConfig(_Section):
     )
     bias: Literal["expected_count", "learned"] = Field(
         "expected_count",
-        description="fixed at log(expected count), which keeps the vectors' quality, "
-        "or learned from zero as in the textbook (docs/nce.md)",
+        description="of a context word: fixed at log(expected count), or learned as in the textbook (docs/nce.md)",
+    )
+    bias_start: Literal["zero", "expected_count", "share"] = Field(
+        "zero", description="where a learned bias starts: at 0, at log(expected count), or at the log of a word's share"
+    )
+    bias_learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
+        None, description="a learned bias' own learning rate at the start; by default that of the vectors"
     )
     remove_accidental_hits: bool = Field(
         True, description="noise that is a pair's own context word does not count for that pair"
@@ -267,8 +272,10 @@ class TrainerConfig(_Section):
         return self
 
     def filled(self) -> dict[str, Any]:
-        """All settings by name, with the optimizer's learning rate where none is set."""
-        return {**self.model_dump(), "learning_rate": self.learning_rate or LEARNING_RATES[self.optimizer]}
+        """All settings by name, with the learning rates where none are set."""
+        learning_rate = self.learning_rate or LEARNING_RATES[self.optimizer]
+        bias_learning_rate = self.bias_learning_rate or learning_rate
+        return {**self.model_dump(), "learning_rate": learning_rate, "bias_learning_rate": bias_learning_rate}
 
 
 class Threshold(_Section):

@@ -159,9 +159,13 @@ class CompiledSteps:
         return kernel.Noise(*sampler.alias_table(), log_expected, observed, sampler.rate)
 
     def _rates(self) -> kernel.Rates:
-        rate = self._rate
+        rate, bias = self._rate, self._model.bias
         return kernel.Rates(
-            rate.initial, rate.minimum, float(rate.epochs * int(rate.epoch_steps)), float(rate.warmup_steps)
+            initial=rate.initial,
+            minimum=rate.minimum,
+            steps=float(rate.epochs * int(rate.epoch_steps)),
+            warmup=float(rate.warmup_steps),
+            bias=1.0 if bias is None else self._model.optimizer.rate_share(bias.embeddings),
         )
 
 

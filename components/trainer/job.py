@@ -213,7 +213,7 @@ def _shape_of_steps(settings: dict[str, Any], corpus: _Corpus, strategy: tf.dist
 def _model(
     words: vocabulary.Vocabulary, settings: dict[str, Any], window: int, shape: tuple[int, int]
 ) -> model.SkipGram:
-    same = ("dimensions", "loss", "negatives", "shared_negatives", "bias", "window_weights", "seed")
+    same = ("dimensions", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights", "seed")
     return model.SkipGram(
         len(words),
         window=window,
@@ -261,7 +261,8 @@ def _compile(
         epochs=settings["epochs"],
         warmup_steps=settings["warmup_steps"],
     )
-    skip_gram.compile(optimizer=optimizers.make(name, schedule, settings["precision"]))
+    shares = {"bias": settings["bias_learning_rate"] / settings["learning_rate"]}
+    skip_gram.compile(optimizer=optimizers.make(name, schedule, settings["precision"], shares))
     skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
     return schedule
 

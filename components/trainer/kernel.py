@@ -70,12 +70,14 @@ class Rates(NamedTuple):
         minimum: it never falls below this.
         steps: after so many it would reach 0.
         warmup: how many steps it rises.
+        bias: what a learned bias' learning rate is of it.
     """
 
     initial: float
     minimum: float
     steps: float
     warmup: float
+    bias: float = 1.0
 
 
 class Settings(NamedTuple):
@@ -251,7 +253,7 @@ def _train(
     stream, left, right, order, first,
     target, context, bias, target_squares, context_squares, bias_squares,
     kept, alias, log_expected, noise_losses, noise_rate,
-    initial, minimum, steps, warmup,
+    initial, minimum, steps, warmup, bias_share,
     both_ids, queries, turned, words, weights, moves, of_query, row_sums, outs,
     window, length, negatives, softmax, distinct, all_weights, seed, begin, end, step, sums, product,
 ):  # fmt: skip
@@ -319,7 +321,7 @@ def _train(
             if bias_squares is not None:
                 _divide(ids[:columns], row_sums, 1, bias_squares, rate)
             for column in range(columns):
-                bias[ids[column]] += row_sums[column, 0]
+                bias[ids[column]] += np.float32(bias_share) * row_sums[column, 0]
     return end - begin
 
 

@@ -82,7 +82,8 @@ class SkipGram(keras.Model):
         negatives: noise words asked for a pair.
         shared_negatives: K, noise words drawn for a block.
         bias: `expected_count` fixes the bias of a context word at the log of its expected count, which cancels the
-            correction; `learned` starts it at 0 and trains it, as in the textbook.
+            correction; `learned` trains it, as in the textbook.
+        bias_start: where a learned bias starts: `zero`, `expected_count` (its log) or `share` (the log of a word's).
         window_weights: see `blocks.PairWeights`.
         remove_accidental_hits: whether noise that is a pair's own context does not count for that pair.
         seed: decides the initial vectors and the noise.
@@ -102,6 +103,7 @@ class SkipGram(keras.Model):
         negatives: int = 5,
         shared_negatives: int = 32,
         bias: str = "expected_count",
+        bias_start: str = "zero",
         window_weights: str = "expected",
         remove_accidental_hits: bool = True,
         seed: int = 1,
@@ -118,6 +120,7 @@ class SkipGram(keras.Model):
             "negatives": negatives,
             "shared_negatives": shared_negatives,
             "bias": bias,
+            "bias_start": bias_start,
             "window_weights": window_weights,
             "remove_accidental_hits": remove_accidental_hits,
             "seed": seed,
@@ -131,11 +134,25 @@ class SkipGram(keras.Model):
         start = InPlaceUniform(-0.5 / dimensions, 0.5 / dimensions, seed=seed)
         self.target = WordTable(vocabulary_size, dimensions, start, name="target", dtype=self.dtype_policy)
         self.context = WordTable(vocabulary_size, dimensions, "zeros", name="context", dtype=self.dtype_policy)
-        self.bias = WordTable(vocabulary_size, 1, "zeros", name="bias", dtype="float32") if bias == "learned" else None
+        self.bias = None
+        if bias == "learned":
+            first = keras.initializers.Constant(self._first_bias(bias_start))
+            self.bias = WordTable(vocabulary_size, 1, first, name="bias", dtype="float32")
         for table in self.tables:
             table.build()
         self._mean_loss = keras.metrics.Mean("loss")
         self.built = True
+
+    def _first_bias(self, start: str) -> np.ndarray:
+        """Where a learned bias starts: float32 [V, 1]."""
+        counts = self.sampler.counts
+        if start == "share":
+            first = np.log(counts / counts.sum())
+        elif start == "expected_count":
+            first = np.log(self.sampler.expected_count(tf.range(len(counts)), self.negatives).numpy())
+        else:
+            first = np.zeros(len(counts))
+        return first.astype(np.float32)[:, np.newaxis]
 
     def get_config(self) -> dict[str, Any]:
         """Keras' own: what `from_config` needs, the sampler's counts included."""

@@ -6,7 +6,7 @@ which hands all replicas' rows to each replica.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from typing import Any
 
 import keras
@@ -51,7 +51,28 @@ class LinearDecay(keras.optimizers.schedules.LearningRateSchedule):
         }
 
 
-class SGD(keras.optimizers.Optimizer):
+class _RowOptimizer(keras.optimizers.Optimizer):
+    """What these optimizers have in common.
+
+    Args:
+        rate_shares: by the name of a layer, what its learning rate is of all others' (1 where none is named).
+    """
+
+    def __init__(self, *, rate_shares: Mapping[str, float] | None = None, **kwargs: Any):
+        super().__init__(**kwargs)
+        self._rate_shares = dict(rate_shares or {})
+
+    def rate_share(self, variable: keras.Variable | tf.Variable) -> float:
+        """What a variable's learning rate is of the optimizer's."""
+        path = self._trainable_variables[self._get_variable_index(variable)].path
+        return next((share for layer, share in self._rate_shares.items() if layer in path.split("/")[:-1]), 1.0)
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras' own."""
+        return {**super().get_config(), "rate_shares": self._rate_shares}
+
+
+class SGD(_RowOptimizer):
     """Plain stochastic gradient descent on the rows: `w -= learning_rate * g`.
 
     Args:
@@ -73,7 +94,7 @@ class SGD(keras.optimizers.Optimizer):
     def update_step(self, gradient: Any, variable: tf.Variable, learning_rate: Any) -> None:
         """See the class; repeated ids add up."""
         rows = _as_rows(gradient)
-        values = rows.values if self._scales_loss else learning_rate * rows.values
+        values = self.rate_share(variable) * (rows.values if self._scales_loss else learning_rate * rows.values)
         # Adding to rows in place waits for each from memory; reading many, subtracting and writing them back does not,
         # and takes less than half the time. It can count an id once, so that only the others are added in place.
         once, again = _once_and_again(rows.indices)
@@ -89,7 +110,7 @@ class SGD(keras.optimizers.Optimizer):
         return {**super().get_config(), "scales_loss": self._scales_loss}
 
 
-class RowAdagrad(keras.optimizers.Optimizer):
+class RowAdagrad(_RowOptimizer):
     """Adagrad (Duchi et al. 2011) with one accumulator a row: the sum of the mean squares of its gradients.
 
     `a += mean(g^2)`, `w -= learning_rate * g / (sqrt(a) + epsilon)`, with a row's gradients in a step summed before.
@@ -132,6 +153,7 @@ class RowAdagrad(keras.optimizers.Optimizer):
         accumulator = self.accumulators[self._get_variable_index(variable)]
         grown = tf.gather(accumulator.value, rows.indices) + tf.reduce_mean(tf.square(rows.values), -1)
         self.assign(accumulator, tf.IndexedSlices(grown, rows.indices))
+        learning_rate *= self.rate_share(variable)
         step = rows.values * (learning_rate / (tf.sqrt(grown) + self._epsilon))[:, tf.newaxis]
         self.assign(variable, tf.IndexedSlices(tf.gather(variable, rows.indices) - step, rows.indices))
 
@@ -140,7 +162,7 @@ class RowAdagrad(keras.optimizers.Optimizer):
         return {**super().get_config(), "initial_accumulator_value": self._initial, "epsilon": self._epsilon}
 
 
-class LazyAdam(keras.optimizers.Optimizer):
+class LazyAdam(_RowOptimizer):
     """Adam (Kingma and Ba 2015, arXiv 1412.6980, algorithm 1) for the rows that a step touches; the others rest.
 
     The bias correction counts the steps of the training, not those of the row.
@@ -179,7 +201,7 @@ class LazyAdam(keras.optimizers.Optimizer):
         first = self._move(self._first[index], rows, self._beta_1)
         second = self._move(self._second[index], tf.IndexedSlices(tf.square(rows.values), rows.indices), self._beta_2)
         time = tf.cast(self.iterations + 1, tf.float32)
-        rate = learning_rate * tf.sqrt(1 - self._beta_2**time) / (1 - self._beta_1**time)
+        rate = learning_rate * self.rate_share(variable) * tf.sqrt(1 - self._beta_2**time) / (1 - self._beta_1**time)
         step = rate * first / (tf.sqrt(second) + self._epsilon)
         self.assign(variable, tf.IndexedSlices(tf.gather(variable, rows.indices) - step, rows.indices))
 
@@ -230,10 +252,12 @@ def _distinct(rows: tf.IndexedSlices) -> tf.IndexedSlices:
     return tf.IndexedSlices(tf.math.unsorted_segment_sum(rows.values, places, tf.size(ids)), ids)
 
 
-def make(name: str, learning_rate: Any, precision: str = "float32") -> keras.optimizers.Optimizer:
+def make(
+    name: str, learning_rate: Any, precision: str = "float32", rate_shares: Mapping[str, float] | None = None
+) -> keras.optimizers.Optimizer:
     """The optimizer of a setting: `sgd`, `adagrad` or `adam`; with `float16`, under loss scaling."""
     if name == "sgd":
-        optimizer: keras.optimizers.Optimizer = SGD(learning_rate, scales_loss=True)
+        optimizer: keras.optimizers.Optimizer = SGD(learning_rate, scales_loss=True, rate_shares=rate_shares)
     else:
-        optimizer = {"adagrad": RowAdagrad, "adam": LazyAdam}[name](learning_rate)
+        optimizer = {"adagrad": RowAdagrad, "adam": LazyAdam}[name](learning_rate, rate_shares=rate_shares)
     return RowLossScale(optimizer) if precision == "float16" else optimizer

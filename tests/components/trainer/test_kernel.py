@@ -28,7 +28,8 @@ def documents(random, window, count=5):
 class Both:
     """The same model twice: in TensorFlow, and as arrays that the kernel changes."""
 
-    def __init__(self, *, dimensions=12, window=2, length=7, noise=6, optimizer="sgd", sampler="unigram", **settings):
+    def __init__(self, *, dimensions=12, window=2, length=7, noise=6, optimizer="sgd", sampler="unigram",
+                 bias_rate_share=1.0, **settings):  # fmt: skip
         self.random = np.random.default_rng(3)
         self.window, self.length, self.noise = window, length, noise
         weighting = settings.get("window_weights", "expected")
@@ -36,9 +37,9 @@ class Both:
             len(COUNTS), dimensions, window=window, block_length=length, blocks_per_step=1, shared_negatives=noise,
             sampler=samplers.make(sampler, COUNTS, 0.75), **settings,
         )  # fmt: skip
-        self.rates = kernel.Rates(RATE, 0.001, 40.0, float(WARMUP))
+        self.rates = kernel.Rates(RATE, 0.001, 40.0, float(WARMUP), bias_rate_share)
         schedule = optimizers.LinearDecay(RATE, 0.001, 40, warmup_steps=WARMUP)
-        self.model.compile(optimizer=optimizers.make(optimizer, schedule))
+        self.model.compile(optimizer=optimizers.make(optimizer, schedule, rate_shares={"bias": bias_rate_share}))
         self.model.optimizer.build([table.embeddings for table in self.model.tables])
         for table in self.model.tables:
             table.embeddings.assign(self.random.normal(0, 0.7, table.embeddings.shape))
@@ -131,6 +132,8 @@ def test_every_loss_and_bias_is_the_models(loss, bias, hits):
     [
         {"optimizer": "adagrad"},
         {"optimizer": "adagrad", "bias": "learned"},
+        {"bias": "learned", "bias_start": "share", "bias_rate_share": 3.0},
+        {"optimizer": "adagrad", "bias": "learned", "bias_rate_share": 0.25},
         {"window_weights": "drawn"},
         {"sampler": "log_uniform", "bias": "learned"},
         {"sampler": "uniform"},

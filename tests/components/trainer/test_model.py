@@ -279,3 +279,15 @@ def test_the_tables_are_layers():
     assert [layer.name for layer in made.layers] == ["target", "context", "bias"]
     assert isinstance(made.target, keras.layers.Embedding)
     assert made.count_params() == 2 * V * D + V
+
+
+@pytest.mark.parametrize("start", ["zero", "expected_count", "share"])
+def test_where_a_learned_bias_starts(start):
+    made = model.SkipGram(
+        V, D, window=WINDOW, block_length=LENGTH, blocks_per_step=S, negatives=K, bias="learned", bias_start=start,
+        sampler=samplers.make("unigram", COUNTS, 1.0),
+    )  # fmt: skip
+    share = COUNTS / COUNTS.sum()
+    expected = {"zero": 0 * share, "expected_count": np.log(K * share), "share": np.log(share)}
+    np.testing.assert_allclose(made.bias.embeddings.numpy()[:, 0], expected[start], rtol=1e-5)
+    assert made.get_config()["bias_start"] == start

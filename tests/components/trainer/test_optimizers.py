@@ -107,3 +107,27 @@ def test_the_learning_rate_rises_and_falls():
     np.testing.assert_allclose(rates, [0.025, 0.05, 0.1, 0.096, 0.05, 0.01, 0.01], rtol=1e-6)
     again = optimizers.LinearDecay(**schedule.get_config())
     assert float(again(50)) == pytest.approx(0.05)
+
+
+@pytest.mark.parametrize("name", ["sgd", "adagrad", "adam"])
+def test_a_layer_can_have_its_own_share_of_the_learning_rate(name):
+    """A layer with a share of 3 moves as far as without at 3 times the rate; the other one as ever."""
+
+    def moved(rate, shares):
+        tables = [keras.layers.Embedding(5, 2, "zeros", name=layer) for layer in ("bias", "context")]
+        for table in tables:
+            table.build()
+        variables = [table.embeddings for table in tables]
+        optimizer = optimizers.make(name, rate, rate_shares=shares)
+        optimizer.build(variables)
+        scale = float(optimizer.scale_loss(1.0))
+        optimizer.apply([tf.IndexedSlices(scale * ROWS, IDS)] * 2, variables)
+        return [variable.numpy() for variable in variables]
+
+    bias, context = moved(0.1, {"bias": 3.0})
+    np.testing.assert_allclose(bias, moved(0.3, None)[0], rtol=1e-6)
+    np.testing.assert_allclose(context, moved(0.1, None)[1], rtol=1e-6)
+    again = type(optimizers.make(name, 0.1)).from_config(
+        optimizers.make(name, 0.1, rate_shares={"bias": 3.0}).get_config()
+    )
+    assert again._rate_shares == {"bias": 3.0}

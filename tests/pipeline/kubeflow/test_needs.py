@@ -38,6 +38,8 @@ OTHERS = {
     "trainer.sampler": "uniform",
     "trainer.noise_power": 0.5,
     "trainer.bias": "learned",
+    "trainer.bias_start": "share",
+    "trainer.bias_learning_rate": 0.05,
     "trainer.remove_accidental_hits": False,
     "trainer.window_weights": "drawn",
     "trainer.optimizer": "adagrad",
