@@ -176,7 +176,7 @@ class TrainerConfig(_Section):
     )
     negatives: Annotated[Count, Field(le=1_000_000)] = Field(5, description="noise words a pair")
     shared_negatives: Annotated[Count, Field(le=1_000_000)] = Field(
-        32,
+        20,
         description="noise words drawn for a block and shared by its pairs, "
         "each weighted by negatives / shared_negatives",
     )
@@ -184,7 +184,7 @@ class TrainerConfig(_Section):
         "unigram", description="which words the noise is; adaptive draws those more that the model finds hard"
     )
     noise_power: Annotated[Number, Field(ge=0, le=2)] = Field(
-        0.75, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
+        0.6, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
     )
     bias: Literal["expected_count", "learned"] = Field(
         "expected_count",
@@ -216,7 +216,7 @@ class TrainerConfig(_Section):
     )
     warmup_steps: Whole = Field(0, description="steps over which the learning rate rises first")
     block_length: Annotated[Count, Field(le=1_000_000)] = Field(
-        32, description="positions whose pairs are computed by one matrix product"
+        24, description="positions whose pairs are computed by one matrix product"
     )
     blocks_per_step: Annotated[Count, Field(le=1_000_000)] | None = Field(
         None,
