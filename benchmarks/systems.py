@@ -165,14 +165,17 @@ def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) ->
 
 
 def _figures(words_per_second: float, peak_rss_mib: int, vectors: Any) -> Figures:
+    return {"words_per_second": round(words_per_second), **quality(vectors), "peak_rss_mib": peak_rss_mib}
+
+
+def quality(vectors: Any) -> Figures:
+    """What gensim's own evaluation says of vectors, a `KeyedVectors`."""
     from gensim.test.utils import datapath
 
     return {
-        "words_per_second": round(words_per_second),
         "wordsim353": round(float(vectors.evaluate_word_pairs(datapath("wordsim353.tsv"))[1].statistic), 4),
         "simlex999": round(float(vectors.evaluate_word_pairs(datapath("simlex999.txt"))[1].statistic), 4),
         "analogies": round(float(vectors.evaluate_word_analogies(datapath("questions-words.txt"))[0]), 4),
-        "peak_rss_mib": peak_rss_mib,
     }
 
 

@@ -1,0 +1,77 @@
+"""NCE in earnest: what a learned bias does to the vectors, and whether what is learned is a probability.
+
+    python local_runner.py --config imdb --name nce --corpus PATH --set 'corpus.splits={train: 49, eval: 1}'
+    python -m benchmarks.nce --run runs/nce
+
+The run is a finished one with a split eval. Prints means over the seeds; docs/nce.md has the figures for IMDB.
+"""
+
+from __future__ import annotations
+
+import argparse
+import pathlib
+from collections.abc import Iterator
+from typing import Any
+
+import numpy as np
+
+from benchmarks import arguments, bench, systems
+
+NOISES: dict[str, dict[str, Any]] = {
+    "unigram^0.75": {"noise_power": 0.75},
+    "unigram": {"noise_power": 1.0},
+    "log-uniform": {"sampler": "log_uniform"},
+}
+BIASES: dict[str, dict[str, Any]] = {
+    "fixed": {},
+    "from 0": {"bias": "learned"},
+    "from log(expected count)": {"bias": "learned", "bias_start": "expected_count"},
+    "from the log of its share": {"bias": "learned", "bias_start": "share"},
+}
+MEASURES = (*bench.BENCHMARKS, "log_z", "log_z_sd", "as_it_stands", "normalised")
+
+
+def cases(shares: list[float], losses: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+    """The settings that are measured, with their names.
+
+    Args:
+        shares: the bias' learning rates, as shares of the vectors'.
+        losses: what is minimised.
+    """
+    for loss in losses:
+        for noise, settings in NOISES.items():
+            for start, bias in BIASES.items():
+                for share in shares if bias else [1.0]:
+                    rate = f" at {share:g} times the rate" if bias and share != 1 else ""
+                    name = f"{loss}, {noise}, bias {start}{rate}"
+                    yield name, {"loss": loss, **settings, **bias, "share": share}
+
+
+def main() -> None:
+    """Trains, and prints a row each as soon as it is there."""
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=arguments.run, default=pathlib.Path("runs/nce"))
+    parser.add_argument("--epochs", type=arguments.count(), default=5)
+    parser.add_argument("--seeds", type=arguments.count(), default=3)
+    parser.add_argument("--losses", nargs="+", choices=bench.LOSSES, default=["nce"])
+    parser.add_argument("--shares", nargs="+", type=float, default=[1.0, 10.0], help="the bias' learning rates")
+    options = parser.parse_args()
+    config = systems.trainer_settings(options.run)
+    print(f"| settings | {' | '.join(MEASURES)} |\n" + "|---" * (1 + len(MEASURES)) + "|", flush=True)
+    for name, settings in cases(options.shares, options.losses):
+        rows = [_train(options, config, settings, seed) for seed in range(1, options.seeds + 1)]
+        means = (np.mean([row[measure] for row in rows]) for measure in MEASURES)
+        print(f"| {name} | {' | '.join(f'{mean:.3f}' for mean in means)} |", flush=True)
+
+
+def _train(
+    options: argparse.Namespace, config: dict[str, Any], settings: dict[str, Any], seed: int
+) -> dict[str, float]:
+    settings = dict(settings)
+    rate = settings.pop("share") * config["trainer"]["learning_rate"]
+    trainer = {**config["trainer"], **settings, "bias_learning_rate": rate, "epochs": options.epochs, "seed": seed}
+    return bench.child("benchmarks.held_out", {"run": str(options.run), "config": {**config, "trainer": trainer}})
+
+
+if __name__ == "__main__":
+    main()
