@@ -31,6 +31,7 @@ _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}]\pM*)"
 
 # Functions of their own, which a graph holds once, however often it normalises: the tables of names take 60 kB.
 _of_texts = tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
+_strip = _of_texts(markup.strip)
 
 
 class Encoded(NamedTuple):
@@ -45,7 +46,6 @@ class Encoded(NamedTuple):
     indices: tf.RaggedTensor
 
 
-@_of_texts
 def normalize(texts: tf.Tensor) -> tf.Tensor:
     """Texts to words separated by blanks.
 
@@ -59,9 +59,10 @@ def normalize(texts: tf.Tensor) -> tf.Tensor:
     Raises:
         tf.errors.InvalidArgumentError: a text is not UTF-8. ExampleGen lets no such text in.
     """
-    return _fold(markup.strip(texts))
+    return _fold(_strip(texts))
 
 
+@_of_texts
 def _fold(texts: tf.Tensor) -> tf.Tensor:
     """Normalises what has no markup."""
     texts = tf.strings.regex_replace(texts, _APOSTROPHE_LIKE, "'")
@@ -73,7 +74,6 @@ def _fold(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.regex_replace(texts, _LOOSE, " ")
 
 
-@_of_texts
 def encode(texts: tf.Tensor) -> Encoded:
     """Texts to tokens, each of which is normalised but once.
 
@@ -86,7 +86,7 @@ def encode(texts: tf.Tensor) -> Encoded:
     Raises:
         tf.errors.InvalidArgumentError: as `normalize`.
     """
-    between = tf.strings.split(markup.strip(texts))
+    between = tf.strings.split(_strip(texts))
     distinct, places = tf.unique(between.flat_values, tf.int64)
     folded = tf.strings.split(_fold(distinct))
     tokens, numbers = tf.unique(folded.flat_values, tf.int64)
