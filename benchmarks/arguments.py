@@ -23,6 +23,11 @@ def seconds() -> Callable[[str], float]:
     return arguments.number(float, 0.1, _MOST)
 
 
+def share() -> Callable[[str], float]:
+    """A type of arguments: what one number is of another."""
+    return arguments.number(float, 1e-6, 1e6)
+
+
 def corpus(text: str) -> str:
     """A type of arguments: a file, folder or glob that leads to files."""
     try:

@@ -3,7 +3,7 @@
     python local_runner.py --config imdb --name nce --corpus PATH --set 'corpus.splits={train: 49, eval: 1}'
     python -m benchmarks.nce --run runs/nce
 
-The run is a finished one with a split eval. Prints means over the seeds; docs/nce.md has the figures for IMDB.
+The run is a finished one with a split eval, which is held out. Prints means over the seeds.
 """
 
 from __future__ import annotations
@@ -54,8 +54,17 @@ def main() -> None:
     parser.add_argument("--epochs", type=arguments.count(), default=5)
     parser.add_argument("--seeds", type=arguments.count(), default=3)
     parser.add_argument("--losses", nargs="+", choices=bench.LOSSES, default=["nce"])
-    parser.add_argument("--shares", nargs="+", type=float, default=[1.0, 10.0], help="the bias' learning rates")
+    parser.add_argument(
+        "--shares",
+        nargs="+",
+        type=arguments.share(),
+        default=[1.0, 10.0],
+        help="the bias' learning rates, of the vectors'",
+    )
     options = parser.parse_args()
+    held_out = systems.newest(options.run, "Transform", "transformed_examples") / "Split-eval"
+    if not held_out.is_dir():
+        parser.error(f"argument --run: {options.run}: it has no split eval. See above how to make one that has")
     config = systems.trainer_settings(options.run)
     print(f"| settings | {' | '.join(MEASURES)} |\n" + "|---" * (1 + len(MEASURES)) + "|", flush=True)
     for name, settings in cases(options.shares, options.losses):

@@ -25,8 +25,10 @@ from components.trainer import blocks, job, model, optimizers, samplers, trainin
 from components.trainer.checkpoints import Checkpoints
 from components.trainer.compiled_steps import CompiledSteps
 from components.trainer.tensorflow_steps import TensorFlowSteps
+from pipeline import configs
 
-WINDOW, LENGTH, LEARNING_RATE = 5, 32, 0.03
+DEFAULTS, WINDOW = configs.TrainerConfig(), configs.SkipGramConfig().window
+LENGTH, LEARNING_RATE = DEFAULTS.block_length, DEFAULTS.filled()["learning_rate"]
 
 
 def made_up(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndarray, list[blocks.Batch]]:
@@ -52,7 +54,8 @@ def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: s
         window=WINDOW,
         block_length=LENGTH,
         blocks_per_step=blocks_per_step,
-        sampler=samplers.make("unigram", counts, 0.75),
+        shared_negatives=DEFAULTS.shared_negatives,
+        sampler=samplers.make(DEFAULTS.sampler, counts, DEFAULTS.noise_power),
         loss=loss,
     )
     # Speed does not depend on the learning rate, and this one can't diverge on a thousand words.

@@ -65,6 +65,4 @@ class _CountInBundle(beam.DoFn):
 
 
 def _table(tokens: Iterable[bytes], counts: Iterable[float]) -> pa.Table:
-    return pa.table(
-        {"token": pa.array(tokens, pa.binary()), "count": pa.array(counts, pa.float64(), from_pandas=False)}
-    )
+    return pa.table({"token": pa.array(tokens, pa.binary()), "count": pa.array(counts, pa.float64())})

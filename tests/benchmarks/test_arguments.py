@@ -11,6 +11,7 @@ import pytest
 def place(tmp_path, monkeypatch):
     (tmp_path / "file").write_text("text\n")
     (tmp_path / "empty").mkdir()
+    (tmp_path / "without_eval/artifacts/Transform/transformed_examples/6/Split-train").mkdir(parents=True)
     monkeypatch.chdir(tmp_path)
 
 
@@ -35,6 +36,10 @@ def place(tmp_path, monkeypatch):
         ("scaling", ["--corpus", "nowhere/*"], "--corpus nowhere/*: no file matches"),
         ("scaling", ["--vocabulary", "1"], "argument --vocabulary: expected a whole number from 2"),
         ("variations", ["--run", "empty"], "argument --run: empty: no run of the pipeline"),
+        ("nce", ["--run", "empty"], "argument --run: empty: no run of the pipeline"),
+        ("nce", ["--run", "without_eval"], "argument --run: without_eval: it has no split eval"),
+        ("nce", ["--run", "without_eval", "--shares", "1", "nan"], "argument --shares: expected a number from 1e-06"),
+        ("held_out", [], "error: expected JSON"),
         ("steps", [], "error: expected JSON"),
         ("steps", ["[]"], "error: expected JSON"),
         ("systems", ["--help"], "error: expected JSON"),
