@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import itertools
 import re
+import socket
 
 import pytest
 
@@ -31,6 +32,16 @@ def attack(folder, count, seed):
 def test_the_same_seed_draws_the_same_requests():
     drawn = [list(itertools.islice(hostile.requests(seed), 3 * KINDS)) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
+
+
+def test_an_answer_that_never_comes_is_a_fault(monkeypatch):
+    monkeypatch.setattr(hostile, "_SECONDS", 0.2)
+    with socket.create_server(("127.0.0.1", 0)) as silent:
+        address = f"127.0.0.1:{silent.getsockname()[1]}"
+        sender = hostile.Sender(f"http://{address}", address)
+        assert sender.send(hostile.Rest(b"{}")) == "late"
+        sender.close()
+    assert hostile.is_fault("late")
 
 
 def test_hostile_requests(versions_folder):
