@@ -26,7 +26,7 @@ from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
-from benchmarks import arguments, bench
+from benchmarks import arguments, bench, bench_report
 from components import builtin, serving_model, vocabulary
 from components.benchmarks import files
 from components.evaluator import eval_config, results
@@ -51,7 +51,7 @@ def main() -> None:
     if options.model:
         print(beside_gensim(str(options.model)), "\n")
     rows = [_row(size, models) for size in options.words for models in (1, 2)]
-    print(bench.markdown(["words", "models", "seconds", "peak MiB", "of them, imports"], rows))
+    print(bench_report.markdown(["words", "models", "seconds", "peak MiB", "of them, imports"], rows))
 
 
 def _row(size: int, models: int) -> list[str]:
@@ -124,7 +124,7 @@ def beside_gensim(model: str) -> str:
         rows.append(_compared(name, "spearman_correlation", found, spearman.statistic))
         rows.append(_compared(name, "pearson_correlation", found, pearson.statistic))
         rows.append(_compared(name, "coverage", found, 1 - unknown / 100))
-    table = bench.markdown(["benchmark", "measure", "ours", "gensim", "difference"], rows)
+    table = bench_report.markdown(["benchmark", "measure", "ours", "gensim", "difference"], rows)
     return f"{table}\n\ngensim took {seconds:.1f} s for the analogies."
 
 

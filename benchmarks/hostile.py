@@ -32,7 +32,7 @@ import grpc
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from benchmarks import arguments, bench
+from benchmarks import arguments, bench, bench_report
 
 SIGNATURES = {
     "serving_default": ["words"],
@@ -213,7 +213,7 @@ def attack(pid: int, rest: str, grpc_address: str, count: int, seed: int) -> tup
     ]
     after = memory(pid)
     lines = [
-        bench.markdown(["kind", "requests", "longest, s", "came of them"], rows),
+        bench_report.markdown(["kind", "requests", "longest, s", "came of them"], rows),
         f"{count:,} hostile requests: {len(faults)} faults of the server's. Memory {before} MiB before, "
         f"{after['VmRSS']} MiB after, {after['VmHWM']} MiB at most.",
         *faults[:20],

@@ -26,7 +26,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import arguments, bench, hostile
+from benchmarks import arguments, bench, bench_report, hostile
 
 QUESTIONS = {"serving_default": {}, "most_similar": {"k": 10}}
 _FREQUENT = 5000
@@ -99,7 +99,7 @@ def _latencies(options: argparse.Namespace, folder: str, version: str) -> str:
                     figures = _figures(latencies, options.seconds)
                     rows.append([f"server, {interface}", signature, str(clients), *figures])
                     print(rows[-1], file=sys.stderr)
-    return bench.markdown(["side", "question", "clients", "p50 ms", "p99 ms", "requests/s"], rows)
+    return bench_report.markdown(["side", "question", "clients", "p50 ms", "p99 ms", "requests/s"], rows)
 
 
 def _figures(latencies: list[float], seconds: float) -> list[str]:
@@ -244,7 +244,9 @@ def _sizes(sizes: list[int]) -> str:
         vectors = size * 128 * 4
         figures = [f"{stored / 1e6:.1f}", f"{stored / vectors:.3f}", f"{found['seconds']:.2f}", f"{found['mib']:,}"]
         rows.append([f"{size:,}", "128", *figures])
-    return bench.markdown(["words", "dimensions", "MB", "times the vectors", "seconds to load", "MiB for it"], rows)
+    return bench_report.markdown(
+        ["words", "dimensions", "MB", "times the vectors", "seconds to load", "MiB for it"], rows
+    )
 
 
 def load(version: str) -> dict[str, Any]:

@@ -208,7 +208,7 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
         ).run(batches if tensorflow else blocks.DocumentChunks(files, spec, weighting="expected", seed=1))  # fmt: skip
     keyed = KeyedVectors(128)
     keyed.add_vectors(words.words, made.target.embeddings.numpy())
-    return {"seconds": round(clock.seconds, 1), "vocabulary": len(words), **systems._figures(0, 0, keyed)}
+    return {"seconds": round(clock.seconds, 1), "vocabulary": len(words), **systems.quality(keyed)}
 
 
 MEASUREMENTS = {"speed": speed, "fit": fit, "profile": profile, "equal_time": equal_time}
