@@ -36,3 +36,7 @@ def test_every_bias_is_measured_with_every_noise_and_a_learned_one_at_every_rate
     assert found["nce, unigram, bias from 0 at 10 times the rate"] == {
         "loss": "nce", "noise_power": 1.0, "bias": "learned", "share": 10.0,
     }  # fmt: skip
+
+
+def test_the_full_softmax_draws_no_noise():
+    assert len(list(nce.cases([1.0], ["full_softmax"]))) == len(nce.BIASES)
