@@ -199,10 +199,10 @@ class TrainerConfig(_Section):
     remove_accidental_hits: bool = Field(
         True, description="noise that is a pair's own context word does not count for that pair"
     )
-    window_weights: Literal["expected", "drawn"] = Field(
+    window_weights: Literal["expected", "drawn", "harmonic"] = Field(
         "expected",
         description="what a pair at a distance counts: its probability to be within a drawn radius, "
-        "or 1 if it is within the radius that Transform drew",
+        "or 1 if it is within the radius that Transform drew, or 1 / distance as in GloVe",
     )
     optimizer: Literal["sgd", "adagrad", "adam"] = Field(
         "sgd", description="adagrad has one accumulator per row; adam leaves untouched rows alone"

@@ -16,6 +16,7 @@ import tensorflow as tf
 
 from components import pairs
 from components.errors import UserError
+from components.trainer import window_weights
 
 DOCUMENTS_PER_CHUNK = 256
 
@@ -70,21 +71,16 @@ class Batch(NamedTuple):
 class PairWeights:
     """What each score of a block counts as a pair.
 
-    word2vec draws a radius r from 1 to w at every position and takes the pairs within. With `expected`, a pair at
-    distance d counts (w - d + 1) / w instead, the probability that r >= d: the same gradient on average, without the
-    chance. With `drawn`, the radii that Transform drew decide, and each of their pairs counts 1.
-
     Args:
         window: w.
         block_length: L.
-        weighting: `expected` or `drawn`.
+        weighting: see `window_weights.by_distance`.
     """
 
     def __init__(self, window: int, block_length: int, weighting: str):
         reach = np.arange(window + 1)[:, np.newaxis]
         distance = np.arange(1, window + 1)
-        weight = (window - distance + 1) / window if weighting == "expected" else np.ones(window)
-        within = np.where(distance <= reach, weight, 0)  # [reach, distance - 1]
+        within = np.where(distance <= reach, window_weights.by_distance(window, weighting), 0)  # [reach, distance - 1]
         left = np.zeros((block_length, window + 1, block_length + 2 * window), np.float32)
         for query in range(block_length):
             left[query, :, query + window - distance] = within.T
@@ -131,7 +127,7 @@ def dataset(
         files: Transform's shards.
         feature_spec: of `token_ids` and `radii`, from Transform's graph.
         window: the greatest radius.
-        weighting: see `PairWeights`.
+        weighting: see `window_weights.by_distance`.
         block_length: L.
         blocks_per_step: S.
         seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
@@ -144,7 +140,7 @@ def dataset(
     def chunk(number: tf.Tensor, serialized: tf.Tensor) -> Blocks:
         features = tf.io.parse_example(serialized, dict(feature_spec))
         ids, radii = features[pairs.TOKEN_IDS], features[pairs.RADII]
-        if weighting == "expected":
+        if weighting != "drawn":
             radii = radii.with_flat_values(tf.fill(tf.shape(radii.flat_values), tf.constant(window, tf.int64)))
         packed = pack(ids, radii, window, block_length)
         return _shuffle(packed, tf.stack([tf.constant(seed, tf.int64), epoch * STEPS_PER_EPOCH + number]))
@@ -172,7 +168,7 @@ class DocumentChunks:
     Args:
         files: Transform's shards.
         feature_spec: of `token_ids` and `radii`, from Transform's graph.
-        weighting: see `PairWeights`.
+        weighting: see `window_weights.by_distance`.
         seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
             documents' order within a file is Transform's.
         most_kept: bytes that stay in memory at most.

@@ -16,6 +16,7 @@ from typing import NamedTuple
 import numba
 import numpy as np
 
+from components.trainer import window_weights
 from components.trainer.tiles import KEPT, REGISTERS, call, float_of_bits, logistic, multiply, prefetch, turn
 
 MEASURED_EVERY = 64  # the loss is measured at one block in so many, and at the first and last of a call
@@ -176,11 +177,11 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
 
 
 def pair_weights(window: int, length: int, weighting: str) -> np.ndarray:
-    """What a key and a query count as a pair if both reach each other: float32 [keys, Q]; see `blocks.PairWeights`."""
+    """What a key and a query count as a pair if both reach each other: float32 [keys, Q]; see `window_weights`."""
     query = np.arange(whole_vectors(length))
     distance = np.abs(np.arange(length + 2 * window)[:, np.newaxis] - window - query)
-    weights = (window - distance + 1) / window if weighting == "expected" else np.ones(distance.shape)
-    return np.where((distance > 0) & (distance <= window) & (query < length), weights, 0).astype(np.float32)
+    weights = np.pad(window_weights.by_distance(window, weighting), (1, whole_vectors(length)))[distance]
+    return np.where(query < length, weights, 0).astype(np.float32)
 
 
 def train(

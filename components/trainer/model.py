@@ -84,7 +84,7 @@ class SkipGram(keras.Model):
         bias: `expected_count` fixes the bias of a context word at the log of its expected count, which cancels the
             correction; `learned` trains it, as in the textbook.
         bias_start: where a learned bias starts: `zero`, `expected_count` (its log) or `share` (the log of a word's).
-        window_weights: see `blocks.PairWeights`.
+        window_weights: see the module of this name.
         remove_accidental_hits: whether noise that is a pair's own context does not count for that pair.
         seed: decides the initial vectors and the noise.
         dtype: Keras' policy; products are computed in its compute type, sums and variables stay float32.

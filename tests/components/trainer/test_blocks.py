@@ -41,6 +41,16 @@ def test_expected_weights_by_hand():
     }  # fmt: skip
 
 
+def test_harmonic_weights_by_hand():
+    ids, _ = encode([[(1, 0), (2, 0), (3, 0), (4, 0)]])
+    batch = blocks.pack(ids, ids.with_flat_values(tf.fill([4], tf.constant(3, tf.int64))), window=3, block_length=2)
+    by_distance = {1: 1.0, 2: 0.5, 3: 1 / 3}
+    found = pairs_of(batch, "harmonic")
+    assert found.keys() == {(a, b) for a in range(1, 5) for b in range(1, 5) if a != b}
+    for (a, b), weight in found.items():
+        assert weight == pytest.approx(by_distance[abs(a - b)])
+
+
 def test_expected_weights_are_the_mean_of_drawn_pairs():
     draw = np.random.default_rng(0)
     tokens, window, times = list(range(9)), 4, 4000

@@ -135,6 +135,7 @@ def test_every_loss_and_bias_is_the_models(loss, bias, hits):
         {"bias": "learned", "bias_start": "share", "bias_rate_share": 3.0},
         {"optimizer": "adagrad", "bias": "learned", "bias_rate_share": 0.25},
         {"window_weights": "drawn"},
+        {"window_weights": "harmonic"},
         {"sampler": "log_uniform", "bias": "learned"},
         {"sampler": "uniform"},
         {"sampler": "adaptive"},

@@ -109,7 +109,7 @@ def tensorflows(op, made, ids, **arguments):
     return reference
 
 
-@pytest.mark.parametrize("window_weights", ["drawn", "expected"])
+@pytest.mark.parametrize("window_weights", ["drawn", "expected", "harmonic"])
 @pytest.mark.parametrize("hits", [False, True])
 @pytest.mark.parametrize("loss", ["nce", "sampled_softmax"])
 def test_agrees_with_tensorflows_own_op(noise, loss, hits, window_weights):

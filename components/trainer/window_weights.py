@@ -1,0 +1,24 @@
+"""What a pair of words counts by the distance between them."""
+
+from __future__ import annotations
+
+import numpy as np
+
+
+def by_distance(window: int, weighting: str) -> np.ndarray:
+    """What a pair of words counts by their distance.
+
+    word2vec draws a radius r from 1 to w at every position and takes the pairs within. With `expected`, a pair at
+    distance d counts (w - d + 1) / w instead, the probability that r >= d: the same gradient on average, without the
+    chance. With `drawn`, the radii that Transform drew decide, and each of their pairs counts 1. With `harmonic`, a
+    pair counts 1 / d, as in GloVe (Pennington, Socher and Manning 2014, section 4.2).
+
+    Args:
+        window: w.
+        weighting: `expected`, `drawn` or `harmonic`.
+
+    Returns:
+        float64 [w], of the distances 1 to w.
+    """
+    distance = np.arange(1, window + 1)
+    return {"expected": (window - distance + 1) / window, "drawn": np.ones(window), "harmonic": 1 / distance}[weighting]
