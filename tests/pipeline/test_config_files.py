@@ -8,7 +8,7 @@ from pipeline import config_files
 
 def test_presets_are_valid():
     names = {preset.stem: config_files.load(preset.stem).name for preset in config_files.PRESETS.glob("*.yaml")}
-    assert names == {"sample": "sample", "imdb": "imdb", "kubeflow": "tfx-word2vec"}
+    assert names == {"sample": "sample", "imdb": "imdb", "quality": "quality", "kubeflow": "tfx-word2vec"}
 
 
 def test_overrides_are_typed_and_later_ones_win():
@@ -55,7 +55,7 @@ def test_every_mistake_is_told_at_once():
 
 
 def test_files(tmp_path):
-    with pytest.raises(UserError, match=r"--config smaple: .*Expected a preset \(imdb, kubeflow, sample\)"):
+    with pytest.raises(UserError, match=r"--config smaple: .*Expected a preset \(imdb, kubeflow, quality, sample\)"):
         config_files.load("smaple")
     bad = tmp_path / "bad.yaml"
     bad.write_text("name: x\ncorpus: [")
