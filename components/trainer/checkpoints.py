@@ -117,7 +117,7 @@ class Checkpoints:
         writes: bool = True,
         agree: Callable[[int], int] = lambda step: step,
     ):
-        self._folder, self._writes, self._agree = folder, writes, agree
+        self.folder, self._writes, self._agree = folder, writes, agree
         self._vocabulary = tf.Variable(vocabulary, dtype=tf.string)
         self._checkpoint: tf.train.Checkpoint | None = None
 
@@ -144,19 +144,19 @@ class Checkpoints:
         except (*_UNREADABLE, AssertionError) as error:
             raise UserError(
                 f"{folder}: the checkpoint can't be taken over: {plain_message(error)}. Several workers need one "
-                f"folder that all can read; else remove {self._folder}"
+                f"folder that all can read; else remove {self.folder}"
             ) from None
         return True
 
     def path(self, step: int) -> str:
         """The folder of a step's checkpoint."""
-        return os.path.join(self._folder, f"step-{step}")
+        return os.path.join(self.folder, f"step-{step}")
 
     def steps(self) -> list[int]:
         """The steps of which there are checkpoints, the newest last."""
-        if not tf.io.gfile.isdir(self._folder):
+        if not tf.io.gfile.isdir(self.folder):
             return []
-        return sorted(int(found[1]) for name in _names(self._folder) if (found := _FOLDER.fullmatch(name)))
+        return sorted(int(found[1]) for name in _names(self.folder) if (found := _FOLDER.fullmatch(name)))
 
     def save(self, step: int) -> None:
         """Writes a checkpoint, and only then removes the one before the last.
@@ -178,7 +178,7 @@ class Checkpoints:
                 return
             kept = f"the last good one is {os.path.basename(self.path(before[-1]))}" if before else "there is none yet"
             raise UserError(
-                f"{self._folder}: the checkpoint at step {step:,} could not be written: "
+                f"{self.folder}: the checkpoint at step {step:,} could not be written: "
                 f"{plain_message(error)}. Free some space and run the same command again; {kept}"
             ) from None
         for old in before[: 1 - KEPT]:
@@ -197,7 +197,7 @@ class Checkpoints:
 
     def _newest_whole(self) -> int:
         """The step of the newest checkpoint that is whole, or -1."""
-        sweep(self._folder)
+        sweep(self.folder)
         steps, damaged = self.steps(), {}
         while steps and (what := damage(self.path(steps[-1]))):
             damaged[self.path(steps.pop())] = what
@@ -211,7 +211,7 @@ class Checkpoints:
         words = reader.get_tensor(key("vocabulary")).decode()
         if words != self._vocabulary.numpy().decode():
             raise UserError(
-                f"{folder}: the checkpoint is of another vocabulary. Remove {self._folder}, or train elsewhere"
+                f"{folder}: the checkpoint is of another vocabulary. Remove {self.folder}, or train elsewhere"
             )
         shapes = reader.get_variable_to_shape_map()
         for name in TABLES:
@@ -219,7 +219,7 @@ class Checkpoints:
             if table is not None and shapes.get(key(name)) != list(table.shape):
                 raise UserError(
                     f"{folder}: the checkpoint's {name} vectors are of the shape {shapes.get(key(name))}, expected "
-                    f"{list(table.shape)}. Set trainer.dimensions back, or remove {self._folder}"
+                    f"{list(table.shape)}. Set trainer.dimensions back, or remove {self.folder}"
                 )
 
 

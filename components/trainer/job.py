@@ -88,81 +88,112 @@ def train(job: Job) -> None:
     Raises:
         UserError: the settings do not fit the devices or the data, the training diverged, or a worker has gone.
     """
-    settings, skipgram = job.settings, job.config["skipgram"]
+    settings = job.settings
     strategy = strategies.get(settings["strategy"])
     strategies.check_same_job(strategy, job.fingerprint)
-    graph = tft.TFTransformOutput(job.transform_graph)
-    vocabulary_path = graph.vocabulary_file_by_name(vocabulary.ASSET)
-    words = vocabulary.read(vocabulary_path)
-    corpus = _Corpus.of(words, skipgram["subsampling"])
-    shape = _shape_of_steps(settings, corpus, strategy)
-    compiled = _is_compiled(settings, strategy)
+    data, compiled = _Data(job), _is_compiled(settings, strategy)
+    shape = _shape_of_steps(settings, data.corpus, strategy)
     positions = shape[1] if compiled else np.prod(shape)
-    epoch_steps = tf.Variable(max(round(corpus.positions / positions), 1), dtype=tf.int64)
-
+    epoch_steps = tf.Variable(max(round(data.corpus.positions / positions), 1), dtype=tf.int64)
     with strategy.scope():
-        skip_gram = _model(words, settings, skipgram["window"], shape)
-        learning_rate = settings["learning_rate"]
-        if job.base_model:
-            warm_start.load(job.base_model, words, skip_gram)
-            learning_rate = settings["warm_start_learning_rate"] or learning_rate
-        schedule = _compile(skip_gram, settings, learning_rate, epoch_steps)
-
-    # Their steps are not the same ones.
-    folder = os.path.join(job.config["checkpoints"], job.fingerprint + ("-compiled" if compiled else ""))
-    is_chief = strategies.is_chief(strategy)
-    if is_chief:
-        checkpoints.sweep(job.config["checkpoints"])
-    saved = checkpoints.Checkpoints(
-        folder,
-        vocabulary=words.fingerprint,
-        writes=is_chief,
-        agree=functools.partial(strategies.of_chief, strategy),
-    )
-    make_batches = functools.partial(
-        blocks.dataset,
-        feature_spec=graph.transformed_feature_spec(),
-        window=skipgram["window"],
-        weighting=settings["window_weights"],
-        block_length=shape[1],
-        blocks_per_step=shape[0],
-        seed=settings["seed"],
-    )
-    files, streams = _shards(job.train_files), strategies.streams(strategy, deterministic=settings["deterministic"])
+        skip_gram, schedule = _built(job, data.words, shape, epoch_steps)
+    saved = _checkpoints(job, data.words, strategy, compiled)
+    streams = strategies.streams(strategy, deterministic=settings["deterministic"])
+    files = _shards(job.train_files)
     of_epoch: Callable[..., Any]
     if compiled:
-        steps = _compiled_steps(skip_gram, schedule, streams, settings)
-        spec = graph.transformed_feature_spec()
-        of_epoch = blocks.DocumentChunks(files, spec, weighting=settings["window_weights"], seed=settings["seed"])
+        steps, of_epoch = _compiled_steps(skip_gram, schedule, streams, settings), data.chunks(files)
     else:
         steps = TensorFlowSteps(skip_gram, strategy, streams=streams, steps_per_call=settings["steps_per_call"])
-        of_epoch = functools.partial(make_batches, files)
+        of_epoch = data.batches(files, shape)
+    is_chief = strategies.is_chief(strategy)
     training.Training(
         skip_gram,
         steps,
         training.Schedule(settings["epochs"], settings["checkpoint_seconds"]),
         epoch_steps=epoch_steps,
-        words_per_position=words.counts.sum() / corpus.positions,
+        words_per_position=data.words.counts.sum() / data.corpus.positions,
         checkpoints=saved,
         logs=job.logs if is_chief else None,
     ).run(of_epoch)
     if not is_chief:
         return
     if job.config["eval_split"]:
-        _tell_eval_loss(skip_gram, make_batches(_shards(job.eval_files), epoch=0), job.logs)
+        _tell_eval_loss(skip_gram, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
     trained = skip_gram.target.embeddings.value.read_value()
     _release(skip_gram.context)
-    _export(job, words, vocabulary_path, trained, saved.path(saved.steps()[-1]))
-    checkpoints.remove(folder)
+    _export(job, data, trained, saved.path(saved.steps()[-1]))
+    checkpoints.remove(saved.folder)
 
 
-def _export(job: Job, words: vocabulary.Vocabulary, vocabulary_path: str, trained: tf.Tensor, checkpoint: str) -> None:
+class _Data:
+    """What Transform made: the vocabulary, and the pairs in the forms that the kernels take.
+
+    Attributes:
+        words: the vocabulary, which `vocabulary_path` names.
+        corpus: what is expected of an epoch.
+    """
+
+    def __init__(self, job: Job):
+        graph = tft.TFTransformOutput(job.transform_graph)
+        self.vocabulary_path = graph.vocabulary_file_by_name(vocabulary.ASSET)
+        self.words = vocabulary.read(self.vocabulary_path)
+        self.corpus = _Corpus.of(self.words, job.config["skipgram"]["subsampling"])
+        self._window, self._spec = job.config["skipgram"]["window"], graph.transformed_feature_spec()
+        self._drawn = {"weighting": job.settings["window_weights"], "seed": job.settings["seed"]}
+
+    def chunks(self, files: list[str]) -> blocks.DocumentChunks:
+        """For the compiled kernel: the documents of an epoch, by its number."""
+        return blocks.DocumentChunks(files, self._spec, **self._drawn)
+
+    def batches(self, files: list[str], shape: tuple[int, int]) -> Callable[..., tf.data.Dataset]:
+        """For TensorFlow's: the batches of an epoch, by its number."""
+        blocks_per_step, length = shape
+        return functools.partial(
+            blocks.dataset,
+            files,
+            self._spec,
+            window=self._window,
+            block_length=length,
+            blocks_per_step=blocks_per_step,
+            **self._drawn,
+        )
+
+
+def _built(
+    job: Job, words: vocabulary.Vocabulary, shape: tuple[int, int], epoch_steps: tf.Variable
+) -> tuple[model.SkipGram, optimizers.LinearDecay]:
+    """The model, with what it starts from, and its learning rate."""
+    skip_gram = _model(words, job.settings, job.config["skipgram"]["window"], shape)
+    learning_rate = job.settings["learning_rate"]
+    if job.base_model:
+        warm_start.load(job.base_model, words, skip_gram)
+        learning_rate = job.settings["warm_start_learning_rate"] or learning_rate
+    return skip_gram, _compile(skip_gram, job.settings, learning_rate, epoch_steps)
+
+
+def _checkpoints(
+    job: Job, words: vocabulary.Vocabulary, strategy: tf.distribute.Strategy, compiled: bool
+) -> checkpoints.Checkpoints:
+    """The training's own; the two kernels' steps are not the same ones."""
+    is_chief = strategies.is_chief(strategy)
+    if is_chief:
+        checkpoints.sweep(job.config["checkpoints"])
+    return checkpoints.Checkpoints(
+        os.path.join(job.config["checkpoints"], job.fingerprint + ("-compiled" if compiled else "")),
+        vocabulary=words.fingerprint,
+        writes=is_chief,
+        agree=functools.partial(strategies.of_chief, strategy),
+    )
+
+
+def _export(job: Job, data: _Data, trained: tf.Tensor, checkpoint: str) -> None:
     """Writes the SavedModel, and beside it the vectors and the checkpoint, from which a later training can start."""
     artifact = os.path.dirname(job.serving_model.rstrip("/"))
     table = np.asarray(memoryview(trained))  # not a copy
-    vectors.write(os.path.join(artifact, vectors.FOLDER), words, table)
-    vectors.write_projector(job.logs, words, table)
-    ServingModel(trained, vocabulary_path).save(job.serving_model)
+    vectors.write(os.path.join(artifact, vectors.FOLDER), data.words, table)
+    vectors.write_projector(job.logs, data.words, table)
+    ServingModel(trained, data.vocabulary_path).save(job.serving_model)
     checkpoints.copy(checkpoint, os.path.join(artifact, warm_start.FOLDER))
 
 
