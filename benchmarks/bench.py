@@ -27,7 +27,7 @@ from benchmarks import arguments, bench_report, systems
 from pipeline import config_files
 
 ROOT = pathlib.Path(__file__).parent.parent
-RUN = ROOT / "runs" / "bench"
+RUN, RUN_OF_QUALITY = (ROOT / "runs" / name for name in ("bench", "bench-quality"))
 REPORT = ROOT / "docs" / "BENCHMARKS.md"
 BENCHMARKS = systems.BENCHMARKS
 LOSSES = ("full_softmax", "sampled_softmax", "nce", "negative_sampling")
@@ -44,8 +44,9 @@ def main() -> None:
     """Measures, prints and writes."""
     options = _parser().parse_args()
     screen = rich.console.Console(highlight=False)
-    screen.print("preparing the pairs (a run of the pipeline) …")
-    _prepare(options.corpus)
+    screen.print("preparing the pairs (two runs of the pipeline) …")
+    _prepare(options.corpus, "imdb", RUN)
+    _prepare(options.corpus, "quality", RUN_OF_QUALITY)
     config = systems.trainer_settings(RUN)
     found = bench_report.Found(options, config)
     with tempfile.TemporaryDirectory() as folder:
@@ -97,20 +98,13 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare(corpus: str) -> None:
+def _prepare(corpus: str, preset: str, run: pathlib.Path) -> None:
     """Makes the pairs, by the pipeline itself; what has not changed is not done again."""
-    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", "imdb", "--name", "bench"]
+    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", preset, "--name", run.name]
     subprocess.run(
-        [*command, "--corpus", corpus, "--set", f"root={RUN.parent}", "--set", "trainer.epochs=1"],
+        [*command, "--corpus", corpus, "--set", f"root={run.parent}", "--set", "trainer.epochs=1"],
         check=True, cwd=ROOT, stdout=subprocess.DEVNULL,
     )  # fmt: skip
-
-
-def preset(name: str, config: Settings) -> Settings:
-    """The Trainer's settings of a preset, on the pairs that other settings made."""
-    chosen = config_files.load(name)
-    skipgram = {**config["skipgram"], "window": chosen.skipgram.window}
-    return {**config, "trainer": chosen.trainer.filled(), "skipgram": skipgram}
 
 
 @dataclasses.dataclass(frozen=True)
@@ -122,13 +116,14 @@ class _Side:
     epochs: int
     config: Settings
     seeds: int
+    run: pathlib.Path = RUN
 
 
 def _compared(options: argparse.Namespace, config: Settings) -> Iterator[_Side]:
     yield _Side("gensim", "gensim", options.epochs, config, options.seeds)
     yield _Side(bench_report.OURS, "tfx-word2vec", options.epochs, config, options.seeds)
-    best = preset("quality", config)
-    yield _Side(bench_report.QUALITY, "tfx-word2vec", best["trainer"]["epochs"], best, options.seeds)
+    best, epochs = systems.trainer_settings(RUN_OF_QUALITY), config_files.load("quality").trainer.epochs
+    yield _Side(bench_report.QUALITY, "tfx-word2vec", epochs, best, options.seeds, RUN_OF_QUALITY)
     if importlib.util.find_spec("fasttext"):
         yield _Side("fasttext", "fasttext", options.fasttext_epochs, config, 1)
 
@@ -142,9 +137,8 @@ def _sides(screen: rich.console.Console, found: bench_report.Found, tokens: Toke
         for side in sides:
             if seed > side.seeds:
                 continue
-            row = train(
-                side.system, seed, side.epochs, side.config, tokens=str(tokens.whole), threads=options.threads
-            )  # fmt: skip
+            more = {"tokens": str(tokens.whole), "threads": options.threads}
+            row = train(side.system, seed, side.epochs, side.config, run=side.run, **more)
             found.sides.append({**row, "name": side.name})
             speed = f"{row['words_per_second']:>9,} words/s"
             screen.print(f"{side.name:<24} seed {seed}  {speed}  {bench_report.scores(row)}")
