@@ -12,13 +12,14 @@ WORKDIR /opt/tfx-word2vec
 # First what the set-up reads, so that a change of code does not install 2 GB anew.
 COPY README.md setup.py pyproject.toml constraints.txt Makefile local_runner.py kubeflow_runner.py ./
 COPY tools tools
+COPY word2vec/__init__.py word2vec/
 COPY pipeline/__init__.py pipeline/
 COPY components/__init__.py components/
 COPY serving/__init__.py serving/
 ARG EXTRAS=kubeflow
 RUN TFX_WORD2VEC_EXTRAS="$EXTRAS" make setup && rm -rf .venv/.setup/tools
 COPY . .
-RUN .venv/bin/python -m compileall -q components pipeline serving
+RUN .venv/bin/python -m compileall -q word2vec components pipeline serving
 
 FROM debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f AS components
 RUN apt-get update \

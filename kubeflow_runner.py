@@ -21,10 +21,10 @@ from typing import Any
 import rich.console
 import yaml
 
-from components.errors import UserError, printable
 from pipeline import arguments, console, streams, yaml_reader
 from pipeline.configs import Config
 from pipeline.kubeflow import checks
+from word2vec.errors import UserError, printable
 
 
 def main(argv: Sequence[str] | None = None) -> int:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from components.errors import UserError, printable
-from components.trainer import tf_config
 from pipeline import arguments, console, engines, lock, metadata_file, orphans, streams
 from pipeline.configs import Config
+from word2vec.errors import UserError, printable
+from word2vec.training import tf_config
 
 if TYPE_CHECKING:
     from pipeline.inputs import Inputs
@@ -85,9 +85,9 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     metadata_file.has_runs(config.run_folder, writes=True)  # or it says what is the matter
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
-        from components import threads
         from pipeline import beam_workers, local, summary
         from pipeline.pipeline import create_pipeline
+        from word2vec import threads
 
         _log_everything()
         threads.one_thread_an_op()
@@ -144,7 +144,7 @@ def _look_back(config: Config, version: str | None) -> int:
 
 def _join(config: Config, screen: rich.console.Console) -> None:
     """Trains as one of several workers, of which the chief runs the pipeline."""
-    from components.trainer import workers
+    from word2vec.training import workers
 
     about = "worker; the chief's run calls it to train", "dim"
     screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", about))

@@ -4,6 +4,8 @@ import pathlib
 
 import setuptools
 
+PACKAGES = ("word2vec", "components", "pipeline", "serving")
+
 setuptools.setup(
     name="tfx-word2vec",
     version="0.1.0",
@@ -12,9 +14,7 @@ setuptools.setup(
     long_description_content_type="text/markdown",
     license="Apache-2.0",
     python_requires=">=3.10,<3.14",
-    packages=setuptools.find_packages(
-        include=["pipeline", "pipeline.*", "components", "components.*", "serving", "serving.*"]
-    ),
+    packages=setuptools.find_packages(include=[name for package in PACKAGES for name in (package, f"{package}.*")]),
     py_modules=["local_runner", "kubeflow_runner"],
     package_data={
         "pipeline": ["presets/*.yaml", "flink/*.yaml"],

@@ -7,8 +7,8 @@ import pathlib
 from collections.abc import Callable
 
 from components import files
-from components.errors import UserError, printable
 from pipeline import arguments
+from word2vec.errors import UserError, printable
 
 _MOST = 1_000_000_000
 

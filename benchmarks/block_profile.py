@@ -9,8 +9,8 @@ from typing import Any
 import numba
 import numpy as np
 
-from components.trainer import kernel, samplers
-from components.trainer.tiles import REGISTERS, call, multiply
+from word2vec.training import kernel, samplers
+from word2vec.training.tiles import REGISTERS, call, multiply
 
 WINDOW, DIMENSIONS = 5, 128
 BLOCKS, REPEATS = 4096, 5  # so many that their rows are not all in the cache

@@ -27,9 +27,10 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
 from benchmarks import arguments, bench, bench_report
-from components import builtin, serving_model, vocabulary
+from components import builtin
 from components.benchmarks import files
 from components.evaluator import eval_config, results
+from word2vec import serving_model, vocabulary
 
 BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")
 _NAME = "benchmarks.evaluation"

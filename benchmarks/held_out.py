@@ -49,7 +49,7 @@ def _tables(artifact: pathlib.Path) -> list[np.ndarray]:
     """Target, context and, if it was learned, bias of the checkpoint beside a trained model."""
     import tensorflow as tf
 
-    from components.trainer import checkpoints, warm_start
+    from word2vec.training import checkpoints, warm_start
 
     reader = tf.train.load_checkpoint(checkpoints.copied(os.path.join(artifact, warm_start.FOLDER)))
     keys = [checkpoints.key(name) for name in ("target", "context", "bias")]
@@ -59,13 +59,11 @@ def _tables(artifact: pathlib.Path) -> list[np.ndarray]:
 def _fixed_bias(run: pathlib.Path, trainer: dict[str, Any]) -> np.ndarray:
     """log(expected count) of each word: float32 [V]."""
     import tensorflow as tf
-    import tensorflow_transform as tft
 
-    from components import vocabulary
-    from components.trainer import samplers
+    from word2vec import vocabulary
+    from word2vec.training import samplers
 
-    graph = tft.TFTransformOutput(str(systems.newest(run, "Transform", "transform_graph")))
-    counts = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET)).counts
+    counts = vocabulary.read(systems.vocabulary_of(run)).counts
     sampler = samplers.make(trainer["sampler"], counts, trainer["noise_power"])
     return np.log(sampler.expected_count(tf.range(len(counts)), trainer["negatives"]).numpy())
 
@@ -73,15 +71,13 @@ def _fixed_bias(run: pathlib.Path, trainer: dict[str, Any]) -> np.ndarray:
 def _pairs(run: pathlib.Path) -> np.ndarray:
     """Pairs of the split eval, as Transform drew them: int64 [PAIRS, 2], the same for every model."""
     import tensorflow as tf
-    import tensorflow_transform as tft
 
-    from components import pairs
-    from components.trainer import blocks
+    from word2vec import pairs
+    from word2vec.training import blocks
 
-    graph = tft.TFTransformOutput(str(systems.newest(run, "Transform", "transform_graph")))
     files = blocks.shards_in(str(systems.newest(run, "Transform", "transformed_examples") / "Split-eval"))
     rows = next(iter(tf.data.TFRecordDataset(files, "GZIP").batch(2_000)))
-    features = tf.io.parse_example(rows, graph.transformed_feature_spec())
+    features = tf.io.parse_example(rows, pairs.features())
     all_pairs = np.stack(pairs.expand(features[pairs.TOKEN_IDS], features[pairs.RADII]), 1)
     return np.random.default_rng(1).permutation(all_pairs)[:PAIRS]
 
@@ -92,8 +88,8 @@ def main() -> None:
     import tensorflow_text  # noqa: F401
     from gensim.models import KeyedVectors
 
-    from components import threads, vectors
-    from components.trainer import job
+    from word2vec import threads, vectors
+    from word2vec.training import job
 
     run, config = pathlib.Path(options["run"]), options["config"]
     threads.one_thread_an_op()

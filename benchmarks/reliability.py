@@ -108,10 +108,10 @@ _CHANGES = [
     _Change("os", "rename"),
     _Change("os", "replace"),
     _Change("os", "fsync"),
-    _Change("components.trainer.checkpoints", "_write_manifest", _half_of_manifest),
-    _Change("components.vectors", "write", functools.partial(_half_of_tree, place=0)),
-    _Change("components.vectors", "write_projector", functools.partial(_half_of_tree, place=0)),
-    _Change("components.serving_model", "ServingModel.save", functools.partial(_half_of_tree, place=1)),
+    _Change("word2vec.training.checkpoints", "_write_manifest", _half_of_manifest),
+    _Change("word2vec.vectors", "write", functools.partial(_half_of_tree, place=0)),
+    _Change("word2vec.vectors", "write_projector", functools.partial(_half_of_tree, place=0)),
+    _Change("word2vec.serving_model", "ServingModel.save", functools.partial(_half_of_tree, place=1)),
     _Change("ml_metadata", "MetadataStore.put_execution"),
     _Change("ml_metadata", "MetadataStore.put_executions"),
     _Change("ml_metadata", "MetadataStore.put_artifacts"),
@@ -119,9 +119,9 @@ _CHANGES = [
 
 # A scope is entered with a function; its name may depend on what the function is called with.
 _SCOPES: list[tuple[str, str, Callable[..., str | None]]] = [
-    ("components.trainer.checkpoints", "Checkpoints.save", lambda *_: "save"),
-    ("components.trainer.checkpoints", "remove", lambda folder: None if "/step-" in folder else "remove"),
-    ("components.trainer.job", "_export", lambda *_: "export"),
+    ("word2vec.training.checkpoints", "Checkpoints.save", lambda *_: "save"),
+    ("word2vec.training.checkpoints", "remove", lambda folder: None if "/step-" in folder else "remove"),
+    ("word2vec.training.job", "_export", lambda *_: "export"),
     (
         "tfx.orchestration.portable.launcher",
         "Launcher.launch",

@@ -266,7 +266,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _facts(runs: dict[str, Any]) -> dict[str, Any]:
     """What was made, in numbers, and a digest of all of it."""
-    from components import vocabulary
+    from word2vec import vocabulary
 
     (graph,), (pairs,) = (runs["Transform"].outputs[key] for key in ("transform_graph", "transformed_examples"))
     (examples,) = runs["ExampleGen"].outputs["examples"]

@@ -20,12 +20,12 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import block_profile, systems
-from components import pairs, progress, threads, vocabulary
-from components.trainer import blocks, job, model, optimizers, samplers, training
-from components.trainer.checkpoints import Checkpoints
-from components.trainer.compiled_steps import CompiledSteps
-from components.trainer.tensorflow_steps import TensorFlowSteps
 from pipeline import configs
+from word2vec import pairs, progress, threads, vocabulary
+from word2vec.training import blocks, job, model, optimizers, samplers, training
+from word2vec.training.checkpoints import Checkpoints
+from word2vec.training.compiled_steps import CompiledSteps
+from word2vec.training.tensorflow_steps import TensorFlowSteps
 
 DEFAULTS, WINDOW = configs.TrainerConfig(), configs.SkipGramConfig().window
 LENGTH, LEARNING_RATE = DEFAULTS.block_length, DEFAULTS.filled()["learning_rate"]
@@ -160,18 +160,15 @@ def profile(options: dict[str, Any]) -> dict[str, Any]:
 def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     """What a loss learns of a run's text in so many seconds of training, the learning rate falling to 0 within them."""
     run, config = pathlib.Path(options["run"]), options["config"]
-    import tensorflow_transform as tft
     from gensim.models import KeyedVectors
 
-    graph = tft.TFTransformOutput(str(systems.newest(run, "Transform", "transform_graph")))
-    words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
-    files = job._shards([str(systems.newest(run, "Transform", "transformed_examples") / "Split-train" / "*")])
-
-    spec, tensorflow = graph.transformed_feature_spec(), options["loss"] == "full_softmax"
+    words = vocabulary.read(systems.vocabulary_of(run))
+    files = blocks.shards_in(str(systems.newest(run, "Transform", "transformed_examples") / "Split-train"))
+    tensorflow = options["loss"] == "full_softmax"
 
     def batches(epoch: int) -> tf.data.Dataset:
         return blocks.dataset(
-            files, spec, window=config["skipgram"]["window"], weighting="expected", block_length=LENGTH,
+            files, window=config["skipgram"]["window"], weighting="expected", block_length=LENGTH,
             blocks_per_step=16, seed=1, epoch=epoch,
         )  # fmt: skip
 
@@ -205,7 +202,7 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
         training.Training(
             made, steps, training.Schedule(10**6, 1e9), epoch_steps=epoch_steps, words_per_position=1.0,
             checkpoints=Checkpoints(folder, writes=False), logs=None,
-        ).run(batches if tensorflow else blocks.DocumentChunks(files, spec, weighting="expected", seed=1))  # fmt: skip
+        ).run(batches if tensorflow else blocks.DocumentChunks(files, weighting="expected", seed=1))  # fmt: skip
     keyed = KeyedVectors(128)
     keyed.add_vectors(words.words, made.target.embeddings.numpy())
     return {"seconds": round(clock.seconds, 1), "vocabulary": len(words), **systems.quality(keyed)}

@@ -28,6 +28,11 @@ def newest(run: pathlib.Path, component: str, key: str) -> pathlib.Path:
     return max((run / "artifacts" / component / key).iterdir(), key=lambda path: int(path.name))
 
 
+def vocabulary_of(run: pathlib.Path) -> str:
+    """The path of the newest vocabulary."""
+    return str(newest(run, "Transform", "transform_graph") / "transform_fn" / "assets" / "vocabulary")
+
+
 def trainer_settings(run: pathlib.Path) -> dict[str, Any]:
     """The custom_config of the newest Trainer, from ML Metadata."""
     from ml_metadata.metadata_store import metadata_store
@@ -45,8 +50,8 @@ def write_tokens(run: pathlib.Path, path: pathlib.Path) -> None:
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
-    from components import text
-    from components.trainer import blocks
+    from word2vec import text
+    from word2vec.training import blocks
 
     files = blocks.shards_in(str(newest(run, "ExampleGen", "examples") / "Split-train"))
     spec = {"text": tf.io.FixedLenFeature([], tf.string)}
@@ -60,11 +65,11 @@ def write_tokens(run: pathlib.Path, path: pathlib.Path) -> None:
 
 def job_of(run: pathlib.Path, work: pathlib.Path, config: dict[str, Any], **trainer: Any) -> Any:
     """A training on a run's pairs, with some settings of its own."""
-    from components.trainer import job
+    from word2vec.training import job
 
     return job.Job(
         config={**config, "trainer": {**config["trainer"], **trainer}, "checkpoints": str(work), "eval_split": None},
-        transform_graph=str(newest(run, "Transform", "transform_graph")),
+        vocabulary=vocabulary_of(run),
         train_files=[str(newest(run, "Transform", "transformed_examples") / "Split-train" / "*")],
         eval_files=[],
         base_model=None,
@@ -91,8 +96,8 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
         os.sched_setaffinity(0, range(options["cores"]))
     import tensorflow_text  # noqa: F401
 
-    from components import progress, threads, vectors
-    from components.trainer import job
+    from word2vec import progress, threads, vectors
+    from word2vec.training import job
 
     threads.one_thread_an_op()
     listener = Listener()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import importlib.util
 import pathlib
 
-from components.errors import UserError, printable
+from word2vec.errors import UserError, printable
 
 SCHEME = "builtin://"
 

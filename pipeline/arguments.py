@@ -8,9 +8,9 @@ import sys
 from collections.abc import Callable
 from typing import NoReturn, TextIO
 
-from components.errors import UserError, printable
 from pipeline import config_files
 from pipeline.configs import Config
+from word2vec.errors import UserError, printable
 
 
 class Parser(argparse.ArgumentParser):

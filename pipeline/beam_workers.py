@@ -21,7 +21,7 @@ from apache_beam.runners.portability.fn_api_runner import worker_handlers
 from apache_beam.runners.worker import data_plane
 from google.protobuf import json_format, text_format
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 _POLL_SECONDS = 0.2
 _GRACE_SECONDS = 2.0

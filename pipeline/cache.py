@@ -14,8 +14,9 @@ from tfx.orchestration.portable.mlmd import context_lib, execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 from tfx.types import standard_artifacts
 
-from components import artifacts, progress
+from components import artifacts
 from components.pusher import push
+from word2vec import progress
 
 _Outputs = dict[str, list[types.Artifact]]
 

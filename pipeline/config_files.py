@@ -16,9 +16,9 @@ from typing import Annotated, Any, Literal
 import pydantic
 import yaml
 
-from components.errors import UserError, printable
 from pipeline import yaml_reader
 from pipeline.configs import Config
+from word2vec.errors import UserError, printable
 
 PRESETS = pathlib.Path(__file__).parent / "presets"
 

@@ -10,7 +10,7 @@ from typing import Annotated, Any, Literal
 import pydantic
 from pydantic import AfterValidator, BeforeValidator, Field
 
-from components.trainer import kernel_choice
+from word2vec.training import kernel_choice
 
 
 def _is_number(value: Any) -> Any:

@@ -21,9 +21,9 @@ import rich.spinner
 import rich.table
 import rich.text
 
-from components import progress
-from components.progress import TrainingProgress
 from pipeline import streams
+from word2vec import progress
+from word2vec.progress import TrainingProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
     from components.evaluator.results import Result

@@ -16,8 +16,8 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
-from components.errors import UserError, printable
 from pipeline.configs import BeamConfig
+from word2vec.errors import UserError, printable
 
 # Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md). A thread per
 # core costs nothing.

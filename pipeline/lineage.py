@@ -14,11 +14,11 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import artifacts
 from components.card import card
-from components.errors import UserError
 from components.evaluator import results
 from components.pusher import versions
-from components.warmup import EXTRA
 from pipeline import metadata_file, run_folder
+from word2vec.errors import UserError
+from word2vec.warmup import EXTRA
 
 DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
 

@@ -21,9 +21,10 @@ from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_ru
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
-from components import artifacts, progress
+from components import artifacts
 from pipeline import run_folder
 from pipeline.cache import Cache
+from word2vec import progress
 
 
 @dataclasses.dataclass(frozen=True)

@@ -11,7 +11,7 @@ import socket
 import sys
 from collections.abc import Iterator
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 FILE = "run.lock"
 

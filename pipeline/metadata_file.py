@@ -7,7 +7,7 @@ import os
 import re
 import sqlite3
 
-from components.errors import UserError, printable
+from word2vec.errors import UserError, printable
 
 NAME = "metadata.sqlite"
 

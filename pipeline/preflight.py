@@ -7,10 +7,10 @@ import shutil
 import stat
 
 from components.benchmarks import files as benchmarks
-from components.errors import UserError, printable
 from pipeline import engines, streams
 from pipeline.configs import Config
 from pipeline.inputs import Inputs
+from word2vec.errors import UserError, printable
 
 # What a run puts below its folder is called so, and Linux takes so much.
 _LONGEST_BELOW, _LONGEST_PATH, _LONGEST_NAME = 200, 4096, 255

@@ -14,7 +14,7 @@ import ml_metadata
 from absl import logging
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
-from components import progress
+from word2vec import progress
 
 ARTIFACTS, CHECKPOINTS = "artifacts", "checkpoints"
 

@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 # The encoding error handler for what is printed: marks in ASCII, and for all else its code.
 ERRORS = "word2vec.screen"

@@ -10,11 +10,11 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.util import model_utils
 
-from components import questions, vectors, vocabulary
 from components.corpus.report import CorpusReport
 from components.evaluator import results
 from components.report import component
 from pipeline.local import ComponentRun
+from word2vec import questions, vectors, vocabulary
 
 
 @dataclasses.dataclass(frozen=True)

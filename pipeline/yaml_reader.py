@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from components.errors import UserError, printable
+from word2vec.errors import UserError, printable
 
 # What aliases (*name) may unfold to: a few lines can stand for more than any memory holds.
 _MOST_VALUES = 100_000

@@ -18,9 +18,9 @@ from typing import Any
 
 import numpy as np
 
-from components.errors import UserError
 from serving import command_line, transport
 from serving.transport import RequestError
+from word2vec.errors import UserError
 
 __all__ = ["Embeddings", "RequestError"]
 

@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 # What a shell says of a program that was interrupted.
 _INTERRUPTED = 130

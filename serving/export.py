@@ -13,20 +13,20 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from components.errors import UserError
 from serving import command_line, folders
 from serving.quiet import quiet
+from word2vec.errors import UserError
 
 if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
-    from components.vocabulary import Vocabulary
+    from word2vec.vocabulary import Vocabulary
 
-# As `components.vectors` has them.
+# As `word2vec.vectors` has them.
 FORMS = ("text", "binary", "keyed_vectors", "parquet", "projector")
 
-_VOCABULARY = "vocabulary"  # as `components.vocabulary.ASSET`
+_VOCABULARY = "vocabulary"  # as `word2vec.vocabulary.ASSET`
 _EXPECTED = "Expected a folder such as runs/sample/serving_model/1790000000"
 _KEY = "{}/.ATTRIBUTES/VARIABLE_VALUE"
 
@@ -51,7 +51,7 @@ class Vectors:
         import keras
         import tensorflow as tf
 
-        from components import text
+        from word2vec import text
 
         @keras.saving.register_keras_serializable("tfx_word2vec")
         def standardize(texts: tf.Tensor) -> tf.Tensor:
@@ -80,7 +80,7 @@ def load(model: str) -> Vectors:
     with quiet():
         import tensorflow as tf  # seconds that --help need not wait
 
-        from components import vocabulary
+        from word2vec import vocabulary
 
     try:
         words = vocabulary.read(os.path.join(model, "assets", _VOCABULARY))
@@ -130,7 +130,7 @@ def _run(arguments: list[str] | None) -> None:
     _check_target(options.to)
     found = load(options.model)
     with quiet():
-        from components import vectors
+        from word2vec import vectors
 
     for form in dict.fromkeys(options.form):
         try:

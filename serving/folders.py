@@ -8,7 +8,7 @@ import re
 import tempfile
 from collections.abc import Iterator
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 MARK = "saved_model.pb"  # written last
 

@@ -22,10 +22,10 @@ import urllib.parse
 from collections.abc import AsyncIterator
 from typing import TYPE_CHECKING
 
-from components.errors import UserError
 from serving import command_line, folders
 from serving.limits import Limits
 from serving.quiet import quiet
+from word2vec.errors import UserError
 
 if TYPE_CHECKING:
     from serving.versions import Versions

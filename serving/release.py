@@ -14,9 +14,9 @@ import os
 import pathlib
 import sys
 
-from components.errors import UserError
 from serving import command_line, folders
 from serving.quiet import quiet
+from word2vec.errors import UserError
 
 
 def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> str:

@@ -11,8 +11,8 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from components import serving_model, vocabulary, warmup
-from components.errors import UserError
+from word2vec import serving_model, vocabulary, warmup
+from word2vec.errors import UserError
 
 Arrays = Mapping[str, np.ndarray]
 

@@ -20,10 +20,10 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (the ops of the served model)
 from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 
-from components.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
 from serving import folders, verification
 from serving.batching import Arrays, Batcher
 from serving.errors import ServingError, invalid, not_found, shortened
+from word2vec.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
 
 # Rows of a request: the answers to more would take much memory.
 MOST_ROWS = 10_000

@@ -9,10 +9,10 @@ from typing import Any
 
 import tensorflow as tf
 
-from components import plane, vocabulary
 from serving import folders
 from serving.errors import not_found
 from serving.versions import Version
+from word2vec import plane, vocabulary
 
 _UNIT = "unit/.ATTRIBUTES/VARIABLE_VALUE"
 

@@ -11,7 +11,7 @@ import hypothesis
 import pytest
 import tensorflow_text  # noqa: F401  (the ops of the served model)
 
-from components import progress
+from word2vec import progress
 
 # On a developer's machine every run tries other examples; where a change is judged, each run tries the same.
 hypothesis.settings.register_profile("ci", derandomize=True)

@@ -297,7 +297,7 @@ def install_packages() -> None:
 
 def compile_kernel() -> None:
     """Compiles the kernel ahead; without it, the first training does so."""
-    code = "from components.trainer import chunks, kernel; chunks.compile_ahead(); kernel.compile_ahead()"
+    code = "from word2vec.training import chunks, kernel; chunks.compile_ahead(); kernel.compile_ahead()"
     with contextlib.suppress(OSError):
         subprocess.run([VENV / "bin/python", "-c", code], cwd=ROOT, capture_output=True, check=False)
 

@@ -12,9 +12,9 @@ from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
-from components import progress
 from components.benchmarks import files
 from components.component import Component
+from word2vec import progress
 
 SPLIT = "eval"
 
@@ -56,7 +56,7 @@ class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
 
 
 class BenchmarkExampleGen(Component):
-    """Reads analogy and similarity questions into tf.Examples (`components.questions.features`), in the split `eval`.
+    """Reads analogy and similarity questions into tf.Examples (`word2vec.questions.features`), in the split `eval`.
 
     Args:
         benchmarks: a JSON list of files, folders or globs.

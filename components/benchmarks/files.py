@@ -7,8 +7,8 @@ from collections.abc import Iterable, Sequence
 
 from components import builtin, file_io, files
 from components.benchmarks import lines
-from components.errors import UserError
-from components.questions import FEWEST_PAIRS, SIMILARITY, Question
+from word2vec.errors import UserError
+from word2vec.questions import FEWEST_PAIRS, SIMILARITY, Question
 
 _LARGEST = 1 << 26  # bytes, a hundred times as many as the largest benchmark has: more is a corpus
 

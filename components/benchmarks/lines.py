@@ -10,8 +10,8 @@ import math
 import re
 from collections.abc import Sequence
 
-from components.errors import UserError
-from components.questions import ANALOGY, SIMILARITY, Question
+from word2vec.errors import UserError
+from word2vec.questions import ANALOGY, SIMILARITY, Question
 
 _SECTION = "all"  # of questions that come before any section
 _NUMBER = re.compile(r"[-+]?(?:[0-9]+(?:[.,][0-9]*)?|[.,][0-9]+)(?:[eE][-+]?[0-9]+)?")

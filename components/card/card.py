@@ -8,8 +8,8 @@ from typing import Any
 
 import pydantic
 
-from components.errors import escaped
 from components.evaluator.results import Evaluation
+from word2vec.errors import escaped
 
 JSON, MARKDOWN = "model_card.json", "model_card.md"
 

@@ -15,11 +15,11 @@ from tfx.components.evaluator import constants
 from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 
-from components import vocabulary
 from components.card import card
 from components.component import Component
 from components.corpus.report import CorpusReport
 from components.evaluator import results
+from word2vec import vocabulary
 
 
 class ModelCardArtifact(artifact.Artifact):

@@ -5,7 +5,7 @@ from __future__ import annotations
 import dataclasses
 from collections.abc import Iterable
 
-from components.errors import printable
+from word2vec.errors import printable
 
 _SHOWN_NAMES = 8
 _SHOWN_CHARACTERS = 40

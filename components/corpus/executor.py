@@ -20,7 +20,7 @@ from tfx.types import artifact_utils
 from components import files, records
 from components.corpus import readers
 from components.corpus.report import CorpusReport
-from components.errors import UserError, printable
+from word2vec.errors import UserError, printable
 
 EXAMPLES_PER_REASON = 3
 

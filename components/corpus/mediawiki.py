@@ -11,7 +11,7 @@ from xml.parsers import expat
 from components import file_io
 from components.corpus import documents, sources, wikitext
 from components.corpus.documents import Document, Problem, ReadOptions, UnreadableError
-from components.errors import printable
+from word2vec.errors import printable
 
 _CHUNK = 1 << 18
 _DEPTH = 64  # a dump has some five levels

@@ -8,7 +8,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 
 @dataclasses.dataclass(frozen=True)

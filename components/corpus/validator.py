@@ -12,7 +12,7 @@ from tfx.components.schema_gen.import_schema_gen import executor as import_execu
 from tfx.types import artifact_utils
 
 from components import builtin
-from components.errors import UserError
+from word2vec.errors import UserError
 
 
 class SchemaExecutor(import_executor.Executor):

@@ -1,7 +1,7 @@
 """Wikitext to text, in time that is linear in the page, whatever it holds.
 
 What MediaWiki would show is kept, and of what is not closed all. HTML's tags and references to characters stay:
-they are the business of `components.markup`.
+they are the business of `word2vec.markup`.
 """
 
 from __future__ import annotations

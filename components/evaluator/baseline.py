@@ -10,8 +10,9 @@ from tfx.components.util import model_utils
 from tfx.dsl.components.common import resolver
 from tfx.utils import path_constants
 
-from components import artifacts, progress
-from components.trainer import warm_start
+from components import artifacts
+from word2vec import progress
+from word2vec.training import warm_start
 
 CANDIDATE = "candidate"
 

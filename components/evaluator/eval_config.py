@@ -8,8 +8,8 @@ from typing import Any
 
 from tensorflow_model_analysis.proto import config_pb2 as tfma
 
-from components import questions
 from components.evaluator import metrics
+from word2vec import questions
 
 CANDIDATE, BASELINE = "candidate", "baseline"
 _SIGNIFICANT_CHANGE = f"significant_{metrics.CHANGE}"

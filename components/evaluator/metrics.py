@@ -1,4 +1,4 @@
-"""The TFMA metric over the answers that the served models give to `components.questions`.
+"""The TFMA metric over the answers that the served models give to `word2vec.questions`.
 
 An answer is NaN where a word is out of vocabulary: such a question counts against the coverage, and never as wrong.
 """
@@ -13,9 +13,9 @@ import numpy as np
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.utils import model_util
 
-from components import questions
 from components.evaluator import statistics
 from components.evaluator.statistics import Answers
+from word2vec import questions
 
 # What is measured of a benchmark of each kind: `_lower` and `_upper` are the bounds of its 95 % bootstrap interval.
 MEASURES = {

@@ -9,8 +9,8 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.writers import eval_config_writer
 
-from components import questions
 from components.evaluator import eval_config, metrics
+from word2vec import questions
 
 
 @dataclasses.dataclass(frozen=True)

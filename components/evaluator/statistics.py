@@ -8,7 +8,7 @@ from collections.abc import Callable, Sequence
 import numpy as np
 import scipy.stats
 
-from components import questions
+from word2vec import questions
 
 # Numbers that are resampled at a time: 8 MB of them.
 _NUMBERS_AT_A_TIME = 1_000_000

@@ -15,7 +15,7 @@ from tfx.components.infra_validator import error_types, executor, serving_bins, 
 from tfx.components.infra_validator.model_server_runners import kubernetes_runner
 from tfx.proto import infra_validator_pb2
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 _POLL_SECONDS = 5
 

@@ -15,7 +15,7 @@ from tfx.utils import proto_utils
 from components.card.component import ModelCardArtifact
 from components.component import Component
 from components.pusher import push
-from components.warmup import EXTRA
+from word2vec.warmup import EXTRA
 
 
 class Executor(executor.Executor):

@@ -12,8 +12,8 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 from tfx.utils import io_utils, path_utils
 
 from components.component import Component
-from components.errors import UserError
 from components.pusher import versions
+from word2vec.errors import UserError
 
 
 class Executor(base_executor.BaseExecutor):

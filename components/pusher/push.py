@@ -15,10 +15,10 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components import progress
 from components.card import card
-from components.errors import UserError
 from components.pusher import versions
+from word2vec import progress
+from word2vec.errors import UserError
 
 # What is not pushed whole yet: TF Serving passes over names that are no numbers.
 _UNFINISHED = ".pushing-"

@@ -8,7 +8,7 @@ import re
 
 import tensorflow as tf
 
-from components import progress
+from word2vec import progress
 
 MARK = "saved_model.pb"  # the last file that a push writes
 IDENTITY = "fingerprint.pb"  # TensorFlow writes it with each SavedModel; no two have the same

@@ -12,7 +12,7 @@ import plotly.graph_objects as go
 
 from components.evaluator.results import Result
 from components.report.facts import Curve, Facts, Health, Scatter
-from components.vocabulary import Vocabulary
+from word2vec.vocabulary import Vocabulary
 
 BLUE, ORANGE, GREEN, RED, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
 

@@ -13,11 +13,11 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401  (the ops of the served model)
 import tensorflow_transform as tft
 
-from components import plane, questions, vocabulary
 from components.card import card
 from components.corpus.report import CorpusReport
 from components.evaluator import results
-from components.vocabulary import Vocabulary
+from word2vec import plane, questions, vocabulary
+from word2vec.vocabulary import Vocabulary
 
 NEIGHBOURS = 10
 _T = TypeVar("_T", dict, list)

@@ -17,8 +17,9 @@ from tensorflow_transform.beam import analyzer_impls, impl
 from tfx.components.transform import executor
 from tfx.types import artifact_utils
 
-from components import records, vocabulary
+from components import records
 from components.skipgram import counting
+from word2vec import vocabulary
 
 
 class _RunGraph(impl._RunMetaGraphDoFn):

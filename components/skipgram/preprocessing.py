@@ -8,7 +8,8 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 
-from components import pairs, text, vocabulary
+from components.skipgram import lookups
+from word2vec import pairs, text, vocabulary
 
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, tf.RaggedTensor]:
@@ -26,8 +27,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     asset = _count(tokens, indices.flat_values, custom_config)
     _count_all(indices)
     # Looked up once per distinct token.
-    distinct_ids = vocabulary.lookup_ids(tokens, asset)
-    distinct_counts, total = vocabulary.lookup_counts(distinct_ids, asset)
+    distinct_ids = lookups.ids(tokens, asset)
+    distinct_counts, total = lookups.counts(distinct_ids, asset)
     ids = tf.gather(distinct_ids, indices.flat_values)
     seed = custom_config["seed"]
     keep_probability = pairs.keep_probability(distinct_counts, total, custom_config["subsampling"])

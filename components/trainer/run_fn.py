@@ -4,8 +4,10 @@ from __future__ import annotations
 
 from typing import Any
 
-from components import threads
-from components.trainer import job, workers
+import tensorflow_transform as tft
+
+from word2vec import threads, vocabulary
+from word2vec.training import job, workers
 
 
 def run_fn(fn_args: Any) -> None:
@@ -19,7 +21,7 @@ def run_fn(fn_args: Any) -> None:
     """
     training = job.Job(
         config=fn_args.custom_config,
-        transform_graph=fn_args.transform_output,
+        vocabulary=tft.TFTransformOutput(fn_args.transform_output).vocabulary_file_by_name(vocabulary.ASSET),
         train_files=list(fn_args.train_files),
         eval_files=list(fn_args.eval_files),
         base_model=fn_args.base_model,

@@ -19,10 +19,10 @@ from typing import Any
 import requests
 import urllib3
 
-from components.errors import UserError
 from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import credentials
 from pipeline.kubeflow.credentials import ApiError, Secret
+from word2vec.errors import UserError
 
 _PATH = "/apis/v2beta1/"
 EXAMPLE = "https://kubeflow.example/pipeline"

@@ -7,10 +7,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from components.errors import UserError
 from pipeline import engines
 from pipeline.configs import Config, VolumeConfig
 from pipeline.kubeflow import needs
+from word2vec.errors import UserError
 
 # KFP makes pods' names and labels of a pipeline's name, and TFX and KFP take no more than a label may have.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")

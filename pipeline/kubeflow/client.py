@@ -13,10 +13,10 @@ from typing import Any
 
 import yaml
 
-from components.errors import UserError
 from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow.api import EXAMPLE, PATIENCE, Api, one_line
 from pipeline.kubeflow.credentials import ApiError
+from word2vec.errors import UserError
 
 _NAMESPACE_FILE = "/var/run/secrets/kubernetes.io/serviceaccount/namespace"
 

@@ -10,12 +10,12 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from components.errors import UserError
 from pipeline import engines
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.kubeflow import checks, needs, platform
 from pipeline.pipeline import create_pipeline
+from word2vec.errors import UserError
 
 _LAUNCHER, _PROBES = "pipeline.kubeflow.launcher", "pipeline.kubeflow.probes"
 

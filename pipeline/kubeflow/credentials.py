@@ -13,8 +13,8 @@ import ssl
 import requests
 import requests.auth
 
-from components.errors import UserError
 from pipeline.configs import KubeflowConfig
+from word2vec.errors import UserError
 
 # A token or a session's cookie may stand here, which keeps it out of files and of the list of processes.
 TOKEN = "KUBEFLOW_TOKEN"

@@ -27,12 +27,12 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 from tfx.utils import path_utils
 
-from components.errors import UserError
 from components.pusher import versions
 from pipeline import beam_workers, engines
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.kubeflow import compiler, needs, probes, volume
+from word2vec.errors import UserError
 
 # Where KFP's launcher keeps what is at a URI.
 _MIRRORS = {"minio://": "/minio/", "s3://": "/s3/", "gs://": "/gcs/"}

@@ -12,9 +12,9 @@ import os
 import sys
 from typing import Any
 
-from components.errors import UserError
 from pipeline.configs import Config
 from pipeline.kubeflow import checks, needs, volume
+from word2vec.errors import UserError
 
 
 def main(arguments: list[str] | None = None) -> int:

@@ -5,9 +5,9 @@ from __future__ import annotations
 import os
 import tempfile
 
-from components.errors import UserError
 from pipeline.configs import VolumeConfig
 from pipeline.kubeflow import checks
+from word2vec.errors import UserError
 
 
 def check_writable(folder: str, volume: VolumeConfig | None) -> None:

@@ -10,7 +10,7 @@ from apache_beam.io.filesystem import FileMetadata
 from apache_beam.io.filesystems import FileSystems
 
 from components import files
-from components.errors import UserError
+from word2vec.errors import UserError
 
 
 def make(folder: pathlib.Path, *names: str) -> None:

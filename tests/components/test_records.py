@@ -8,8 +8,8 @@ import pytest
 import tensorflow as tf
 
 from components import records
-from components.errors import UserError
-from components.trainer import blocks
+from word2vec.errors import UserError
+from word2vec.training import blocks
 
 
 def write(folder, values, shards=4):

@@ -9,11 +9,11 @@ import yaml
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components.errors import UserError
 from kubeflow_runner import compile_pipeline
 from pipeline import config_files
 from pipeline.kubeflow import compiler
 from tests.e2e.conftest import ROOT
+from word2vec.errors import UserError
 
 
 @pytest.fixture(scope="module")

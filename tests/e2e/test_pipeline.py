@@ -17,10 +17,10 @@ import tensorflow as tf
 import tensorflow_transform as tft
 from gensim.models import KeyedVectors
 
-from components import pairs, vocabulary
 from components.card.card import ModelCard
 from tests.conftest import COMMON, TOPICS
 from tests.e2e.conftest import ROOT, make_project
+from word2vec import pairs, vocabulary
 
 COMPONENTS = [
     *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),

@@ -14,10 +14,10 @@ import pytest
 import tensorflow as tf
 import yaml
 
-from components.errors import UserError
 from pipeline.kubeflow.rehearsal import container
 from tests.conftest import TOPICS
 from tests.e2e.conftest import ROOT
+from word2vec.errors import UserError
 
 pytestmark = pytest.mark.slow
 

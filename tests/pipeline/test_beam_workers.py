@@ -12,8 +12,8 @@ import apache_beam as beam
 import pytest
 from apache_beam.options.pipeline_options import PipelineOptions
 
-from components.errors import UserError
 from pipeline import beam_workers
+from word2vec.errors import UserError
 
 OPTIONS = [
     "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner",

@@ -2,8 +2,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import UserError
 from pipeline import config_files
+from word2vec.errors import UserError
 
 
 def test_presets_are_valid():

@@ -19,7 +19,7 @@ ROOT = pathlib.Path(__file__).parent.parent.parent
 
 PROGRAM = """
 import logging, os, sys, time
-from components import progress
+from word2vec import progress
 from pipeline import console, local
 logging.basicConfig(level=logging.INFO)
 with console.logs_to(sys.argv[1], verbose="verbose" in sys.argv) as (screen, errors):

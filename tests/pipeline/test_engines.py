@@ -8,9 +8,9 @@ import pytest
 from apache_beam.options import pipeline_options
 from apache_beam.runners.portability import stager
 
-from components.errors import UserError
 from pipeline import engines
 from pipeline.configs import BeamConfig
+from word2vec.errors import UserError
 
 FLINK = pipeline_options.FlinkRunnerOptions
 PORTABLE = pipeline_options.PortableOptions

@@ -2,10 +2,10 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import UserError
 from pipeline import config_files
 from pipeline.inputs import Inputs
 from pipeline.kubeflow import compiler
+from word2vec.errors import UserError
 
 
 def load(**values):

@@ -7,8 +7,8 @@ import signal
 
 import pytest
 
-from components.errors import UserError
 from pipeline import lock
+from word2vec.errors import UserError
 
 
 def test_the_second_run_hears_who_is_at_work_and_death_lets_it_in(tmp_path):

@@ -7,8 +7,8 @@ import ml_metadata
 import pytest
 from tfx.orchestration import metadata
 
-from components.errors import UserError
 from pipeline import lineage, metadata_file
+from word2vec.errors import UserError
 
 
 @pytest.fixture(scope="module")

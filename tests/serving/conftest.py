@@ -13,7 +13,7 @@ import sys
 import numpy as np
 import pytest
 
-from components import serving_model
+from word2vec import serving_model
 
 ROOT = pathlib.Path(__file__).parents[2]
 WORDS = [

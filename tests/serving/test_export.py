@@ -5,9 +5,9 @@ import pyarrow.parquet
 import pytest
 from gensim.models import KeyedVectors
 
-from components import vectors
 from serving import export
 from tests.serving.conftest import VECTORS, WORDS
+from word2vec import vectors
 
 COUNTS = [900 - 10 * place for place in range(len(WORDS))]
 
@@ -46,7 +46,7 @@ def test_every_form(model, tmp_path, capsys):
 
 def test_large_keyed_vectors_are_several_files(tmp_path):
     """gensim keeps tables of more than 10 MB in files of their own."""
-    from components.vocabulary import Vocabulary
+    from word2vec.vocabulary import Vocabulary
 
     words = Vocabulary([f"w{number}" for number in range(110_000)], np.arange(110_000, 0, -1))
     table = np.random.default_rng(0).normal(size=(110_000, 100)).astype(np.float32)

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 
-from components.errors import UserError
 from serving import folders
+from word2vec.errors import UserError
 
 
 @pytest.mark.parametrize(

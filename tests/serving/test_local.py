@@ -29,9 +29,9 @@ from tensorflow_serving.apis import (
     prediction_service_pb2_grpc,
 )
 
-from components import warmup
 from serving import client
 from tests.serving.conftest import ROOT, VECTORS, WORDS, Server, cosine, make_version
+from word2vec import warmup
 
 SIGNATURES = {"serving_default", "most_similar", "similarity", "analogy", "embed_text", "evaluate"}
 

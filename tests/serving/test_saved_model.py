@@ -13,9 +13,9 @@ from tfx.components.infra_validator import request_builder
 from tfx.proto import infra_validator_pb2
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.questions import Question
 from serving.client import Embeddings
 from tests.serving.conftest import VECTORS, cosine
+from word2vec.questions import Question
 
 # Brings the ops that TF Serving links; TensorFlow alone has not all of them.
 CLI = "import tensorflow_text; from tensorflow.python.tools import saved_model_cli; saved_model_cli.main()"

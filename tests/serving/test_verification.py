@@ -9,9 +9,9 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from components import serving_model, vocabulary, warmup
 from serving.versions import Version
 from tests.serving.conftest import VECTORS, WORDS, make_version
+from word2vec import serving_model, vocabulary, warmup
 
 
 @pytest.fixture(scope="module")

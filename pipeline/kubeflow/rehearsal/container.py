@@ -18,7 +18,7 @@ import subprocess
 import sys
 from collections.abc import Mapping, Sequence
 
-from components.errors import UserError
+from word2vec.errors import UserError
 
 # The image's user (Dockerfile).
 USER = 10001

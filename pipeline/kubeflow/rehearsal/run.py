@@ -13,10 +13,10 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from components.errors import UserError
 from pipeline.kubeflow import checks, launcher
 from pipeline.kubeflow.rehearsal import container
 from pipeline.kubeflow.rehearsal.store import Execution, Store, cache_key
+from word2vec.errors import UserError
 
 Json = dict[str, Any]
 

@@ -4,7 +4,7 @@ import gensim.test.utils
 import pytest
 
 from components.benchmarks import files
-from components.errors import UserError
+from word2vec.errors import UserError
 
 
 def read(tmp_path, content):

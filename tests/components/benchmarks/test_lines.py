@@ -11,8 +11,8 @@ import pytest
 import zstandard
 
 from components.benchmarks import files
-from components.errors import UserError
 from components.files import COMPRESSIONS
+from word2vec.errors import UserError
 
 PAIR = [(("a", "b"), 7.0)]
 TWO = [(("a", "b"), 7.0), (("c", "d"), 1.0)]

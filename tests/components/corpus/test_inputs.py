@@ -17,8 +17,8 @@ import pyarrow.parquet as pq
 import pytest
 import zstandard
 
-from components.errors import UserError
 from tests.components.corpus import inputs
+from word2vec.errors import UserError
 
 PAGE = "<page><title>{title}</title><ns>0</ns><id>1</id><revision><text>{text}</text></revision></page>"
 DUMP = '<mediawiki xmlns="http://www.mediawiki.org/xml/export-0.10/">{}</mediawiki>'

@@ -14,7 +14,7 @@ from hypothesis import strategies as st
 
 from components import files
 from components.corpus import executor, readers
-from components.errors import UserError
+from word2vec.errors import UserError
 
 OPTIONS = readers.ReadOptions(text_field="text", max_document_bytes=1000)
 COMPRESS = {"": lambda data: data, ".gz": gzip.compress, ".bz2": bz2.compress, ".zst": zstandard.compress}

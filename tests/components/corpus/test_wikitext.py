@@ -7,8 +7,8 @@ import time
 import pytest
 import tensorflow as tf
 
-from components import text
 from components.corpus import wikitext
+from word2vec import text
 
 
 def words(value):

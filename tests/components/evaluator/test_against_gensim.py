@@ -8,11 +8,11 @@ import tensorflow as tf
 from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 
-from components import questions
 from components.benchmarks import files
 from components.evaluator import statistics
 from components.evaluator.statistics import Answers
-from components.serving_model import ServingModel
+from word2vec import questions
+from word2vec.serving_model import ServingModel
 
 FILES = {"google_analogies": "questions-words.txt", "wordsim353": "wordsim353.tsv", "simlex999": "simlex999.txt"}
 

@@ -14,8 +14,8 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.evaluator import eval_config, results
-from components.questions import Question
-from components.serving_model import ServingModel
+from word2vec.questions import Question
+from word2vec.serving_model import ServingModel
 
 WORDS = [f"word{number}" for number in range(60)]
 TRUE = np.random.default_rng(0).normal(size=(60, 16)).astype(np.float32)

@@ -8,9 +8,9 @@ import scipy.stats
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from components import questions
 from components.evaluator import statistics
 from components.evaluator.statistics import Answers, Bootstrap
+from word2vec import questions
 
 NAN = math.nan
 

@@ -13,8 +13,8 @@ from tfx.components.infra_validator import error_types, serving_bins
 from tfx.components.infra_validator.model_server_runners import local_docker_runner
 from tfx.utils import kube_utils
 
-from components.errors import UserError
 from components.infra_validator import executor
+from word2vec.errors import UserError
 
 PODS = "/api/v1/namespaces/here/pods"
 

@@ -3,8 +3,8 @@ from __future__ import annotations
 import pytest
 from tfx.types import standard_artifacts
 
-from components.errors import UserError
 from components.pusher import last_pushed
+from word2vec.errors import UserError
 
 
 @pytest.fixture

@@ -12,8 +12,8 @@ import threading
 import pytest
 import tensorflow as tf
 
-from components.errors import UserError
 from components.pusher import push, versions
+from word2vec.errors import UserError
 
 FILES = {
     "fingerprint.pb": b"the first",

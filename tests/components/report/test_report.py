@@ -11,8 +11,8 @@ from components.card import card
 from components.corpus.report import CorpusReport
 from components.evaluator.results import Evaluation, Result
 from components.report import charts, facts, page
-from components.vocabulary import Vocabulary
 from tests import chromium
+from word2vec.vocabulary import Vocabulary
 
 WORDS = ["the", "tea", "coffee", "</script><b>", *(f"word{number}" for number in range(40))]
 

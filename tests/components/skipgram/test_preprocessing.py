@@ -11,8 +11,8 @@ import tensorflow_transform as tft
 import tensorflow_transform.beam as tft_beam
 from tensorflow_transform.tf_metadata import dataset_metadata
 
-from components import pairs, text, vocabulary
 from components.skipgram import preprocessing
+from word2vec import pairs, text, vocabulary
 
 SETTINGS = {"window": 4, "min_count": 2, "max_vocabulary": None, "subsampling": 0.0, "seed": 3}
 

@@ -5,10 +5,10 @@ import sys
 
 import pytest
 
-from components.errors import UserError
 from pipeline import config_files
 from pipeline.kubeflow import checks, compiler
 from tests.e2e.conftest import ROOT
+from word2vec.errors import UserError
 
 
 def load(**values):

@@ -17,9 +17,9 @@ import pytest
 import yaml
 
 import kubeflow_runner
-from components.errors import UserError
 from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import api, client, credentials
+from word2vec.errors import UserError
 
 PAGE = b"<html><head><title>Log in to Your Account</title></head><body>Dex</body></html>"
 

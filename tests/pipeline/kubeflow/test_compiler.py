@@ -6,10 +6,10 @@ from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from components.errors import UserError
 from kubeflow_runner import compile_pipeline
 from pipeline import config_files
 from pipeline.kubeflow import compiler, needs
+from word2vec.errors import UserError
 
 
 def load(**values):

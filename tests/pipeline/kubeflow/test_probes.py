@@ -6,11 +6,11 @@ import os
 import pytest
 import tensorflow as tf
 
-from components.errors import UserError
 from components.pusher import versions
 from pipeline import config_files
 from pipeline.configs import VolumeConfig
 from pipeline.kubeflow import needs, probes, volume
+from word2vec.errors import UserError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import os
 
 import pytest
 
-from components.errors import UserError
 from pipeline.kubeflow.rehearsal import container
+from word2vec.errors import UserError
 
 
 @pytest.fixture

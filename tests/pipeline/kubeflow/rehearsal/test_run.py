@@ -8,8 +8,8 @@ import pytest
 import yaml
 
 import kubeflow_runner
-from components.errors import UserError
 from pipeline.kubeflow.rehearsal import container, run
+from word2vec.errors import UserError
 
 # Writes what it was given, and an artifact with an empty folder and metadata of all kinds.
 MAKE = """

@@ -1,0 +1,73 @@
+"""The cache follows imports: a component's fingerprint changes with what it runs, and with nothing else."""
+
+from __future__ import annotations
+
+import pathlib
+import shutil
+
+import pytest
+
+from pipeline import fingerprint
+
+COMPONENTS = ("benchmarks", "card", "corpus", "evaluator", "report", "skipgram", "trainer")
+
+
+@pytest.fixture
+def copy(tmp_path, monkeypatch):
+    """The project's code, which a test may change."""
+    for package in ("word2vec", "components"):
+        shutil.copytree(fingerprint._ROOT / package, tmp_path / package)
+    monkeypatch.setattr(fingerprint, "_ROOT", tmp_path)
+    return tmp_path
+
+
+def prints():
+    fingerprint.of_code.cache_clear()
+    fingerprint._imported.cache_clear()
+    return {name: fingerprint.of_code(name) for name in COMPONENTS}
+
+
+@pytest.fixture(autouse=True)
+def _forget():
+    yield
+    fingerprint.of_code.cache_clear()
+    fingerprint._imported.cache_clear()
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("components/report/charts.py", {"report"}),
+        ("components/report/page.css", {"report"}),
+        ("components/corpus/schema/schema.pbtxt", {"corpus"}),
+        ("components/records.py", {"corpus", "skipgram"}),
+        ("components/skipgram/preprocessing.py", {"skipgram"}),
+        ("word2vec/text.py", {"skipgram", "trainer"}),
+        ("word2vec/training/compiled_steps.py", {"trainer"}),
+        ("word2vec/plane.py", {"report"}),
+        ("word2vec/__init__.py", set(COMPONENTS)),
+    ],
+)
+def test_what_a_change_touches(copy, file, changed):
+    before = prints()
+    with (copy / file).open("a") as out:
+        out.write("\n")
+    after = prints()
+    assert {name for name in COMPONENTS if after[name] != before[name]} == changed
+
+
+def test_an_import_within_a_function_counts(copy):
+    (copy / "word2vec/new.py").write_text("")
+    with (copy / "components/card/card.py").open("a") as out:
+        out.write("\n\ndef _later():\n    from word2vec import new\n")
+    before = prints()
+    (copy / "word2vec/new.py").write_text("X = 1\n")
+    after = prints()
+    assert before["card"] != after["card"]
+    assert before["corpus"] == after["corpus"]
+
+
+def test_it_does_not_depend_on_where_the_code_is(copy):
+    inside = prints()
+    fingerprint._ROOT = pathlib.Path(fingerprint.__file__).parent.parent
+    assert prints() == inside

@@ -1,0 +1,246 @@
+from __future__ import annotations
+
+import itertools
+import math
+
+import numpy as np
+import pytest
+import tensorflow as tf
+
+from word2vec import search, serving_model
+from word2vec.questions import Question
+
+WORDS = ["the", "king", "queen", "man", "woman", "tea"]
+VECTORS = np.array([[1, 1, 1], [2, 0, 2], [-0.5, 2, 1.4], [1, 0, 0.2], [0, 1, 0.2], [-1, 1, 0]], np.float32)
+
+
+@pytest.fixture(scope="module", params=["small chunks", "large chunks"])
+def signatures(request, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("serving")
+    (folder / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
+    with pytest.MonkeyPatch.context() as patch:
+        if request.param == "small chunks":
+            patch.setattr(search, "QUERIES_AT_A_TIME", 2)
+            patch.setattr(search, "SCORES_AT_A_TIME", 8)
+            patch.setattr(search, "_GROUP", 3)
+        serving_model.ServingModel(VECTORS, str(folder / "vocabulary")).save(str(folder / "model"))
+    (folder / "vocabulary").unlink()  # the model carries its own
+    return tf.saved_model.load(str(folder / "model")).signatures
+
+
+def cosine(a, b):
+    return VECTORS[a] @ VECTORS[b] / np.linalg.norm(VECTORS[a]) / np.linalg.norm(VECTORS[b])
+
+
+def test_embeddings_of_known_and_unknown_words(signatures):
+    answer = signatures["serving_default"](words=tf.constant(["Queen", "nothing", "", "tea", b"\xff"]))
+    assert answer["known"].numpy().tolist() == [True, False, False, True, False]
+    expected = np.stack([VECTORS[2], [0] * 3, [0] * 3, VECTORS[5], [0] * 3])
+    np.testing.assert_allclose(answer["embeddings"].numpy(), expected, rtol=1e-6)
+
+
+@pytest.mark.parametrize(
+    "word", ["t&#101;a", "t\u00adea", "te\u200da", "<b>T</b>ea", "Tea™", "tea¹", "&zwnj;tea", "(tea)"]
+)
+def test_words_are_normalised_as_the_corpus_was(signatures, word):
+    assert signatures["serving_default"](words=tf.constant([word]))["known"].numpy().tolist() == [True]
+
+
+@pytest.mark.parametrize("k", [0, 2, 5, 100])
+def test_most_similar(signatures, k):
+    words = ["KING", "nothing", "tea"]
+    answer = signatures["most_similar"](words=tf.constant(words), k=tf.constant(k))
+    assert answer["known"].numpy().tolist() == [True, False, True]
+    for row, word in enumerate(words):
+        if word == "nothing":
+            assert answer["neighbours"].numpy()[row].tolist() == [b""] * min(k, 5)
+            continue
+        place = WORDS.index(word.lower())
+        expected = sorted((other for other in range(6) if other != place), key=lambda other: -cosine(place, other))[:k]
+        assert [name.decode() for name in answer["neighbours"].numpy()[row]] == [WORDS[other] for other in expected]
+        np.testing.assert_allclose(
+            answer["scores"].numpy()[row], [cosine(place, other) for other in expected], rtol=1e-5
+        )
+
+
+def test_an_empty_batch(signatures):
+    answer = signatures["most_similar"](words=tf.constant([], tf.string), k=tf.constant(3))
+    assert answer["neighbours"].shape == (0, 3)
+    assert signatures["serving_default"](words=tf.constant([], tf.string))["embeddings"].shape == (0, 3)
+    assert signatures["evaluate"](examples=tf.constant([], tf.string))["answers"].shape == (0, 3)
+
+
+def test_evaluate_answers_analogies_and_pairs(signatures):
+    asked = [
+        ("man", "king", "woman", "queen"),
+        ("man", "king", "woman", "tea"),
+        ("Tea", "THE"),
+        ("tea", "nothing"),
+        ("man", "king", "nothing", "queen"),
+        ("king", "king"),
+    ]
+    examples = tf.constant([Question("b", "s", words, 1.0).serialize() for words in asked])
+    answers = signatures["evaluate"](examples=examples)["answers"].numpy()
+    unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
+    cosines = unit @ unit.T
+    add = cosines[1] - cosines[3] + cosines[4]
+    mul = (1 + cosines[1]) * (1 + cosines[4]) / (1 + cosines[3] + 2e-6)
+    others = [0, 2, 5]
+    rank = {
+        (name, word): 1 + sum(scores[other] > scores[word] for other in others)
+        for name, scores in (("add", add), ("mul", mul))
+        for word in (2, 5)
+    }
+    nan = math.nan
+    expected = [
+        [nan, rank["add", 2], rank["mul", 2]],
+        [nan, rank["add", 5], rank["mul", 5]],
+        [cosine(5, 0), nan, nan],
+        [nan] * 3,
+        [nan] * 3,
+        [1, nan, nan],
+    ]
+    np.testing.assert_allclose(answers, expected, rtol=1e-5)
+    assert rank["add", 2] == 1 < rank["add", 5]
+
+
+def test_ranks_go_down_to_the_last_word(tmp_path):
+    words = [f"w{number}" for number in range(20)]
+    (tmp_path / "vocabulary").write_text("".join(f"1 {word}\n" for word in words))
+    vectors = np.eye(20, dtype=np.float32)
+    vectors[3:, 0] = np.linspace(0.9, 0.1, 17)  # the later, the farther from the answer, which is w0's direction
+    model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
+    examples = tf.constant([Question("b", "s", ("w1", "w0", "w1", word), 1.0).serialize() for word in words])
+    ranks = model.evaluate(examples)["answers"].numpy()[:, 1]
+    # w0 and w1 are of the question, hence no answers; all others are.
+    assert ranks.tolist() == [math.inf, math.inf, 18, *range(1, 18)]
+
+
+def test_each_row_has_its_own_k(signatures):
+    answer = signatures["most_similar"](words=tf.constant(["king", "nothing", "tea"]), k=tf.constant([1, 3, -2]))
+    found = answer["neighbours"].numpy()
+    assert found.shape == (3, 3)
+    assert found.tolist() == [[b"man", b"", b""], [b""] * 3, [b""] * 3]
+    assert answer["scores"].numpy()[0, 1:].tolist() == [0, 0]
+
+
+def test_no_more_than_so_many_neighbours(tmp_path):
+    words = [f"w{number}" for number in range(1200)]
+    (tmp_path / "vocabulary").write_text("".join(f"1 {word}\n" for word in words))
+    vectors = np.random.default_rng(1).normal(size=(1200, 4)).astype(np.float32)
+    model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
+    answer = model.most_similar(tf.constant(["w3"]), tf.constant(2**31 - 1))
+    assert answer["neighbours"].shape == (1, serving_model.MOST_NEIGHBOURS)
+
+
+def test_similarity(signatures):
+    word1, word2 = ["king", "TEA", "nothing", "", "tea"], ["queen", "tea", "tea", "", b"\xff\xfe"]
+    answer = signatures["similarity"](word1=tf.constant(word1), word2=tf.constant(word2))
+    assert answer["known"].numpy().tolist() == [True, True, False, False, False]
+    np.testing.assert_allclose(answer["cosine"].numpy(), [cosine(1, 2), 1, 0, 0, 0], rtol=1e-6)
+
+
+def test_analogy(signatures):
+    a, b, c = ["man", "man", "nothing"], ["King", "man", "king"], ["woman", "tea", "woman"]
+    answer = signatures["analogy"](a=tf.constant(a), b=tf.constant(b), c=tf.constant(c), k=tf.constant([2, 9, 2]))
+    assert answer["known"].numpy().tolist() == [True, True, False]
+    unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
+    wanted = unit[1] - unit[3] + unit[4]
+    scores = unit @ wanted / np.linalg.norm(wanted)
+    best = sorted((0, 2, 5), key=lambda place: -scores[place])
+    assert answer["answers"].numpy()[0].tolist() == [WORDS[place].encode() for place in best[:2]] + [b""]
+    np.testing.assert_allclose(answer["scores"].numpy()[0], [*scores[best[:2]], 0], rtol=1e-5)
+    # Of a word given twice, too, three others are left at most.
+    assert b"" not in answer["answers"].numpy()[1].tolist()
+    assert answer["answers"].numpy()[2].tolist() == [b""] * 3
+
+
+def test_texts_are_weighted_means(signatures):
+    texts = ["The tea, the TEA of nowhere", "", "nothing", "king", "<b>Queen</b> &amp; king"]
+    answer = signatures["embed_text"](texts=tf.constant(texts))
+    np.testing.assert_allclose(answer["known_share"].numpy(), [4 / 6, 0, 0, 1, 1], rtol=1e-6)
+    counts = np.array([60, 50, 40, 30, 20, 10])
+    weights = 1e-3 / (1e-3 + counts / counts.sum())
+    rows = weights[:, np.newaxis] * VECTORS
+    expected = [(rows[0] + rows[5]) / 2, [0] * 3, [0] * 3, rows[1], (rows[1] + rows[2]) / 2]
+    np.testing.assert_allclose(answer["embeddings"].numpy(), np.stack(expected), rtol=1e-5, atol=1e-8)
+
+
+HOSTILE = [
+    "",
+    " ",
+    b"\xff\xfe\x00",
+    "a" * 1_000_000,
+    "king " * 200_000,
+    "\u0301",
+    "\x00",
+    "'",
+    "<b>",
+    "\U0001f600" * 99,
+]
+
+
+def test_hostile_words_are_unknown_words(signatures):
+    words, number = tf.constant(HOSTILE), len(HOSTILE)
+    answers = [
+        signatures["serving_default"](words=words),
+        signatures["most_similar"](words=words, k=tf.constant(2)),
+        signatures["similarity"](word1=words, word2=words),
+        signatures["analogy"](a=words, b=words, c=words, k=tf.fill([number], 2)),
+    ]
+    for answer in answers:
+        assert answer["known"].numpy().tolist() == [False] * number
+    texts = signatures["embed_text"](texts=words)
+    np.testing.assert_array_equal(texts["known_share"].numpy() > 0, [place == 4 for place in range(number)])
+    assert np.isfinite(texts["embeddings"].numpy()).all()
+
+
+@pytest.mark.parametrize("signature", ["similarity", "analogy", "embed_text"])
+def test_empty_batches(signatures, signature):
+    nothing = tf.constant([], tf.string)
+    inputs = {
+        "similarity": {"word1": nothing, "word2": nothing},
+        "analogy": {"a": nothing, "b": nothing, "c": nothing, "k": tf.constant([], tf.int32)},
+        "embed_text": {"texts": nothing},
+    }
+    assert all(value.shape[0] == 0 for value in signatures[signature](**inputs[signature]).values())
+
+
+def test_the_vectors_are_stored_once(tmp_path):
+    words, draw = [f"word{number}" for number in range(30_000)], np.random.default_rng(1)
+    (tmp_path / "vocabulary").write_text("".join(f"9 {word}\n" for word in words))
+    vectors = draw.normal(size=(len(words), 100)).astype(np.float32)
+    serving_model.ServingModel(vectors, str(tmp_path / "vocabulary")).save(str(tmp_path / "model"))
+    size = sum(path.stat().st_size for path in (tmp_path / "model").rglob("*") if path.is_file())
+    assert vectors.nbytes < size < 1.1 * vectors.nbytes
+
+
+def test_rows_times_neighbours_are_bounded_in_the_graph(tmp_path):
+    """Whichever server serves it."""
+    words, vectors = 1200, np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
+    (tmp_path / "vocabulary").write_text("".join(f"{9000 - n}.0 w{n}\n" for n in range(words)))
+    model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
+    k = serving_model.MOST_NEIGHBOURS
+    rows = serving_model.MOST_ANSWERS // k
+    assert model.most_similar(tf.fill([rows], "w1"), tf.constant(k))["neighbours"].shape == (rows, k)
+    with pytest.raises(tf.errors.InvalidArgumentError, match="rows x neighbours: at most 1,000,000"):
+        model.most_similar(tf.fill([rows + 1], "w1"), tf.constant(k))
+
+
+# Of TensorFlow Text, TF Serving links these, and the model needs no more.
+TEXT_OPS = {"CaseFoldUTF8", "NormalizeUTF8"}
+
+
+def test_the_ops_are_tensorflows_own_and_two_of_tensorflow_text(tmp_path):
+    """A model with any other op loads here, and not in TF Serving."""
+    from tensorflow.core.protobuf import saved_model_pb2
+
+    (tmp_path / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
+    serving_model.ServingModel(VECTORS, str(tmp_path / "vocabulary")).save(str(tmp_path / "model"))
+    (graph,) = saved_model_pb2.SavedModel.FromString((tmp_path / "model" / "saved_model.pb").read_bytes()).meta_graphs
+    functions = {function.signature.name for function in graph.graph_def.library.function}
+    nodes = itertools.chain(graph.graph_def.node, *(function.node_def for function in graph.graph_def.library.function))
+    ops = {node.op for node in nodes} - functions
+    own = {op for op in ops if hasattr(tf.raw_ops, op)}
+    assert ops - own <= TEXT_OPS
+    assert {"CaseFoldUTF8", "LookupTableFindV2", "MatMul"} <= ops

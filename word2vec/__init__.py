@@ -1,0 +1,1 @@
+"""Words and their vectors: text, vocabulary, pairs, training, search and the served model. Knows nothing of TFX."""

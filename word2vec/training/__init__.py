@@ -1,0 +1,1 @@
+"""Training: blocks of pairs, the Keras model and what trains it, checkpoints."""

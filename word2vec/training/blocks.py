@@ -1,0 +1,257 @@
+"""The trainer's input: Transform's run-length encoded pairs, packed into blocks.
+
+The tokens of many documents stand behind each other in one stream, which is cut every L positions. A block's queries
+are its L positions; its keys are those and `window` more on either side. How far each query's context reaches, never
+over its document's ends, says which of the scores are pairs.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator, Sequence
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from word2vec import pairs
+from word2vec.errors import UserError
+from word2vec.training import window_weights
+
+DOCUMENTS_PER_CHUNK = 256
+
+# More than an epoch can have: the steps of different epochs must not draw the same noise.
+STEPS_PER_EPOCH = 2**32
+
+
+class Blocks(NamedTuple):
+    """S blocks of L queries.
+
+    Attributes:
+        ids: int32 [S, L + 2 * window], the keys; the queries are those without the `window` at either end.
+        left: int32 [S, L], how many keys on its left each query is paired with; 0 where the stream is padded.
+        right: int32 [S, L], likewise on its right.
+    """
+
+    ids: tf.Tensor
+    left: tf.Tensor
+    right: tf.Tensor
+
+
+class Documents(NamedTuple):
+    """Some documents of an epoch.
+
+    Attributes:
+        ids: int32 [n], the tokens of all of them.
+        row_splits: int64 [documents + 1].
+        radii: int32 [n]; None where every pair within the window counts.
+        epoch: counted from 0.
+        seed: decides the order of their blocks.
+    """
+
+    ids: np.ndarray
+    row_splits: np.ndarray
+    radii: np.ndarray | None
+    epoch: int
+    seed: tuple[int, ...]
+
+
+class Batch(NamedTuple):
+    """What a step trains on.
+
+    Attributes:
+        step: int64 [], unlike that of any other step; it decides the noise.
+        blocks: always the same number of them.
+    """
+
+    step: tf.Tensor
+    blocks: Blocks
+
+
+class PairWeights:
+    """What each score of a block counts as a pair.
+
+    Args:
+        window: w.
+        block_length: L.
+        weighting: see `window_weights.by_distance`.
+    """
+
+    def __init__(self, window: int, block_length: int, weighting: str):
+        reach = np.arange(window + 1)[:, np.newaxis]
+        distance = np.arange(1, window + 1)
+        within = np.where(distance <= reach, window_weights.by_distance(window, weighting), 0)  # [reach, distance - 1]
+        left = np.zeros((block_length, window + 1, block_length + 2 * window), np.float32)
+        for query in range(block_length):
+            left[query, :, query + window - distance] = within.T
+        right = left[::-1, :, ::-1]
+        # A row for each query and both its reaches: one look-up gives all the weights of a query.
+        rows = left[:, :, np.newaxis] + right[:, np.newaxis]
+        self._rows = tf.constant(rows.reshape(-1, rows.shape[-1]))
+        self._reaches = window + 1
+        self._first = tf.range(block_length) * self._reaches**2
+
+    def __call__(self, blocks: Blocks) -> tf.Tensor:
+        """What each pair of a query and a key counts, 0 for those that are none: float [S, L, L + 2 * window]."""
+        return tf.gather(self._rows, self._first + blocks.left * self._reaches + blocks.right)
+
+
+def shards_in(folder: str) -> list[str]:
+    """The shards in a folder, sorted.
+
+    Raises:
+        UserError: there is none.
+    """
+    names = sorted(tf.io.gfile.glob(os.path.join(folder, "*-of-*.gz")))
+    if not names:
+        raise UserError(
+            f"{folder}: no examples here. An earlier component's output is missing; run without cache (--no-cache)"
+        )
+    return names
+
+
+def dataset(
+    files: Sequence[str],
+    *,
+    window: int,
+    weighting: str,
+    block_length: int,
+    blocks_per_step: int,
+    seed: int,
+    epoch: int,
+) -> tf.data.Dataset:
+    """All pairs of an epoch, each once, as `Batch`es; the last one is filled up with blocks without pairs.
+
+    Args:
+        files: Transform's shards.
+        window: the greatest radius.
+        weighting: see `window_weights.by_distance`.
+        block_length: L.
+        blocks_per_step: S.
+        seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
+            documents' order within a file is Transform's.
+        epoch: counted from 0.
+    """
+    order = np.random.default_rng([seed, epoch]).permutation(len(files))
+    names = tf.data.Dataset.from_tensor_slices([files[index] for index in order])
+
+    def chunk(number: tf.Tensor, serialized: tf.Tensor) -> Blocks:
+        features = tf.io.parse_example(serialized, pairs.features())
+        ids, radii = features[pairs.TOKEN_IDS], features[pairs.RADII]
+        if weighting != "drawn":
+            radii = radii.with_flat_values(tf.fill(tf.shape(radii.flat_values), tf.constant(window, tf.int64)))
+        packed = pack(ids, radii, window, block_length)
+        return _shuffle(packed, tf.stack([tf.constant(seed, tf.int64), epoch * STEPS_PER_EPOCH + number]))
+
+    filler = tf.data.Dataset.from_tensors(_no_blocks(blocks_per_step - 1, window, block_length))
+    return (
+        names.interleave(
+            lambda name: tf.data.TFRecordDataset(name, "GZIP"), cycle_length=2, num_parallel_calls=2, deterministic=True
+        )
+        .batch(DOCUMENTS_PER_CHUNK)
+        .enumerate()
+        .map(chunk, num_parallel_calls=tf.data.AUTOTUNE, deterministic=True)
+        .concatenate(filler)
+        .rebatch(blocks_per_step, drop_remainder=True)
+        .enumerate(epoch * STEPS_PER_EPOCH)
+        .map(lambda step, blocks: Batch(step, Blocks(*blocks)))
+    )
+
+
+class DocumentChunks:
+    """The documents of Transform's shards, some hundred at a time: the compiled kernel's input.
+
+    Few enough of them stay in memory after the first epoch: to read them takes a quarter of the time of training.
+
+    Args:
+        files: Transform's shards.
+        weighting: see `window_weights.by_distance`.
+        seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
+            documents' order within a file is Transform's.
+        most_kept: bytes that stay in memory at most.
+    """
+
+    def __init__(
+        self,
+        files: Sequence[str],
+        *,
+        weighting: str,
+        seed: int,
+        most_kept: int = 2**29,
+    ):
+        self._files, self._seed, self._most_kept = files, seed, most_kept
+        names = [pairs.TOKEN_IDS, pairs.RADII] if weighting == "drawn" else [pairs.TOKEN_IDS]
+        self._features = {name: pairs.features()[name] for name in names}
+        self._kept: dict[int, list[tuple[np.ndarray, ...]]] | None = None
+
+    def __call__(self, epoch: int) -> Iterator[Documents]:
+        """The documents of an epoch, counted from 0, each once."""
+        order = np.random.default_rng([self._seed, epoch]).permutation(len(self._files))
+        kept = self._kept
+        chunks = self._read(order) if kept is None else (chunk for file in order for chunk in kept[int(file)])
+        for number, (ids, row_splits, *radii) in enumerate(chunks):
+            yield Documents(ids, row_splits, radii[0] if radii else None, epoch, (self._seed, epoch, number))
+
+    def _read(self, order: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
+        """Reads the files in an order, and keeps what was read, once that is all."""
+        kept: dict[int, list[tuple[np.ndarray, ...]]] = {int(file): [] for file in order}
+        size = 0
+        for file, *arrays in self._parsed(order).as_numpy_iterator():
+            size += sum(array.nbytes for array in arrays)
+            if size <= self._most_kept:
+                kept[int(file)].append(tuple(arrays))
+            else:
+                kept.clear()
+                self._most_kept = 0
+            yield tuple(arrays)
+        if size <= self._most_kept:
+            self._kept = kept
+
+    def _parsed(self, order: np.ndarray) -> tf.data.Dataset:
+        def parse(file: tf.Tensor, serialized: tf.Tensor) -> tuple[tf.Tensor, ...]:
+            features = tf.io.parse_example(serialized, self._features)
+            ids, *radii = (features[name] for name in self._features)
+            flat = [tf.cast(values.flat_values, tf.int32) for values in (ids, *radii)]
+            return file, flat[0], ids.row_splits, *flat[1:]
+
+        def chunks(file: tf.Tensor, name: tf.Tensor) -> tf.data.Dataset:
+            serialized = tf.data.TFRecordDataset(name, "GZIP").batch(DOCUMENTS_PER_CHUNK)
+            return serialized.map(lambda batch: (file, batch))
+
+        files = tf.data.Dataset.from_tensor_slices((order, [self._files[index] for index in order]))
+        return files.flat_map(chunks).map(parse, num_parallel_calls=2, deterministic=True).prefetch(8)
+
+
+def pack(token_ids: tf.RaggedTensor, radii: tf.RaggedTensor, window: int, block_length: int) -> Blocks:
+    """Packs documents into blocks.
+
+    Args:
+        token_ids: int64 [documents, (tokens)].
+        radii: int64, of the same shape.
+        window: the greatest radius.
+        block_length: L.
+
+    Returns:
+        As many blocks as the tokens fill, the last one padded.
+    """
+    left, right = pairs.extents(token_ids.row_splits, radii.flat_values)
+    tokens = tf.size(token_ids.flat_values)
+    count = -(-tokens // block_length)
+    padding = count * block_length - tokens
+    keys = tf.range(count)[:, tf.newaxis] * block_length + tf.range(block_length + 2 * window)
+    return Blocks(
+        ids=tf.gather(tf.pad(tf.cast(token_ids.flat_values, tf.int32), [[window, window + padding]]), keys),
+        left=tf.reshape(tf.pad(tf.cast(left, tf.int32), [[0, padding]]), [count, block_length]),
+        right=tf.reshape(tf.pad(tf.cast(right, tf.int32), [[0, padding]]), [count, block_length]),
+    )
+
+
+def _shuffle(blocks: Blocks, seed: tf.Tensor) -> Blocks:
+    """Blocks in another order, so that those of a step are not all from one document, and repeat fewer words."""
+    order = tf.argsort(tf.random.stateless_uniform([tf.shape(blocks.ids)[0]], seed))
+    return Blocks(*(tf.gather(field, order) for field in blocks))
+
+
+def _no_blocks(count: int, window: int, block_length: int) -> Blocks:
+    nothing = tf.zeros([count, block_length], tf.int32)
+    return Blocks(tf.zeros([count, block_length + 2 * window], tf.int32), nothing, nothing)

@@ -1,0 +1,184 @@
+"""Steps of the compiled kernel: a stream per core, all on the model's own tables."""
+
+from __future__ import annotations
+
+import collections
+import concurrent.futures
+import ctypes
+import time
+from collections.abc import Iterable, Iterator
+from typing import NamedTuple
+
+import numpy as np
+import tensorflow as tf
+
+from word2vec.training import blocks, chunks, kernel, losses, optimizers, training
+from word2vec.training.model import SkipGram
+
+# What a stream takes at a time: so few that all streams end a round together, so many that Python does not count.
+BLOCKS_PER_PIECE = 256
+
+
+class _Piece(NamedTuple):
+    """Some blocks of a chunk, and how many were trained on before them."""
+
+    chunk: kernel.Chunk
+    begin: int
+    end: int
+    step: int
+
+
+class _Done(NamedTuple):
+    """What a stream did in a round, and when it ended."""
+
+    steps: int
+    sums: np.ndarray
+    ended: float
+
+
+class CompiledSteps:
+    """Trains a model on this machine's cores; see `training.Steps`. A step is one block.
+
+    The kernel changes the model's variables where they are in memory: nothing is copied, and what saves, loads or
+    serves the model does not know of it.
+
+    Args:
+        model: compiled with `optimizers.SGD` or `optimizers.RowAdagrad`, and built.
+        rate: the optimizer's learning rate.
+        streams: how many threads train at the same time; the result of 1 is always the same.
+        steps_per_call: steps between two looks at the clock; fewer where the sampler learns.
+    """
+
+    def __init__(self, model: SkipGram, rate: optimizers.LinearDecay, *, streams: int, steps_per_call: int):
+        self._model, self._rate = model, rate
+        self._streams, self._steps_per_call = streams, steps_per_call
+        if model.sampler.losses is not None:
+            # It draws by what it has learned only after a round: when each word was drawn once on average.
+            once_each = model.sampler.vocabulary_size // model.shared_negatives
+            self._steps_per_call = min(steps_per_call, max(once_each, BLOCKS_PER_PIECE))
+        self._settings = kernel.Settings(
+            window=model.window,
+            length=model.block_length,
+            noise=model.shared_negatives,
+            negatives=model.negatives,
+            softmax=isinstance(model.objective, losses.SampledSoftmax),
+            distinct=model.remove_accidental_hits,
+            weights=kernel.pair_weights(model.window, model.block_length, model.window_weights),
+            seed=model.seed,
+        )
+        self._scratch = [kernel.scratch(self._settings, model.target.output_dim) for _ in range(streams)]
+
+    def rounds(self, data: Iterable[blocks.Documents], *, skip: int, done: int) -> Iterator[training.Round]:
+        """See `training.Steps`."""
+        tables, accumulators = self._tables()
+        noise = self._noise()
+        pieces = self._pieces(data, skip, done)
+        asked = time.perf_counter()
+        taken = self._take(pieces)
+        waited = time.perf_counter() - asked
+        with concurrent.futures.ThreadPoolExecutor(self._streams) as pool:
+            while taken:
+                if noise.losses is not None:  # this sampler learns
+                    noise = self._noise()
+                queue = collections.deque(taken)
+                work = queue, tables, accumulators, noise, self._rates()
+                running = [pool.submit(self._train, *work, own) for own in self._scratch]
+                try:
+                    taken = self._take(pieces)  # meanwhile
+                    ready = time.perf_counter()
+                    results = [stream.result() for stream in running]
+                finally:
+                    queue.clear()  # who interrupts waits for a piece, not for the round
+                steps, sums = sum(result.steps for result in results), sum(result.sums for result in results)
+                self._model.sampler.observed(steps * self._settings.noise)
+                done += steps
+                self._model.optimizer.iterations.assign(done)
+                loss, pairs, positions = (float(sums[place]) for place in (kernel.LOSS, kernel.PAIRS, kernel.POSITIONS))
+                yield training.Round(steps, loss, pairs, round(positions), waited)
+                waited = max(ready - min(result.ended for result in results), 0.0)
+
+    def _pieces(self, data: Iterable[blocks.Documents], skip: int, done: int) -> Iterator[_Piece]:
+        """The blocks of an epoch but the first `skip`, in pieces."""
+        first, size = 0, min(BLOCKS_PER_PIECE, self._steps_per_call)
+        for documents in data:
+            chunk = chunks.cut(documents, self._settings.window, self._settings.length, first)
+            count = len(chunk.order)
+            for begin in range(max(skip - first, 0), count, size):
+                yield _Piece(chunk, begin, min(begin + size, count), done + first + begin - skip)
+            first += count
+
+    def _take(self, pieces: Iterator[_Piece]) -> list[_Piece]:
+        """The pieces of a round."""
+        taken, steps = [], 0
+        while steps < self._steps_per_call and (piece := next(pieces, None)):
+            taken.append(piece)
+            steps += piece.end - piece.begin
+        return taken
+
+    def _train(
+        self,
+        queue: collections.deque[_Piece],
+        tables: kernel.Tables,
+        accumulators: kernel.Tables | None,
+        noise: kernel.Noise,
+        rates: kernel.Rates,
+        own: kernel.Scratch,
+    ) -> _Done:
+        """Trains on pieces until none is left, or the loss is no longer a number."""
+        sums, steps = np.zeros(3), 0
+        while np.isfinite(sums[kernel.LOSS]):
+            try:
+                piece = queue.popleft()
+            except IndexError:
+                break
+            steps += kernel.train(
+                piece.chunk, tables, accumulators, self._settings, noise, rates, own,
+                begin=piece.begin, end=piece.end, step=piece.step, sums=sums,
+            )  # fmt: skip
+        return _Done(steps, sums, time.perf_counter())
+
+    def _tables(self) -> tuple[kernel.Tables, kernel.Tables | None]:
+        """The model's variables and Adagrad's accumulators, where they are in memory."""
+        model, nothing = self._model, [None] * 3
+        tables = [in_place(table.embeddings.value) for table in model.tables]
+        if model.bias is not None:
+            tables[-1] = tables[-1].reshape(-1)
+        squares = [in_place(variable.value) for variable in getattr(model.optimizer, "accumulators", [])]
+        accumulators = kernel.Tables(*[*squares, *nothing][:3]) if squares else None
+        return kernel.Tables(*[*tables, *nothing][:3]), accumulators
+
+    def _noise(self) -> kernel.Noise:
+        """The sampler as it is now."""
+        sampler, model = self._model.sampler, self._model
+        log_expected = None
+        if model.bias is not None and model.objective.corrected:
+            every = tf.range(sampler.vocabulary_size)
+            log_expected = np.log(sampler.expected_count(every, model.negatives).numpy())
+        losses_of_noise = sampler.losses
+        observed = None if losses_of_noise is None else in_place(losses_of_noise)
+        return kernel.Noise(*sampler.alias_table(), log_expected, observed, sampler.rate)
+
+    def _rates(self) -> kernel.Rates:
+        rate, bias = self._rate, self._model.bias
+        return kernel.Rates(
+            initial=rate.initial,
+            minimum=rate.minimum,
+            steps=float(rate.epochs * int(rate.epoch_steps)),
+            warmup=float(rate.warmup_steps),
+            bias=1.0 if bias is None else self._model.optimizer.rate_share(bias.embeddings),
+        )
+
+
+def in_place(variable: tf.Variable) -> np.ndarray:
+    """A variable's own memory as an array: float32, to be read and written until TensorFlow writes to the variable.
+
+    Raises:
+        RuntimeError: TensorFlow has read or written single rows of the variable, and since then hands out copies.
+    """
+    # What is read from a variable shares its memory, until an operation has touched single rows of it.
+    one, other = variable.read_value(), variable.read_value()
+    shared = np.asarray(memoryview(one))
+    if shared.ctypes.data != np.asarray(memoryview(other)).ctypes.data:
+        raise RuntimeError(f"{variable.name}: TensorFlow hands out copies of this variable")
+    numbers = ctypes.cast(shared.ctypes.data, ctypes.POINTER(ctypes.c_float))
+    return np.ctypeslib.as_array(numbers, shared.shape)

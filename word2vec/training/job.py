@@ -1,0 +1,303 @@
+"""A training, from Transform's pairs to a SavedModel and what stands beside it."""
+
+from __future__ import annotations
+
+import dataclasses
+import functools
+import hashlib
+import json
+import os
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from word2vec import pairs, vectors, vocabulary
+from word2vec.errors import UserError
+from word2vec.serving_model import ServingModel
+from word2vec.training import (
+    blocks,
+    checkpoints,
+    kernel_choice,
+    model,
+    optimizers,
+    precision,
+    samplers,
+    strategies,
+    training,
+    warm_start,
+)
+from word2vec.training.tensorflow_steps import TensorFlowSteps
+
+# Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences a step, of which each
+# sees the table as it was before the others; and never more than were found stable.
+MOST_BLOCKS_PER_STEP = 16
+MOST_REPEATS_PER_STEP = 8
+
+# Positions that the compiled kernel trains on for each of steps_per_call: ten times as many as TensorFlow's steps have,
+# for it is as much faster and should look at the clock as seldom.
+COMPILED_POSITIONS = 5120
+
+
+@dataclasses.dataclass(frozen=True)
+class Job:
+    """All that a worker needs to know; one line of JSON.
+
+    Attributes:
+        config: the Trainer's custom_config: `trainer` and `skipgram`, the settings of these names; `checkpoints`, a
+            folder that outlives the run; `eval_split`; and `code`, the code's fingerprint.
+        vocabulary: the path of its file.
+        train_files: patterns of its examples.
+        eval_files: likewise.
+        base_model: the SavedModel to start from, or None.
+        logs: the folder of TensorBoard's logs.
+        serving_model: where the SavedModel goes.
+    """
+
+    config: dict[str, Any]
+    vocabulary: str
+    train_files: list[str]
+    eval_files: list[str]
+    base_model: str | None
+    logs: str
+    serving_model: str
+
+    @property
+    def fingerprint(self) -> str:
+        """Tells trainings apart: checkpoints of one must never be taken for those of another.
+
+        It does not change when the folder with the checkpoints and the artifacts is moved.
+        """
+        here = os.path.dirname(self.config["checkpoints"])
+        places = [self.vocabulary, *sorted(self.train_files), self.base_model or ""]
+        config = {key: value for key, value in self.config.items() if key != "checkpoints"}
+        facts = [config, [place.removeprefix(f"{here}/") for place in places]]
+        return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
+
+    @property
+    def settings(self) -> dict[str, Any]:
+        """The Trainer's settings."""
+        return self.config["trainer"]
+
+
+def train(job: Job) -> None:
+    """Trains; the chief exports.
+
+    Raises:
+        UserError: the settings do not fit the devices or the data, the training diverged, or a worker has gone.
+    """
+    settings = job.settings
+    strategy = strategies.get(settings["strategy"])
+    strategies.check_same_job(strategy, job.fingerprint)
+    data, compiled = _Data(job), _is_compiled(settings, strategy)
+    shape = _shape_of_steps(settings, data.corpus, strategy)
+    positions = shape[1] if compiled else np.prod(shape)
+    epoch_steps = tf.Variable(max(round(data.corpus.positions / positions), 1), dtype=tf.int64)
+    with strategy.scope():
+        skip_gram, schedule = _built(job, data.words, shape, epoch_steps)
+    saved = _checkpoints(job, data.words, strategy, compiled)
+    streams = strategies.streams(strategy, deterministic=settings["deterministic"])
+    files = _shards(job.train_files)
+    of_epoch: Callable[..., Any]
+    if compiled:
+        steps, of_epoch = _compiled_steps(skip_gram, schedule, streams, settings), data.chunks(files)
+    else:
+        steps = TensorFlowSteps(skip_gram, strategy, streams=streams, steps_per_call=settings["steps_per_call"])
+        of_epoch = data.batches(files, shape)
+    is_chief = strategies.is_chief(strategy)
+    training.Training(
+        skip_gram,
+        steps,
+        training.Schedule(settings["epochs"], settings["checkpoint_seconds"]),
+        epoch_steps=epoch_steps,
+        words_per_position=data.words.counts.sum() / data.corpus.positions,
+        checkpoints=saved,
+        logs=job.logs if is_chief else None,
+    ).run(of_epoch)
+    if not is_chief:
+        return
+    if job.config["eval_split"]:
+        _tell_eval_loss(skip_gram, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
+    trained = skip_gram.target.embeddings.value.read_value()
+    _release(skip_gram.context)
+    _export(job, data, trained, saved.path(saved.steps()[-1]))
+    checkpoints.remove(saved.folder)
+
+
+class _Data:
+    """What a training reads: the vocabulary, and the pairs in the forms that the kernels take.
+
+    Attributes:
+        words: the vocabulary.
+        corpus: what is expected of an epoch.
+    """
+
+    def __init__(self, job: Job):
+        self.words = vocabulary.read(job.vocabulary)
+        self.corpus = _Corpus.of(self.words, job.config["skipgram"]["subsampling"])
+        self._window = job.config["skipgram"]["window"]
+        self._drawn = {"weighting": job.settings["window_weights"], "seed": job.settings["seed"]}
+
+    def chunks(self, files: list[str]) -> blocks.DocumentChunks:
+        """For the compiled kernel: the documents of an epoch, by its number."""
+        return blocks.DocumentChunks(files, **self._drawn)
+
+    def batches(self, files: list[str], shape: tuple[int, int]) -> Callable[..., tf.data.Dataset]:
+        """For TensorFlow's: the batches of an epoch, by its number."""
+        blocks_per_step, length = shape
+        return functools.partial(
+            blocks.dataset,
+            files,
+            window=self._window,
+            block_length=length,
+            blocks_per_step=blocks_per_step,
+            **self._drawn,
+        )
+
+
+def _built(
+    job: Job, words: vocabulary.Vocabulary, shape: tuple[int, int], epoch_steps: tf.Variable
+) -> tuple[model.SkipGram, optimizers.LinearDecay]:
+    """The model, with what it starts from, and its learning rate."""
+    skip_gram = _model(words, job.settings, job.config["skipgram"]["window"], shape)
+    learning_rate = job.settings["learning_rate"]
+    if job.base_model:
+        warm_start.load(job.base_model, words, skip_gram)
+        learning_rate = job.settings["warm_start_learning_rate"] or learning_rate
+    return skip_gram, _compile(skip_gram, job.settings, learning_rate, epoch_steps)
+
+
+def _checkpoints(
+    job: Job, words: vocabulary.Vocabulary, strategy: tf.distribute.Strategy, compiled: bool
+) -> checkpoints.Checkpoints:
+    """The training's own; the two kernels' steps are not the same ones."""
+    is_chief = strategies.is_chief(strategy)
+    if is_chief:
+        checkpoints.sweep(job.config["checkpoints"])
+    return checkpoints.Checkpoints(
+        os.path.join(job.config["checkpoints"], job.fingerprint + ("-compiled" if compiled else "")),
+        vocabulary=words.fingerprint,
+        writes=is_chief,
+        agree=functools.partial(strategies.of_chief, strategy),
+    )
+
+
+def _export(job: Job, data: _Data, trained: tf.Tensor, checkpoint: str) -> None:
+    """Writes the SavedModel, and beside it the vectors and the checkpoint, from which a later training can start."""
+    artifact = os.path.dirname(job.serving_model.rstrip("/"))
+    table = np.asarray(memoryview(trained))  # not a copy
+    vectors.write(os.path.join(artifact, vectors.FOLDER), data.words, table)
+    vectors.write_projector(job.logs, data.words, table)
+    ServingModel(trained, job.vocabulary).save(job.serving_model)
+    checkpoints.copy(checkpoint, os.path.join(artifact, warm_start.FOLDER))
+
+
+def _release(table: model.WordTable) -> None:
+    """Frees a table's memory, which the traced functions of the training would hold to the process' end."""
+    for variable in getattr(table.embeddings.value, "values", [table.embeddings.value]):
+        # An empty value takes the place of the table; the shape that the variable was made with is not looked at.
+        tf.raw_ops.AssignVariableOp(resource=variable.handle, value=tf.zeros([0], variable.dtype))
+
+
+@dataclasses.dataclass(frozen=True)
+class _Corpus:
+    """What is expected of an epoch: how many positions, and which share of them the most frequent word has."""
+
+    positions: float
+    greatest_share: float
+
+    @classmethod
+    def of(cls, words: vocabulary.Vocabulary, subsampling: float) -> _Corpus:
+        counts, total = tf.constant(words.counts), tf.constant(words.counts.sum())
+        kept = words.counts * pairs.keep_probability(counts, total, subsampling).numpy()
+        return cls(float(kept.sum()), float(kept.max() / kept.sum()))
+
+
+def _shape_of_steps(settings: dict[str, Any], corpus: _Corpus, strategy: tf.distribute.Strategy) -> tuple[int, int]:
+    """(blocks, their length).
+
+    Raises:
+        UserError: a step is larger than an epoch, or its blocks do not divide by the replicas.
+    """
+    blocks_per_step, length = settings["blocks_per_step"], settings["block_length"]
+    replicas = strategy.num_replicas_in_sync
+    if blocks_per_step is None:
+        stable = int(MOST_REPEATS_PER_STEP / (corpus.greatest_share * length))
+        fitting = int(corpus.positions / length)
+        wanted = max(min(stable, fitting, MOST_BLOCKS_PER_STEP), 1)
+        return max(wanted // replicas, 1) * replicas, length
+    strategies.check_divides(strategy, blocks_per_step)
+    if blocks_per_step * length > corpus.positions:
+        raise UserError(
+            f"trainer.blocks_per_step = {blocks_per_step} x trainer.block_length = {length} are "
+            f"{blocks_per_step * length:,} positions a step, but a whole epoch has about {corpus.positions:,.0f}. "
+            "Lower one of them, or give more text"
+        )
+    return blocks_per_step, length
+
+
+def _model(
+    words: vocabulary.Vocabulary, settings: dict[str, Any], window: int, shape: tuple[int, int]
+) -> model.SkipGram:
+    same = ("dimensions", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights", "seed")
+    return model.SkipGram(
+        len(words),
+        window=window,
+        blocks_per_step=shape[0],
+        block_length=shape[1],
+        sampler=samplers.make(settings["sampler"], words.counts, settings["noise_power"]),
+        remove_accidental_hits=settings["remove_accidental_hits"],
+        dtype=precision.policy(settings["precision"]),
+        **{key: settings[key] for key in same},
+    )
+
+
+def _compiled_steps(
+    skip_gram: model.SkipGram, schedule: optimizers.LinearDecay, streams: int, settings: dict[str, Any]
+) -> training.Steps:
+    from word2vec.training.compiled_steps import CompiledSteps  # numba takes seconds
+
+    per_call = max(settings["steps_per_call"] * COMPILED_POSITIONS // settings["block_length"], 1)
+    return CompiledSteps(skip_gram, schedule, streams=streams, steps_per_call=per_call)
+
+
+def _is_compiled(settings: dict[str, Any], strategy: tf.distribute.Strategy) -> bool:
+    """Whether the compiled kernel trains: where it is asked for, or where it can.
+
+    Raises:
+        UserError: it is asked for, but the devices are not this machine's cores.
+    """
+    on_cores = strategies.is_on_cores(strategy)
+    if settings["kernel"] == "compiled" and not on_cores:
+        raise UserError(
+            "trainer.kernel = compiled: trains on a CPU's cores, but there is a GPU, or trainer.strategy has several "
+            "devices. Set trainer.kernel=auto"
+        )
+    return settings["kernel"] != "tensorflow" and on_cores and kernel_choice.why_not_compiled(settings) is None
+
+
+def _compile(
+    skip_gram: model.SkipGram, settings: dict[str, Any], learning_rate: float, epoch_steps: tf.Variable
+) -> optimizers.LinearDecay:
+    name = settings["optimizer"]
+    schedule = optimizers.LinearDecay(
+        learning_rate,
+        settings["min_learning_rate"],
+        epoch_steps,
+        epochs=settings["epochs"],
+        warmup_steps=settings["warmup_steps"],
+    )
+    shares = {"bias": settings["bias_learning_rate"] / settings["learning_rate"]}
+    skip_gram.compile(optimizer=optimizers.make(name, schedule, settings["precision"], shares))
+    skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
+    return schedule
+
+
+def _shards(patterns: list[str]) -> list[str]:
+    return [path for pattern in patterns for path in blocks.shards_in(os.path.dirname(pattern))]
+
+
+def _tell_eval_loss(skip_gram: model.SkipGram, batches: tf.data.Dataset, logs: str) -> None:
+    with tf.summary.create_file_writer(logs).as_default(step=0):
+        tf.summary.scalar("eval_loss", training.mean_loss(skip_gram, batches))

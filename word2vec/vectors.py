@@ -1,0 +1,155 @@
+"""Vectors as files that other tools read: word2vec, gensim, Parquet and TensorBoard's Projector."""
+
+from __future__ import annotations
+
+import os
+import tempfile
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.csv
+import pyarrow.parquet
+import tensorflow as tf
+from tensorboard.plugins import projector
+
+from word2vec.vocabulary import Vocabulary
+
+FOLDER, TEXT, BINARY = "vectors", "vectors.txt", "vectors.bin"
+KEYED_VECTORS, PARQUET = "vectors.kv", "vectors.parquet"
+PROJECTOR_WORDS = 10_000  # more, and a browser no longer turns them smoothly
+_ROWS_AT_A_TIME = 10_000
+
+
+def write(folder: str, words: Vocabulary, vectors: np.ndarray) -> None:
+    """Writes `vectors.txt` and `vectors.bin`, word2vec's formats."""
+    write_text(folder, words, vectors)
+    write_binary(folder, words, vectors)
+
+
+# The writers of each form take the same.
+#
+# Args:
+#     folder: made if needed.
+#     words: by falling frequency.
+#     vectors: float32 [V, D].
+#
+# Returns:
+#     The paths of the files.
+
+
+def write_text(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[str]:
+    """Writes word2vec's text, which `KeyedVectors.load_word2vec_format` of gensim reads."""
+    path = _path(folder, TEXT)
+    _write(path, _header(vectors), lambda file: _write_table(file, words.words, vectors, " "))
+    return [path]
+
+
+def write_binary(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[str]:
+    """Writes word2vec's binary format, which `KeyedVectors.load_word2vec_format(..., binary=True)` reads."""
+    path = _path(folder, BINARY)
+    _write(path, _header(vectors), lambda file: _write_binary(file, words.words, vectors))
+    return [path]
+
+
+def write_keyed_vectors(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[str]:
+    """Writes what gensim's `KeyedVectors.load` reads, with the counts; to a local folder."""
+    from gensim.models import KeyedVectors  # only those who want it wait for it
+
+    made = KeyedVectors(vectors.shape[1])
+    made.add_vectors(words.words, vectors)
+    made.allocate_vecattrs(["count"], [np.int64])
+    made.expandos["count"][:] = words.counts
+    os.makedirs(folder, exist_ok=True)
+    with tempfile.TemporaryDirectory(dir=folder) as beside:
+        made.save(os.path.join(beside, KEYED_VECTORS))
+        # Large tables are in files of their own, which must be there when the first one is.
+        names = sorted(os.listdir(beside), key=len, reverse=True)
+        for name in names:
+            os.replace(os.path.join(beside, name), os.path.join(folder, name))
+    return [os.path.join(folder, name) for name in reversed(names)]
+
+
+def write_parquet(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[str]:
+    """Writes the columns `word` (string), `count` (int64) and `vector` (a list of D float32)."""
+    path = _path(folder, PARQUET)
+    kind = pa.list_(pa.float32(), vectors.shape[1])
+    schema = pa.schema([("word", pa.string()), ("count", pa.int64()), ("vector", kind)])
+
+    with pyarrow.parquet.ParquetWriter(f"{path}.new", schema) as writer:
+        for start in range(0, len(words), _ROWS_AT_A_TIME):
+            stop = start + _ROWS_AT_A_TIME
+            flat = pa.array(np.ascontiguousarray(vectors[start:stop]).ravel())
+            rows = pa.FixedSizeListArray.from_arrays(flat, type=kind)
+            writer.write_batch(
+                pa.record_batch([words.words[start:stop], words.counts[start:stop], rows], schema=schema)
+            )
+    tf.io.gfile.rename(f"{path}.new", path, overwrite=True)
+    return [path]
+
+
+def write_projector(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[str]:
+    """Writes the most frequent words for TensorBoard's Projector, into the folder of its logs."""
+    most = min(len(words), PROJECTOR_WORDS)
+    table, names = _path(folder, "vectors.tsv"), _path(folder, "words.tsv")
+    _write(table, b"", lambda file: _write_table(file, None, vectors[:most], "\t"))
+    counted = "\n".join(
+        f"{word}\t{count}" for word, count in zip(words.words[:most], words.counts[:most].tolist(), strict=True)
+    )
+    _write(names, b"word\tcount\n", lambda file: file.write(counted.encode() + b"\n"))
+    config = projector.ProjectorConfig()
+    config.embeddings.add(tensor_name="vectors", tensor_path="vectors.tsv", metadata_path="words.tsv")
+    projector.visualize_embeddings(folder, config)
+    return [table, names, os.path.join(folder, "projector_config.pbtxt")]
+
+
+FORMS = {
+    "text": write_text,
+    "binary": write_binary,
+    "keyed_vectors": write_keyed_vectors,
+    "parquet": write_parquet,
+    "projector": write_projector,
+}
+
+
+def _path(folder: str, name: str) -> str:
+    tf.io.gfile.makedirs(folder)
+    return os.path.join(folder, name)
+
+
+def _header(vectors: np.ndarray) -> bytes:
+    return "{} {}\n".format(*vectors.shape).encode()
+
+
+def _write(path: str, header: bytes, body: Callable[[Any], object]) -> None:
+    """Writes beside, then renames: a file appears when it is whole."""
+    beside = f"{path}.new"
+    with tf.io.gfile.GFile(beside, "wb") as file:
+        file.write(header)
+        body(file)
+    tf.io.gfile.rename(beside, path, overwrite=True)
+
+
+def _write_table(file: Any, words: list[str] | None, vectors: np.ndarray, delimiter: str) -> None:
+    options = pyarrow.csv.WriteOptions(include_header=False, delimiter=delimiter, quoting_style="none")
+    for start in range(0, len(vectors), _ROWS_AT_A_TIME):
+        rows = vectors[start : start + _ROWS_AT_A_TIME]
+        columns = [pa.array(np.ascontiguousarray(column)) for column in rows.T]
+        if words is not None:
+            columns.insert(0, pa.array(words[start : start + _ROWS_AT_A_TIME]))
+        buffer = pa.BufferOutputStream()
+        table = pa.Table.from_arrays(columns, names=[str(place) for place in range(len(columns))])
+        pyarrow.csv.write_csv(table, buffer, options)
+        file.write(buffer.getvalue().to_pybytes())
+
+
+def _write_binary(file: Any, words: list[str], vectors: np.ndarray) -> None:
+    for start in range(0, len(words), _ROWS_AT_A_TIME):
+        stop = start + _ROWS_AT_A_TIME
+        file.write(
+            b"".join(
+                word.encode() + b" " + row.tobytes()
+                for word, row in zip(words[start:stop], vectors[start:stop], strict=True)
+            )
+        )

@@ -1,0 +1,57 @@
+"""Requests with which TF Serving warms a model up before it serves: `assets.extra/tf_serving_warmup_requests`."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
+
+from word2vec.questions import Question
+
+# TF Serving leaves this folder of a SavedModel to others, but for one file.
+EXTRA = "assets.extra"
+FILE = "tf_serving_warmup_requests"
+
+# Words in a request.
+WORDS = 32
+
+
+def write(folder: str, words: Sequence[str]) -> None:
+    """Writes a request for each signature into a SavedModel's folder.
+
+    Args:
+        folder: the SavedModel's.
+        words: of its vocabulary; at most WORDS.
+    """
+    tf.io.gfile.makedirs(os.path.join(folder, EXTRA))
+    with tf.io.TFRecordWriter(os.path.join(folder, EXTRA, FILE)) as writer:
+        for signature, inputs in requests(words).items():
+            request = predict_pb2.PredictRequest()
+            request.model_spec.signature_name = signature
+            for name, values in inputs.items():
+                request.inputs[name].CopyFrom(tf.make_tensor_proto(values))
+            log = prediction_log_pb2.PredictionLog(predict_log=prediction_log_pb2.PredictLog(request=request))
+            writer.write(log.SerializeToString())
+
+
+def requests(words: Sequence[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
+    """A request per signature: its inputs by name.
+
+    Args:
+        words: of the vocabulary; one at least.
+    """
+    words = np.array(words, object)
+    k = np.full(len(words), 10, np.int32)
+    pair, analogy = (words[0], words[-1]), (words[0], words[-1], words[0], words[-1])
+    examples = [Question("", "", asked, 0.0).serialize() for asked in (pair, analogy)]
+    return {
+        "serving_default": {"words": words},
+        "most_similar": {"words": words, "k": k},
+        "similarity": {"word1": words, "word2": words[::-1]},
+        "analogy": {"a": words, "b": words[::-1], "c": words, "k": k},
+        "embed_text": {"texts": np.array([" ".join(words)], object)},
+        "evaluate": {"examples": np.array(examples, object)},
+    }
