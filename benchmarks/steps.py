@@ -20,15 +20,14 @@ import numpy as np
 import tensorflow as tf
 
 from benchmarks import block_profile, systems
-from pipeline import configs
-from word2vec import pairs, progress, threads, vocabulary
+from word2vec import pairs, progress, settings, threads, vocabulary
 from word2vec.training import blocks, job, model, optimizers, samplers, training
 from word2vec.training.checkpoints import Checkpoints
 from word2vec.training.compiled_steps import CompiledSteps
 from word2vec.training.tensorflow_steps import TensorFlowSteps
 
-DEFAULTS, WINDOW = configs.TrainerConfig(), configs.SkipGramConfig().window
-LENGTH, LEARNING_RATE = DEFAULTS.block_length, DEFAULTS.filled()["learning_rate"]
+DEFAULTS, WINDOW = settings.TrainerSettings(), settings.SkipGramSettings().window
+LENGTH, LEARNING_RATE = DEFAULTS.block_length, DEFAULTS.first_learning_rate
 
 
 def made_up(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndarray, list[blocks.Batch]]:

@@ -68,11 +68,11 @@ def job_of(run: pathlib.Path, work: pathlib.Path, config: dict[str, Any], **trai
     from word2vec.training import job
 
     return job.Job(
-        config={**config, "trainer": {**config["trainer"], **trainer}, "checkpoints": str(work), "eval_split": None},
+        trainer={**config["trainer"], **trainer},
+        skipgram=config["skipgram"],
         vocabulary=vocabulary_of(run),
         train_files=[str(newest(run, "Transform", "transformed_examples") / "Split-train" / "*")],
-        eval_files=[],
-        base_model=None,
+        checkpoints=str(work),
         logs=str(work / "logs"),
         serving_model=str(work / "model" / "Format-Serving"),
     )

@@ -8,16 +8,18 @@ import re
 from typing import Annotated, Any, Literal
 
 import pydantic
-from pydantic import AfterValidator, BeforeValidator, Field
+from pydantic import AfterValidator, Field
 
-from word2vec.training import kernel_choice
-
-
-def _is_number(value: Any) -> Any:
-    """Python takes true for 1; who writes `epochs: true` means something else."""
-    if isinstance(value, bool):
-        raise ValueError("expected a number")
-    return value
+from word2vec.settings import (
+    Count,
+    Number,
+    Section,
+    Seed,
+    Share,
+    SkipGramSettings,
+    TrainerSettings,
+    Whole,
+)
 
 
 def _is_path(value: str) -> str:
@@ -26,15 +28,6 @@ def _is_path(value: str) -> str:
     return value
 
 
-# What TensorFlow takes for shapes and ids, int32, and what NumPy and scikit-learn take as a seed.
-LARGEST = 2**31 - 1
-LARGEST_SEED = 2**32 - 1
-
-Whole = Annotated[int, BeforeValidator(_is_number), Field(ge=0, le=LARGEST)]
-Count = Annotated[int, BeforeValidator(_is_number), Field(ge=1, le=LARGEST)]
-Seed = Annotated[int, BeforeValidator(_is_number), Field(ge=0, le=LARGEST_SEED)]
-Number = Annotated[float, BeforeValidator(_is_number)]
-Share = Annotated[Number, Field(ge=0, le=1)]
 Path = Annotated[str, AfterValidator(_is_path)]
 
 # Kubernetes' own terms: a DNS label or subdomain, and a quantity of cores or bytes.
@@ -59,15 +52,11 @@ def _sorted(values: dict[str, Any]) -> dict[str, Any]:
     return dict(sorted(values.items()))
 
 
-class _Section(pydantic.BaseModel):
-    model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False)
-
-
 # Encodings of names and of source code, which no text has.
 _NOT_OF_FILES = ("idna", "punycode", "raw-unicode-escape", "undefined", "unicode-escape")
 
 
-class CorpusConfig(_Section):
+class CorpusConfig(Section):
     """The text, and how it is read."""
 
     paths: Annotated[list[Path], Field(min_length=1)] = Field(
@@ -141,144 +130,7 @@ class CorpusConfig(_Section):
         return _sorted(splits)
 
 
-class SkipGramConfig(_Section):
-    """From text to skip-gram pairs."""
-
-    window: Annotated[Count, Field(le=100)] = Field(
-        5, description="the greatest distance of a context word; each position draws its own radius from 1 to this"
-    )
-    min_count: Count = Field(5, description="rarer words are left out of the vocabulary")
-    max_vocabulary: Annotated[Count, Field(ge=2)] | None = Field(
-        None, description="keep only this many of the most frequent words"
-    )
-    max_single_letter_share: Share = Field(
-        0.5,
-        description="of the text that may be letters and digits that stand alone; above it the run stops before it "
-        "trains, for such text was mostly decoded wrong",
-    )
-    subsampling: Annotated[Number, Field(ge=0, lt=1)] = Field(
-        1e-3, description="words above this share of the text are thinned out; 0 keeps all"
-    )
-    seed: Seed = Field(1, description="decides which words subsampling keeps, and the radii")
-
-
-# The learning rate of each optimizer, where none is set.
-LEARNING_RATES = {"sgd": 0.03, "adagrad": 0.1, "adam": 0.001}
-
-
-class TrainerConfig(_Section):
-    """The model and its training."""
-
-    dimensions: Annotated[Count, Field(le=65_536)] = Field(128, description="the length of a word's vector")
-    epochs: Annotated[Count, Field(le=1_000_000)] = Field(5, description="passes over all pairs")
-    loss: Literal["nce", "negative_sampling", "sampled_softmax", "full_softmax"] = Field(
-        "nce", description="what is minimised (docs/nce.md)"
-    )
-    negatives: Annotated[Count, Field(le=1_000_000)] = Field(5, description="noise words a pair")
-    shared_negatives: Annotated[Count, Field(le=1_000_000)] = Field(
-        20,
-        description="noise words drawn for a block and shared by its pairs, "
-        "each weighted by negatives / shared_negatives",
-    )
-    sampler: Literal["unigram", "log_uniform", "uniform", "adaptive"] = Field(
-        "unigram", description="which words the noise is; adaptive draws those more that the model finds hard"
-    )
-    noise_power: Annotated[Number, Field(ge=0, le=2)] = Field(
-        0.6, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
-    )
-    bias: Literal["expected_count", "learned"] = Field(
-        "expected_count",
-        description="of a context word: fixed at log(expected count), or learned as in the textbook (docs/nce.md)",
-    )
-    bias_start: Literal["zero", "expected_count", "share"] = Field(
-        "zero", description="where a learned bias starts: at 0, at log(expected count), or at the log of a word's share"
-    )
-    bias_learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
-        None, description="a learned bias' own learning rate at the start; by default that of the vectors"
-    )
-    remove_accidental_hits: bool = Field(
-        True, description="noise that is a pair's own context word does not count for that pair"
-    )
-    window_weights: Literal["expected", "drawn", "harmonic"] = Field(
-        "expected",
-        description="what a pair at a distance counts: its probability to be within a drawn radius, "
-        "or 1 if it is within the radius that Transform drew, or 1 / distance as in GloVe",
-    )
-    optimizer: Literal["sgd", "adagrad", "adam"] = Field(
-        "sgd", description="adagrad has one accumulator per row; adam leaves untouched rows alone"
-    )
-    learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
-        None,
-        description="at the start; falls linearly to 0. By default 0.03 for sgd, 0.1 for adagrad, 0.001 for adam",
-    )
-    min_learning_rate: Annotated[Number, Field(ge=0, le=10)] = Field(
-        1e-4, description="the learning rate never falls below this"
-    )
-    warmup_steps: Whole = Field(0, description="steps over which the learning rate rises first")
-    block_length: Annotated[Count, Field(le=1_000_000)] = Field(
-        24, description="positions whose pairs are computed by one matrix product"
-    )
-    blocks_per_step: Annotated[Count, Field(le=1_000_000)] | None = Field(
-        None,
-        description="blocks per update of the TensorFlow model, of all devices together; more is faster and, past some "
-        "hundred positions, less stable. By default 16, and fewer where one word would come too often in them; the "
-        "compiled kernel always updates after each block",
-    )
-    steps_per_call: Count = Field(
-        200,
-        description="steps between two looks at the clock (progress, logs, checkpoints); for the compiled kernel, "
-        "whose steps are single blocks, so many times 5,120 positions",
-    )
-    precision: Literal["float32", "bfloat16", "float16"] = Field(
-        "float32", description="of the products; variables and sums are always float32"
-    )
-    kernel: Literal["auto", "compiled", "tensorflow"] = Field(
-        "auto",
-        description="what trains: machine code on a CPU's cores, where every block is a step, or the TensorFlow model; "
-        "auto: the first wherever it can (docs/training.md)",
-    )
-    strategy: Literal["auto", "one_device", "mirrored", "multi_worker"] = Field(
-        "auto",
-        description="how training is spread; auto: the strategy in whose scope it is started, "
-        "else every GPU there is, else the CPU; multi_worker: as TF_CONFIG says (docs/training.md)",
-    )
-    deterministic: bool = Field(
-        False,
-        description="one exact stream of steps on a CPU, instead of one a core on shared tables: "
-        "the same result to the bit, at some two thirds of the speed on two cores",
-    )
-    checkpoint_seconds: Annotated[Number, Field(ge=0, le=LARGEST)] = Field(
-        30, description="time between two checkpoints, from which an interrupted training goes on"
-    )
-    warm_start: bool = Field(
-        False, description="start from the vectors of the last blessed model, for the words that it has"
-    )
-    warm_start_learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
-        None, description="the learning rate at the start, if there was a model to start from"
-    )
-    seed: Seed = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
-
-    @pydantic.model_validator(mode="after")
-    def _learning_rate_falls(self) -> TrainerConfig:
-        learning_rate = self.filled()["learning_rate"]
-        if self.min_learning_rate > learning_rate:
-            raise ValueError(f"min_learning_rate ({self.min_learning_rate}) is above learning_rate ({learning_rate})")
-        return self
-
-    @pydantic.model_validator(mode="after")
-    def _kernel_knows_the_rest(self) -> TrainerConfig:
-        if self.kernel == "compiled" and (why := kernel_choice.why_not_compiled(self.model_dump())):
-            raise ValueError(f"kernel = compiled: does not know {why}. Set kernel=auto")
-        return self
-
-    def filled(self) -> dict[str, Any]:
-        """All settings by name, with the learning rates where none are set."""
-        learning_rate = self.learning_rate or LEARNING_RATES[self.optimizer]
-        bias_learning_rate = self.bias_learning_rate or learning_rate
-        return {**self.model_dump(), "learning_rate": learning_rate, "bias_learning_rate": bias_learning_rate}
-
-
-class Threshold(_Section):
+class Threshold(Section):
     """What one benchmark, or one of its sections, must reach."""
 
     lower_bound: Annotated[Number, Field(ge=-1, le=1)] | None = None
@@ -296,7 +148,7 @@ class Threshold(_Section):
         return self
 
 
-class EvaluatorConfig(_Section):
+class EvaluatorConfig(Section):
     """The benchmarks, and what a model must reach to be pushed."""
 
     benchmarks: Annotated[list[Path], Field(min_length=1)] = Field(
@@ -326,7 +178,7 @@ class EvaluatorConfig(_Section):
         return _sorted(thresholds)
 
 
-class PusherConfig(_Section):
+class PusherConfig(Section):
     """Where a blessed model goes."""
 
     destination: Path | None = Field(
@@ -335,7 +187,7 @@ class PusherConfig(_Section):
     )
 
 
-class ServingConfig(_Section):
+class ServingConfig(Section):
     """How a blessed model is tried in TF Serving itself before it is pushed."""
 
     infra_validation: Literal["off", "docker", "kubernetes"] = Field(
@@ -352,7 +204,7 @@ class ServingConfig(_Section):
     )
 
 
-class ReportConfig(_Section):
+class ReportConfig(Section):
     """What the report shows."""
 
     map_words: Annotated[Count, Field(ge=2, le=100_000)] = Field(
@@ -364,7 +216,7 @@ class ReportConfig(_Section):
     seed: Seed = Field(1, description="decides the map")
 
 
-class BeamConfig(_Section):
+class BeamConfig(Section):
     """Which engine works through the text, and how."""
 
     runner: Literal["direct", "flink", "spark", "dataflow", "prism"] = Field(
@@ -394,7 +246,7 @@ class BeamConfig(_Section):
     options: list[str] = Field([], description="further options of Beam's, as --region=europe-west1")
 
 
-class TolerationConfig(_Section):
+class TolerationConfig(Section):
     """Of a node's taint, in Kubernetes' terms."""
 
     key: str
@@ -403,7 +255,7 @@ class TolerationConfig(_Section):
     effect: Literal["NoSchedule", "PreferNoSchedule", "NoExecute"] | None = None
 
 
-class ResourcesConfig(_Section):
+class ResourcesConfig(Section):
     """What a component gets on a cluster; sizes in Kubernetes' terms."""
 
     cpu: Cores | None = None
@@ -416,21 +268,21 @@ class ResourcesConfig(_Section):
     timeout_seconds: Count | None = None
 
 
-class VolumeConfig(_Section):
+class VolumeConfig(Section):
     """A persistent volume that every component sees."""
 
     claim: KubernetesName
     path: Annotated[str, Field(pattern="^/[^:]+$")]
 
 
-class SecretConfig(_Section):
+class SecretConfig(Section):
     """A Kubernetes secret whose values every component sees as environment variables, by the secret's keys."""
 
     name: KubernetesName
     environment: dict[str, EnvironmentVariable]
 
 
-class KubeflowConfig(_Section):
+class KubeflowConfig(Section):
     """What Kubeflow Pipelines needs to know."""
 
     image: str = Field("tfx-word2vec:latest", description="the image of every component, made by the Dockerfile")
@@ -495,7 +347,7 @@ class KubeflowConfig(_Section):
         )
 
 
-class Config(_Section):
+class Config(Section):
     """All settings of a run."""
 
     name: Annotated[str, Field(pattern=r"^[A-Za-z0-9][A-Za-z0-9._-]*$", max_length=128)] = Field(
@@ -503,8 +355,8 @@ class Config(_Section):
     )
     root: Path = Field("runs", description="the folder of all runs")
     corpus: CorpusConfig
-    skipgram: SkipGramConfig = SkipGramConfig()
-    trainer: TrainerConfig = TrainerConfig()
+    skipgram: SkipGramSettings = SkipGramSettings()
+    trainer: TrainerSettings = TrainerSettings()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     pusher: PusherConfig = PusherConfig()
     serving: ServingConfig = ServingConfig()

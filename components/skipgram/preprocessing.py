@@ -17,7 +17,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 
     Args:
         inputs: `text`, string [n, 1].
-        custom_config: `pipeline.configs.SkipGramConfig` as a dict.
+        custom_config: `word2vec.settings.SkipGramSettings` as a dict.
 
     Returns:
         `token_ids` and `radii`, each int64 [n, (kept tokens)]: run-length encoded pairs, as `pairs.expand` reads them.

@@ -14,21 +14,25 @@ def run_fn(fn_args: Any) -> None:
     """Trains and exports a model.
 
     Args:
-        fn_args: TFX's `FnArgs`; see `job.Job` for its `custom_config`.
+        fn_args: TFX's `FnArgs`. Its `custom_config` has `trainer`, `skipgram`, `checkpoints` and `code`, as in
+            `job.Job`, and `eval_split`, the name of the split whose loss is measured, or None.
 
     Raises:
         UserError: see `job.train`.
     """
+    config = dict(fn_args.custom_config)
+    eval_split = config.pop("eval_split")
+    graph = tft.TFTransformOutput(fn_args.transform_output)
     training = job.Job(
-        config=fn_args.custom_config,
-        vocabulary=tft.TFTransformOutput(fn_args.transform_output).vocabulary_file_by_name(vocabulary.ASSET),
+        **config,
+        vocabulary=graph.vocabulary_file_by_name(vocabulary.ASSET),
         train_files=list(fn_args.train_files),
-        eval_files=list(fn_args.eval_files),
+        eval_files=list(fn_args.eval_files) if eval_split else [],
         base_model=fn_args.base_model,
         logs=fn_args.model_run_dir,
         serving_model=fn_args.serving_model_dir,
     )
-    if training.settings["strategy"] == "multi_worker":
+    if training.trainer.strategy == "multi_worker":
         workers.lead(training)
     else:
         threads.one_thread_an_op()

@@ -16,10 +16,10 @@ import tensorflow as tf
 from word2vec import pairs, vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
+from word2vec.settings import Section, SkipGramSettings, TrainerSettings
 from word2vec.training import (
     blocks,
     checkpoints,
-    kernel_choice,
     model,
     optimizers,
     precision,
@@ -40,28 +40,32 @@ MOST_REPEATS_PER_STEP = 8
 COMPILED_POSITIONS = 5120
 
 
-@dataclasses.dataclass(frozen=True)
-class Job:
+class Job(Section):
     """All that a worker needs to know; one line of JSON.
 
     Attributes:
-        config: the Trainer's custom_config: `trainer` and `skipgram`, the settings of these names; `checkpoints`, a
-            folder that outlives the run; `eval_split`; and `code`, the code's fingerprint.
+        trainer: the settings.
+        skipgram: those by which the pairs were made.
         vocabulary: the path of its file.
-        train_files: patterns of its examples.
-        eval_files: likewise.
+        train_files: patterns of the examples' files.
+        eval_files: likewise; empty where no loss is to be measured after the training.
         base_model: the SavedModel to start from, or None.
+        checkpoints: a folder that outlives the run.
         logs: the folder of TensorBoard's logs.
         serving_model: where the SavedModel goes.
+        code: the code's fingerprint.
     """
 
-    config: dict[str, Any]
+    trainer: TrainerSettings
+    skipgram: SkipGramSettings
     vocabulary: str
     train_files: list[str]
-    eval_files: list[str]
-    base_model: str | None
+    eval_files: list[str] = []
+    base_model: str | None = None
+    checkpoints: str
     logs: str
     serving_model: str
+    code: str = ""
 
     @property
     def fingerprint(self) -> str:
@@ -69,16 +73,11 @@ class Job:
 
         It does not change when the folder with the checkpoints and the artifacts is moved.
         """
-        here = os.path.dirname(self.config["checkpoints"])
+        here = os.path.dirname(self.checkpoints)
         places = [self.vocabulary, *sorted(self.train_files), self.base_model or ""]
-        config = {key: value for key, value in self.config.items() if key != "checkpoints"}
-        facts = [config, [place.removeprefix(f"{here}/") for place in places]]
+        settings = [self.trainer.filled(), self.skipgram.model_dump(), self.code]
+        facts = [settings, [place.removeprefix(f"{here}/") for place in places]]
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
-
-    @property
-    def settings(self) -> dict[str, Any]:
-        """The Trainer's settings."""
-        return self.config["trainer"]
 
 
 def train(job: Job) -> None:
@@ -87,8 +86,8 @@ def train(job: Job) -> None:
     Raises:
         UserError: the settings do not fit the devices or the data, the training diverged, or a worker has gone.
     """
-    settings = job.settings
-    strategy = strategies.get(settings["strategy"])
+    settings = job.trainer
+    strategy = strategies.get(settings.strategy)
     strategies.check_same_job(strategy, job.fingerprint)
     data, compiled = _Data(job), _is_compiled(settings, strategy)
     shape = _shape_of_steps(settings, data.corpus, strategy)
@@ -97,19 +96,19 @@ def train(job: Job) -> None:
     with strategy.scope():
         skip_gram, schedule = _built(job, data.words, shape, epoch_steps)
     saved = _checkpoints(job, data.words, strategy, compiled)
-    streams = strategies.streams(strategy, deterministic=settings["deterministic"])
+    streams = strategies.streams(strategy, deterministic=settings.deterministic)
     files = _shards(job.train_files)
     of_epoch: Callable[..., Any]
     if compiled:
         steps, of_epoch = _compiled_steps(skip_gram, schedule, streams, settings), data.chunks(files)
     else:
-        steps = TensorFlowSteps(skip_gram, strategy, streams=streams, steps_per_call=settings["steps_per_call"])
+        steps = TensorFlowSteps(skip_gram, strategy, streams=streams, steps_per_call=settings.steps_per_call)
         of_epoch = data.batches(files, shape)
     is_chief = strategies.is_chief(strategy)
     training.Training(
         skip_gram,
         steps,
-        training.Schedule(settings["epochs"], settings["checkpoint_seconds"]),
+        training.Schedule(settings.epochs, settings.checkpoint_seconds),
         epoch_steps=epoch_steps,
         words_per_position=data.words.counts.sum() / data.corpus.positions,
         checkpoints=saved,
@@ -117,7 +116,7 @@ def train(job: Job) -> None:
     ).run(of_epoch)
     if not is_chief:
         return
-    if job.config["eval_split"]:
+    if job.eval_files:
         _tell_eval_loss(skip_gram, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
     trained = skip_gram.target.embeddings.value.read_value()
     _release(skip_gram.context)
@@ -135,9 +134,9 @@ class _Data:
 
     def __init__(self, job: Job):
         self.words = vocabulary.read(job.vocabulary)
-        self.corpus = _Corpus.of(self.words, job.config["skipgram"]["subsampling"])
-        self._window = job.config["skipgram"]["window"]
-        self._drawn = {"weighting": job.settings["window_weights"], "seed": job.settings["seed"]}
+        self.corpus = _Corpus.of(self.words, job.skipgram.subsampling)
+        self._window = job.skipgram.window
+        self._drawn = {"weighting": job.trainer.window_weights, "seed": job.trainer.seed}
 
     def chunks(self, files: list[str]) -> blocks.DocumentChunks:
         """For the compiled kernel: the documents of an epoch, by its number."""
@@ -160,12 +159,12 @@ def _built(
     job: Job, words: vocabulary.Vocabulary, shape: tuple[int, int], epoch_steps: tf.Variable
 ) -> tuple[model.SkipGram, optimizers.LinearDecay]:
     """The model, with what it starts from, and its learning rate."""
-    skip_gram = _model(words, job.settings, job.config["skipgram"]["window"], shape)
-    learning_rate = job.settings["learning_rate"]
+    skip_gram = _model(words, job.trainer, job.skipgram.window, shape)
+    learning_rate = job.trainer.first_learning_rate
     if job.base_model:
         warm_start.load(job.base_model, words, skip_gram)
-        learning_rate = job.settings["warm_start_learning_rate"] or learning_rate
-    return skip_gram, _compile(skip_gram, job.settings, learning_rate, epoch_steps)
+        learning_rate = job.trainer.warm_start_learning_rate or learning_rate
+    return skip_gram, _compile(skip_gram, job.trainer, learning_rate, epoch_steps)
 
 
 def _checkpoints(
@@ -174,9 +173,9 @@ def _checkpoints(
     """The training's own; the two kernels' steps are not the same ones."""
     is_chief = strategies.is_chief(strategy)
     if is_chief:
-        checkpoints.sweep(job.config["checkpoints"])
+        checkpoints.sweep(job.checkpoints)
     return checkpoints.Checkpoints(
-        os.path.join(job.config["checkpoints"], job.fingerprint + ("-compiled" if compiled else "")),
+        os.path.join(job.checkpoints, job.fingerprint + ("-compiled" if compiled else "")),
         vocabulary=words.fingerprint,
         writes=is_chief,
         agree=functools.partial(strategies.of_chief, strategy),
@@ -214,13 +213,13 @@ class _Corpus:
         return cls(float(kept.sum()), float(kept.max() / kept.sum()))
 
 
-def _shape_of_steps(settings: dict[str, Any], corpus: _Corpus, strategy: tf.distribute.Strategy) -> tuple[int, int]:
+def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, strategy: tf.distribute.Strategy) -> tuple[int, int]:
     """(blocks, their length).
 
     Raises:
         UserError: a step is larger than an epoch, or its blocks do not divide by the replicas.
     """
-    blocks_per_step, length = settings["blocks_per_step"], settings["block_length"]
+    blocks_per_step, length = settings.blocks_per_step, settings.block_length
     replicas = strategy.num_replicas_in_sync
     if blocks_per_step is None:
         stable = int(MOST_REPEATS_PER_STEP / (corpus.greatest_share * length))
@@ -238,7 +237,7 @@ def _shape_of_steps(settings: dict[str, Any], corpus: _Corpus, strategy: tf.dist
 
 
 def _model(
-    words: vocabulary.Vocabulary, settings: dict[str, Any], window: int, shape: tuple[int, int]
+    words: vocabulary.Vocabulary, settings: TrainerSettings, window: int, shape: tuple[int, int]
 ) -> model.SkipGram:
     same = ("dimensions", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights", "seed")
     return model.SkipGram(
@@ -246,50 +245,50 @@ def _model(
         window=window,
         blocks_per_step=shape[0],
         block_length=shape[1],
-        sampler=samplers.make(settings["sampler"], words.counts, settings["noise_power"]),
-        remove_accidental_hits=settings["remove_accidental_hits"],
-        dtype=precision.policy(settings["precision"]),
-        **{key: settings[key] for key in same},
+        sampler=samplers.make(settings.sampler, words.counts, settings.noise_power),
+        remove_accidental_hits=settings.remove_accidental_hits,
+        dtype=precision.policy(settings.precision),
+        **{key: getattr(settings, key) for key in same},
     )
 
 
 def _compiled_steps(
-    skip_gram: model.SkipGram, schedule: optimizers.LinearDecay, streams: int, settings: dict[str, Any]
+    skip_gram: model.SkipGram, schedule: optimizers.LinearDecay, streams: int, settings: TrainerSettings
 ) -> training.Steps:
     from word2vec.training.compiled_steps import CompiledSteps  # numba takes seconds
 
-    per_call = max(settings["steps_per_call"] * COMPILED_POSITIONS // settings["block_length"], 1)
+    per_call = max(settings.steps_per_call * COMPILED_POSITIONS // settings.block_length, 1)
     return CompiledSteps(skip_gram, schedule, streams=streams, steps_per_call=per_call)
 
 
-def _is_compiled(settings: dict[str, Any], strategy: tf.distribute.Strategy) -> bool:
+def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) -> bool:
     """Whether the compiled kernel trains: where it is asked for, or where it can.
 
     Raises:
         UserError: it is asked for, but the devices are not this machine's cores.
     """
     on_cores = strategies.is_on_cores(strategy)
-    if settings["kernel"] == "compiled" and not on_cores:
+    if settings.kernel == "compiled" and not on_cores:
         raise UserError(
             "trainer.kernel = compiled: trains on a CPU's cores, but there is a GPU, or trainer.strategy has several "
             "devices. Set trainer.kernel=auto"
         )
-    return settings["kernel"] != "tensorflow" and on_cores and kernel_choice.why_not_compiled(settings) is None
+    return settings.kernel != "tensorflow" and on_cores and settings.why_not_compiled() is None
 
 
 def _compile(
-    skip_gram: model.SkipGram, settings: dict[str, Any], learning_rate: float, epoch_steps: tf.Variable
+    skip_gram: model.SkipGram, settings: TrainerSettings, learning_rate: float, epoch_steps: tf.Variable
 ) -> optimizers.LinearDecay:
-    name = settings["optimizer"]
+    name = settings.optimizer
     schedule = optimizers.LinearDecay(
         learning_rate,
-        settings["min_learning_rate"],
+        settings.min_learning_rate,
         epoch_steps,
-        epochs=settings["epochs"],
-        warmup_steps=settings["warmup_steps"],
+        epochs=settings.epochs,
+        warmup_steps=settings.warmup_steps,
     )
-    shares = {"bias": settings["bias_learning_rate"] / settings["learning_rate"]}
-    skip_gram.compile(optimizer=optimizers.make(name, schedule, settings["precision"], shares))
+    shares = {"bias": settings.first_bias_learning_rate / settings.first_learning_rate}
+    skip_gram.compile(optimizer=optimizers.make(name, schedule, settings.precision, shares))
     skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
     return schedule
 

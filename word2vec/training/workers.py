@@ -36,10 +36,10 @@ def lead(job: Job) -> None:
         UserError: TF_CONFIG is wrong, the training failed, or a worker has gone.
     """
     tf_config.check()
-    folder = job.config["checkpoints"]
+    folder = job.checkpoints
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, JOB_FILE)
-    pathlib.Path(f"{path}.new").write_text(json.dumps(dataclasses.asdict(job)), encoding="utf-8")
+    pathlib.Path(f"{path}.new").write_text(job.model_dump_json(), encoding="utf-8")
     os.replace(f"{path}.new", path)
     try:
         _train(path)
@@ -120,7 +120,7 @@ def main() -> int:
     progress.add_handler(_Teller())
     try:
         threads.one_thread_an_op()
-        job.train(Job(**json.loads(pathlib.Path(sys.argv[1]).read_text(encoding="utf-8"))))
+        job.train(Job.model_validate_json(pathlib.Path(sys.argv[1]).read_bytes()))
     except UserError as error:
         _tell(_ERROR, str(error))
         return 1

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from pipeline.configs import TrainerConfig
-from word2vec.training import blocks, compiled_steps, kernel_choice, model, optimizers, samplers
+from word2vec.settings import TrainerSettings
+from word2vec.training import blocks, compiled_steps, model, optimizers, samplers
 
 
 @pytest.mark.parametrize("shape", [(99, 8), (99,), (20_000, 128)])
@@ -42,12 +42,12 @@ def test_a_variable_that_is_copied_when_read_is_refused():
     ],
 )
 def test_what_the_compiled_kernel_does_not_know_is_said_early(setting, why):
-    assert kernel_choice.why_not_compiled(TrainerConfig(**setting).model_dump()) == why
+    assert TrainerSettings(**setting).why_not_compiled() == why
     if why is None:
-        TrainerConfig(kernel="compiled", **setting)
+        TrainerSettings(kernel="compiled", **setting)
     else:
         with pytest.raises(ValueError, match=f"kernel = compiled: does not know {why}. Set kernel=auto"):
-            TrainerConfig(kernel="compiled", **setting)
+            TrainerSettings(kernel="compiled", **setting)
 
 
 def test_who_interrupts_does_not_wait_for_the_rest_of_the_round(monkeypatch):

@@ -2,18 +2,18 @@
 
 from __future__ import annotations
 
-import dataclasses
-import json
-
 import pytest
 
+from word2vec.settings import SkipGramSettings, TrainerSettings
 from word2vec.training import job
 
 MADE = job.Job(
-    config={"trainer": {"epochs": 5}, "skipgram": {}, "checkpoints": "/runs/a/checkpoints", "code": "c0de"},
+    trainer={"epochs": 5},
+    skipgram={},
+    checkpoints="/runs/a/checkpoints",
+    code="c0de",
     vocabulary="/runs/a/artifacts/Transform/transform_graph/6/vocabulary",
     train_files=["/runs/a/artifacts/Transform/transformed_examples/6/Split-train/*"],
-    eval_files=[],
     base_model="/runs/a/artifacts/Trainer/model/3/Format-Serving",
     logs="/runs/a/artifacts/Trainer/model_run/7",
     serving_model="/runs/a/artifacts/Trainer/model/7/Format-Serving",
@@ -21,20 +21,26 @@ MADE = job.Job(
 
 
 def test_a_folder_that_was_moved_has_the_same_checkpoints():
-    moved = json.loads(json.dumps(dataclasses.asdict(MADE)).replace("/runs/a/", "/b/"))
-    assert moved["config"]["checkpoints"] == "/b/checkpoints"
-    assert job.Job(**moved).fingerprint == MADE.fingerprint
+    moved = job.Job.model_validate_json(MADE.model_dump_json().replace("/runs/a/", "/b/"))
+    assert moved.checkpoints == "/b/checkpoints"
+    assert moved.fingerprint == MADE.fingerprint
 
 
 @pytest.mark.parametrize(
     "change",
     [
-        {"config": {**MADE.config, "code": "other"}},
-        {"config": {**MADE.config, "trainer": {"epochs": 6}}},
+        {"code": "other"},
+        {"trainer": TrainerSettings(epochs=6)},
+        {"trainer": TrainerSettings(epochs=5, learning_rate=0.02)},
+        {"skipgram": SkipGramSettings(window=4)},
         {"vocabulary": "/runs/a/artifacts/Transform/transform_graph/9/vocabulary"},
         {"train_files": ["/elsewhere/Split-train/*"]},
         {"base_model": None},
     ],
 )
 def test_another_training_has_others(change):
-    assert dataclasses.replace(MADE, **change).fingerprint != MADE.fingerprint
+    assert MADE.model_copy(update=change).fingerprint != MADE.fingerprint
+
+
+def test_what_is_told_a_worker_is_what_it_reads():
+    assert job.Job.model_validate_json(MADE.model_dump_json()) == MADE
