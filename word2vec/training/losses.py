@@ -11,6 +11,8 @@ from typing import NamedTuple
 
 import tensorflow as tf
 
+from word2vec import settings
+
 
 class Scores(NamedTuple):
     """The scores of S blocks of L queries.
@@ -146,7 +148,7 @@ class FullSoftmax(Loss):
         return tf.concat([-scores.pairs, tf.nn.softmax(every) * tf.reduce_sum(scores.pairs, -1, keepdims=True)], -1)
 
 
-BY_NAME: dict[str, type[Loss]] = {
+BY_NAME: dict[settings.Loss, type[Loss]] = {
     "nce": NCE,
     "negative_sampling": NegativeSampling,
     "sampled_softmax": SampledSoftmax,

@@ -9,8 +9,11 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from word2vec import settings
 from word2vec.training import losses, samplers
 from word2vec.training.blocks import Batch, Blocks, PairWeights
+
+DEFAULTS = settings.TrainerSettings()
 
 
 class StepResult(NamedTuple):
@@ -99,14 +102,14 @@ class SkipGram(keras.Model):
         block_length: int,
         blocks_per_step: int,
         sampler: samplers.Sampler,
-        loss: str = "nce",
-        negatives: int = 5,
-        shared_negatives: int = 32,
-        bias: str = "expected_count",
-        bias_start: str = "zero",
-        window_weights: str = "expected",
-        remove_accidental_hits: bool = True,
-        seed: int = 1,
+        loss: settings.Loss = DEFAULTS.loss,
+        negatives: int = DEFAULTS.negatives,
+        shared_negatives: int = DEFAULTS.shared_negatives,
+        bias: settings.Bias = DEFAULTS.bias,
+        bias_start: settings.BiasStart = DEFAULTS.bias_start,
+        window_weights: settings.WindowWeights = DEFAULTS.window_weights,
+        remove_accidental_hits: bool = DEFAULTS.remove_accidental_hits,
+        seed: int = DEFAULTS.seed,
         dtype: Any = "float32",
     ):
         super().__init__(name="skip_gram", dtype=dtype)

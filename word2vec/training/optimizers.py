@@ -6,11 +6,14 @@ which hands all replicas' rows to each replica.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+import functools
+from collections.abc import Callable, Mapping, Sequence
 from typing import Any
 
 import keras
 import tensorflow as tf
+
+from word2vec import settings
 
 # Slots to look for repeated ids in: a power of 2, far more than a step has ids, and few enough for the cache.
 _SLOTS = 2**14
@@ -252,12 +255,19 @@ def _distinct(rows: tf.IndexedSlices) -> tf.IndexedSlices:
     return tf.IndexedSlices(tf.math.unsorted_segment_sum(rows.values, places, tf.size(ids)), ids)
 
 
+BY_NAME: dict[settings.Optimizer, Callable[..., keras.optimizers.Optimizer]] = {
+    "sgd": functools.partial(SGD, scales_loss=True),
+    "adagrad": RowAdagrad,
+    "adam": LazyAdam,
+}
+
+
 def make(
-    name: str, learning_rate: Any, precision: str = "float32", rate_shares: Mapping[str, float] | None = None
+    name: settings.Optimizer,
+    learning_rate: Any,
+    precision: settings.Precision = "float32",
+    rate_shares: Mapping[str, float] | None = None,
 ) -> keras.optimizers.Optimizer:
-    """The optimizer of a setting: `sgd`, `adagrad` or `adam`; with `float16`, under loss scaling."""
-    if name == "sgd":
-        optimizer: keras.optimizers.Optimizer = SGD(learning_rate, scales_loss=True, rate_shares=rate_shares)
-    else:
-        optimizer = {"adagrad": RowAdagrad, "adam": LazyAdam}[name](learning_rate, rate_shares=rate_shares)
+    """The optimizer of a setting; with `float16`, under loss scaling."""
+    optimizer = BY_NAME[name](learning_rate, rate_shares=rate_shares)
     return RowLossScale(optimizer) if precision == "float16" else optimizer

@@ -8,11 +8,13 @@ import keras
 import tensorflow as tf
 from absl import logging
 
+from word2vec import settings
+
 _INSTRUCTIONS = {"bfloat16": ("avx512_bf16", "amx_bf16", "bf16"), "float16": ("avx512_fp16", "amx_fp16", "asimdhp")}
 
 
-def policy(precision: str) -> keras.DTypePolicy:
-    """Keras' policy for `float32`, `bfloat16` or `float16`: products in that type, variables in float32."""
+def policy(precision: settings.Precision) -> keras.DTypePolicy:
+    """Keras' policy: products in that type, variables in float32."""
     if precision == "float32":
         return keras.DTypePolicy("float32")
     if not tf.config.list_logical_devices("GPU") and not _cpu_has(precision):

@@ -13,6 +13,8 @@ import keras
 import numpy as np
 import tensorflow as tf
 
+from word2vec import settings
+
 
 class Sampler(abc.ABC):
     """Draws noise words.
@@ -250,7 +252,7 @@ def alias_table(probabilities: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     return np.clip(kept, 0, 1).astype(np.float32), alias.astype(np.int32)
 
 
-BY_NAME: dict[str, type[Sampler]] = {
+BY_NAME: dict[settings.Sampler, type[Sampler]] = {
     "unigram": Unigram,
     "log_uniform": LogUniform,
     "uniform": Uniform,
@@ -258,7 +260,7 @@ BY_NAME: dict[str, type[Sampler]] = {
 }
 
 
-def make(name: str, counts: np.ndarray, power: float) -> Sampler:
+def make(name: settings.Sampler, counts: np.ndarray, power: float) -> Sampler:
     """The sampler of a setting; `power` is for `unigram` and `adaptive`."""
     sampler = BY_NAME[name]
     return sampler(counts, power) if issubclass(sampler, Unigram) else sampler(counts)

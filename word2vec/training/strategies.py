@@ -6,14 +6,14 @@ import functools
 
 import tensorflow as tf
 
-from word2vec import threads
+from word2vec import settings, threads
 from word2vec.errors import UserError
 from word2vec.training import tf_config
 from word2vec.training.blocks import Batch, Blocks
 from word2vec.training.checkpoints import plain_message
 
 
-def get(name: str) -> tf.distribute.Strategy:
+def get(name: settings.Strategy) -> tf.distribute.Strategy:
     """The strategy for a setting.
 
     Args:

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
+
 import numpy as np
 
+from word2vec import settings
 
-def by_distance(window: int, weighting: str) -> np.ndarray:
+
+def by_distance(window: int, weighting: settings.WindowWeights) -> np.ndarray:
     """What a pair of words counts by their distance.
 
     word2vec draws a radius r from 1 to w at every position and takes the pairs within. With `expected`, a pair at
@@ -20,5 +24,11 @@ def by_distance(window: int, weighting: str) -> np.ndarray:
     Returns:
         float64 [w], of the distances 1 to w.
     """
-    distance = np.arange(1, window + 1)
-    return {"expected": (window - distance + 1) / window, "drawn": np.ones(window), "harmonic": 1 / distance}[weighting]
+    return BY_NAME[weighting](np.arange(1, window + 1), window)
+
+
+BY_NAME: dict[settings.WindowWeights, Callable[[np.ndarray, int], np.ndarray]] = {
+    "expected": lambda distance, window: (window - distance + 1) / window,
+    "drawn": lambda distance, window: np.ones(window),
+    "harmonic": lambda distance, window: 1 / distance,
+}

@@ -1,0 +1,36 @@
+"""Every choice that a setting has is known to what makes it, and to nothing else."""
+
+from __future__ import annotations
+
+import inspect
+import typing
+
+import pytest
+
+from word2vec import settings
+from word2vec.training import losses, model, optimizers, samplers, window_weights
+
+
+@pytest.mark.parametrize(
+    ("choices", "known"),
+    [
+        (settings.Loss, losses.BY_NAME),
+        (settings.Sampler, samplers.BY_NAME),
+        (settings.Optimizer, optimizers.BY_NAME),
+        (settings.Optimizer, settings.LEARNING_RATES),
+        (settings.WindowWeights, window_weights.BY_NAME),
+    ],
+)
+def test_choices_are_those_that_can_be_made(choices, known):
+    assert set(typing.get_args(choices)) == set(known)
+
+
+def test_the_models_defaults_are_the_settings():
+    defaults = {
+        name: parameter.default
+        for name, parameter in inspect.signature(model.SkipGram).parameters.items()
+        if parameter.default is not inspect.Parameter.empty and name != "dtype"
+    }
+    made = settings.TrainerSettings()
+    assert defaults == {name: getattr(made, name) for name in defaults}
+    assert len(defaults) == 8
