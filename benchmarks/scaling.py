@@ -31,8 +31,9 @@ from typing import Any
 import numpy as np
 
 from benchmarks import arguments
+from pipeline import nodes
 
-TEXT = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform")  # engines.COMPONENTS, and between
+TEXT = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform")  # nodes.ON_THE_ENGINE, and between
 REST = "http://127.0.0.1:18081"
 POOL_PORT = 18082
 
@@ -295,7 +296,7 @@ def _print(row: dict[str, Any]) -> None:
         f"{row['engine']}, {row['files']} files: {row['documents']:,} documents, {row['words']:,} words, "
         f"{row['vocabulary']:,} in the vocabulary, {total:.0f} s, {row['peak_mib']:,.0f} MiB, result {row['digest']}"
     )
-    for name in ("ExampleGen", "StatisticsGen", "Transform"):
+    for name in nodes.ON_THE_ENGINE:
         one = row["components"][name]
         bytes_ = ", ".join(
             f"{key} {one[key] / millions / 1e6:.2f}" for key in ("read", "written", "shuffled") if key in one

@@ -16,6 +16,7 @@ import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
 
+from pipeline import nodes
 from pipeline.configs import BeamConfig
 from word2vec.errors import UserError, printable
 
@@ -37,9 +38,6 @@ _DIRECT = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnAp
 # TFX packs its own sources for the workers, in two seconds a component, unless an option says that they have them. This
 # one does, and nobody who runs Python where it was started looks at it.
 _NOTHING_TO_SEND = "--sdk_container_image=none"
-
-# What runs on the engine: the components that read the text.
-COMPONENTS = ("ExampleGen", "StatisticsGen", "Transform")
 
 _SETUP_FILE = pathlib.Path(__file__).parent.parent / "setup.py"
 
@@ -63,8 +61,8 @@ class Arguments:
 
     def of(self, component: str) -> list[str]:
         """Those of a component by its name; none where Beam has no part in it."""
-        text = {"ExampleGen": self.text, "StatisticsGen": self.text, "Transform": self.transform}
-        return {**text, "Evaluator": self.evaluator}.get(component, [])
+        node = nodes.OF.get(component)
+        return getattr(self, node.beam) if node and node.beam else []
 
 
 def arguments(beam: BeamConfig, text_bytes: int) -> Arguments:

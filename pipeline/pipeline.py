@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import json
 import os
-from typing import Any
+from collections.abc import Mapping
+from typing import Any, TypeVar
 
 import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
+from tfx.dsl.components.base import base_node
 
 from components.benchmarks.component import BenchmarkExampleGen
 from components.card.component import ModelCard
@@ -18,7 +20,7 @@ from components.pusher.component import Pusher
 from components.pusher.last_pushed import LastPushed
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
-from pipeline import engines, fingerprint
+from pipeline import engines, fingerprint, nodes
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.run_folder import ARTIFACTS
@@ -51,126 +53,166 @@ def create_pipeline(
         pushed_version: the baseline, where the orchestrator has no resolver that looks for the last blessed model: a
             version below `pusher.destination`, or empty for none. By default it has one.
     """
-    benchmark_gen = BenchmarkExampleGen(
-        benchmarks=json.dumps(config.evaluator.benchmarks),
-        thresholds=json.dumps(sorted(config.evaluator.thresholds)),
-        fingerprint=fingerprints.benchmarks + fingerprint.of_code("benchmarks", "evaluator"),
-    ).with_id("BenchmarkExampleGen")
-
-    example_gen = CorpusExampleGen(
-        corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
-        fingerprint=fingerprints.corpus,
-        code=fingerprint.of_code("corpus"),
-    )
-    example_gen.with_id("ExampleGen").with_beam_pipeline_args(beam.text)
-
-    statistics_gen = tfx.components.StatisticsGen(
-        examples=example_gen.outputs["examples"],
-        stats_options=tfdv.StatsOptions(
-            use_sketch_based_topk_uniques=True, num_top_values=5, num_rank_histogram_buckets=5
+    chain = _Chain(config, fingerprints, beam)
+    benchmark_gen = chain.add("BenchmarkExampleGen", _benchmark_gen(config, fingerprints))
+    example_gen, transform = _add_text(chain, after=benchmark_gen)
+    trainer = _add_trainer(chain, transform, checkpoints)
+    evaluator = _add_evaluator(chain, benchmark_gen, trainer, pushed_version)
+    made = {
+        "examples": example_gen.outputs["examples"],
+        "transform_graph": transform.outputs["transform_graph"],
+        "model": trainer.outputs["model"],
+        "evaluation": evaluator.outputs["evaluation"],
+    }
+    card = chain.add("ModelCard", _card(config, fingerprints, made, evaluator))
+    _add_pusher(chain, benchmark_gen, made["model"], evaluator, card, root)
+    chain.add(
+        "Report",
+        Report(
+            **made,
+            model_run=trainer.outputs["model_run"],
+            model_card=card.outputs["model_card"],
+            benchmarks=benchmark_gen.outputs["examples"],
+            **config.report.model_dump(),
+            durations=durations,
+            notes=notes,
+            code=code_of("Report"),
         ),
     )
-    statistics_gen.with_beam_pipeline_args(beam.text)
-
-    schema_gen = SchemaGen(
-        schema_file=config.corpus.schema_file,
-        fingerprint=fingerprints.schema + fingerprint.of_code("corpus"),
-    ).with_id("SchemaGen")
-
-    example_validator = StrictExampleValidator(
-        statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+    return tfx.dsl.Pipeline(
+        pipeline_name=config.name,
+        pipeline_root=os.path.join(root, ARTIFACTS),
+        components=chain.nodes,
+        enable_cache=True,
     )
-    example_validator.with_id("ExampleValidator")
 
-    transform = SkipGramTransform(
+
+def code_of(component: str) -> str:
+    """The fingerprint of the code that a component runs."""
+    return fingerprint.of_code(*nodes.OF[component].code)
+
+
+_Node = TypeVar("_Node", bound=base_node.BaseNode)
+
+
+class _Chain:
+    """The components in the order in which they run."""
+
+    def __init__(self, config: Config, fingerprints: Fingerprints, beam: engines.Arguments):
+        self.config, self.fingerprints = config, fingerprints
+        self.nodes: list[base_node.BaseNode] = []
+        self._beam = beam
+
+    def add(self, name: str, node: _Node) -> _Node:
+        """Gives a component its name and what Beam is told for it."""
+        node.with_id(name)
+        if options := self._beam.of(name):
+            node.with_beam_pipeline_args(options)
+        self.nodes.append(node)
+        return node
+
+
+def _benchmark_gen(config: Config, fingerprints: Fingerprints) -> BenchmarkExampleGen:
+    return BenchmarkExampleGen(
+        benchmarks=json.dumps(config.evaluator.benchmarks),
+        thresholds=json.dumps(sorted(config.evaluator.thresholds)),
+        fingerprint=fingerprints.benchmarks + code_of("BenchmarkExampleGen"),
+    )
+
+
+def _add_text(chain: _Chain, after: BenchmarkExampleGen) -> tuple[CorpusExampleGen, SkipGramTransform]:
+    """From text to pairs; nothing long begins before the benchmarks are known to be right."""
+    config, fingerprints = chain.config, chain.fingerprints
+    example_gen = chain.add(
+        "ExampleGen",
+        CorpusExampleGen(
+            corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
+            fingerprint=fingerprints.corpus,
+            code=code_of("ExampleGen"),
+        ),
+    )
+    statistics_gen = chain.add(
+        "StatisticsGen",
+        tfx.components.StatisticsGen(
+            examples=example_gen.outputs["examples"],
+            stats_options=tfdv.StatsOptions(
+                use_sketch_based_topk_uniques=True, num_top_values=5, num_rank_histogram_buckets=5
+            ),
+        ),
+    )
+    schema_gen = chain.add(
+        "SchemaGen",
+        SchemaGen(schema_file=config.corpus.schema_file, fingerprint=fingerprints.schema + code_of("SchemaGen")),
+    )
+    example_validator = chain.add(
+        "ExampleValidator",
+        StrictExampleValidator(
+            statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
+        ),
+    )  # fmt: skip
+    transform = chain.add("Transform", _transform(config, example_gen, schema_gen))
+    transform.add_upstream_nodes([example_validator, after])
+    return example_gen, transform
+
+
+def _transform(config: Config, example_gen: CorpusExampleGen, schema_gen: SchemaGen) -> SkipGramTransform:
+    return SkipGramTransform(
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn="components.skipgram.preprocessing.preprocessing_fn",
         custom_config={
             **config.skipgram.model_dump(),
             "shards": config.corpus.shards,
-            "code": fingerprint.of_code("skipgram"),
+            "code": code_of("Transform"),
         },
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=list(config.corpus.splits)),
         disable_analyzer_cache=True,
         disable_statistics=True,
     )
-    transform.with_id("Transform").with_beam_pipeline_args(beam.transform)
-    transform.add_upstream_node(example_validator)
-    transform.add_upstream_node(benchmark_gen)
 
-    last_blessed = _resolver("LastBlessedModel", baseline.LastBlessed)
-    trainer = _trainer(config, transform, checkpoints, last_blessed if config.trainer.warm_start else None)
 
-    if pushed_version is None:
-        last_other = _resolver("Baseline", baseline.LastBlessedOther, candidate=trainer.outputs["model"])
-    else:
-        last_other = LastPushed(folder=config.pusher.destination, version=pushed_version).with_id("Baseline")
-    evaluator = _evaluator(config, benchmark_gen, trainer, last_other)
-    evaluator.with_beam_pipeline_args(beam.evaluator)
-
-    card = ModelCard(
-        examples=example_gen.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        model=trainer.outputs["model"],
-        evaluation=evaluator.outputs["evaluation"],
+def _card(
+    config: Config,
+    fingerprints: Fingerprints,
+    made: Mapping[str, tfx.types.BaseChannel],
+    evaluator: tfx.components.Evaluator,
+) -> ModelCard:
+    settings = config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})
+    return ModelCard(
+        **made,
         model_blessing=evaluator.outputs["blessing"],
         name=config.name,
-        settings=json.dumps(
-            config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})
-            | {"trainer": config.trainer.filled()}
-        ),
+        settings=json.dumps(settings | {"trainer": config.trainer.filled()}),
         corpus_fingerprint=fingerprints.corpus,
         code=json.dumps(fingerprint.facts()),
     )
 
-    report = Report(
-        examples=example_gen.outputs["examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        model=trainer.outputs["model"],
-        model_run=trainer.outputs["model_run"],
-        evaluation=evaluator.outputs["evaluation"],
-        model_card=card.outputs["model_card"],
-        benchmarks=benchmark_gen.outputs["examples"],
-        **config.report.model_dump(),
-        durations=durations,
-        notes=notes,
-        code=fingerprint.of_code("report"),
-    )
 
-    infra_validator = _infra_validator(config, benchmark_gen, trainer)
-    pusher = Pusher(
-        model=trainer.outputs["model"],
-        model_blessing=evaluator.outputs["blessing"],
-        infra_blessing=infra_validator.outputs["blessing"] if infra_validator else None,
-        model_card=card.outputs["model_card"],
-        push_destination=tfx.proto.PushDestination(
-            filesystem=tfx.proto.PushDestination.Filesystem(
-                base_directory=_absolute(config.pusher.destination) or os.path.join(root, "serving_model")
-            )
+def _add_pusher(
+    chain: _Chain,
+    benchmark_gen: BenchmarkExampleGen,
+    model: tfx.types.BaseChannel,
+    evaluator: tfx.components.Evaluator,
+    card: ModelCard,
+    root: str,
+) -> None:
+    config = chain.config
+    infra_blessing = None
+    if config.serving.infra_validation != "off":
+        infra_validator = chain.add("InfraValidator", _infra_validator(config, benchmark_gen, model))
+        infra_blessing = infra_validator.outputs["blessing"]
+    folder = _absolute(config.pusher.destination) or os.path.join(root, "serving_model")
+    chain.add(
+        "Pusher",
+        Pusher(
+            model=model,
+            model_blessing=evaluator.outputs["blessing"],
+            infra_blessing=infra_blessing,
+            model_card=card.outputs["model_card"],
+            push_destination=tfx.proto.PushDestination(
+                filesystem=tfx.proto.PushDestination.Filesystem(base_directory=folder)
+            ),
         ),
-    )
-
-    return tfx.dsl.Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=os.path.join(root, ARTIFACTS),
-        components=[
-            benchmark_gen,
-            example_gen,
-            statistics_gen,
-            schema_gen,
-            example_validator,
-            transform,
-            *([last_blessed] if config.trainer.warm_start else []),
-            trainer,
-            last_other,
-            evaluator,
-            card,
-            *([infra_validator] if infra_validator else []),
-            pusher,
-            report,
-        ],
-        enable_cache=True,
     )
 
 
@@ -179,64 +221,71 @@ def _absolute(path: str | None) -> str | None:
     return path if path is None or "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
-def _resolver(name: str, strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any) -> tfx.dsl.Resolver:
+def _resolver(strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any) -> tfx.dsl.Resolver:
     """Looks among all models and their blessings."""
     return tfx.dsl.Resolver(
         strategy_class=strategy,
         model=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Model),
         model_blessing=tfx.dsl.Channel(type=tfx.types.standard_artifacts.ModelBlessing),
         **more,
-    ).with_id(name)
-
-
-def _trainer(
-    config: Config, transform: SkipGramTransform, checkpoints: str, last_blessed: tfx.dsl.Resolver | None
-) -> tfx.components.Trainer:
-    eval_split = "eval" if "eval" in config.corpus.splits else None
-    return tfx.components.Trainer(
-        run_fn="components.trainer.run_fn.run_fn",
-        examples=transform.outputs["transformed_examples"],
-        transform_graph=transform.outputs["transform_graph"],
-        base_model=last_blessed.outputs["model"] if last_blessed else None,
-        train_args=tfx.proto.TrainArgs(splits=["train"]),
-        eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
-        custom_config={
-            "trainer": config.trainer.filled(),
-            "skipgram": config.skipgram.model_dump(),
-            "eval_split": eval_split,
-            "checkpoints": checkpoints,
-            "code": fingerprint.of_code("trainer"),
-        },
     )
 
 
-def _evaluator(
-    config: Config,
-    benchmark_gen: BenchmarkExampleGen,
-    trainer: tfx.components.Trainer,
-    last_blessed: tfx.dsl.Resolver | LastPushed,
+def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) -> tfx.components.Trainer:
+    config, base_model = chain.config, None
+    if config.trainer.warm_start:
+        base_model = chain.add("LastBlessedModel", _resolver(baseline.LastBlessed)).outputs["model"]
+    eval_split = "eval" if "eval" in config.corpus.splits else None
+    return chain.add(
+        "Trainer",
+        tfx.components.Trainer(
+            run_fn="components.trainer.run_fn.run_fn",
+            examples=transform.outputs["transformed_examples"],
+            transform_graph=transform.outputs["transform_graph"],
+            base_model=base_model,
+            train_args=tfx.proto.TrainArgs(splits=["train"]),
+            eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
+            custom_config={
+                "trainer": config.trainer.filled(),
+                "skipgram": config.skipgram.model_dump(),
+                "eval_split": eval_split,
+                "checkpoints": checkpoints,
+                "code": code_of("Trainer"),
+            },
+        ),
+    )
+
+
+def _add_evaluator(
+    chain: _Chain, benchmark_gen: BenchmarkExampleGen, trainer: tfx.components.Trainer, pushed_version: str | None
 ) -> tfx.components.Evaluator:
-    settings = config.evaluator
-    return tfx.components.Evaluator(
-        examples=benchmark_gen.outputs["examples"],
-        model=trainer.outputs["model"],
-        baseline_model=last_blessed.outputs["model"],
-        eval_config=eval_config.make(
-            {name: threshold.model_dump() for name, threshold in settings.thresholds.items()},
-            min_coverage=settings.min_coverage,
-            when_uncovered=settings.when_uncovered,
-            samples=settings.bootstrap_samples,
-            seed=settings.seed,
+    """Holds the model against the thresholds, and against the last one that was blessed."""
+    if pushed_version is None:
+        last: Any = _resolver(baseline.LastBlessedOther, candidate=trainer.outputs["model"])
+    else:
+        last = LastPushed(folder=chain.config.pusher.destination, version=pushed_version)
+    settings, last = chain.config.evaluator, chain.add("Baseline", last)
+    return chain.add(
+        "Evaluator",
+        tfx.components.Evaluator(
+            examples=benchmark_gen.outputs["examples"],
+            model=trainer.outputs["model"],
+            baseline_model=last.outputs["model"],
+            eval_config=eval_config.make(
+                {name: threshold.model_dump() for name, threshold in settings.thresholds.items()},
+                min_coverage=settings.min_coverage,
+                when_uncovered=settings.when_uncovered,
+                samples=settings.bootstrap_samples,
+                seed=settings.seed,
+            ),
         ),
     )
 
 
 def _infra_validator(
-    config: Config, benchmark_gen: BenchmarkExampleGen, trainer: tfx.components.Trainer
-) -> InfraValidator | None:
+    config: Config, benchmark_gen: BenchmarkExampleGen, model: tfx.types.BaseChannel
+) -> InfraValidator:
     settings, proto = config.serving, tfx.proto
-    if settings.infra_validation == "off":
-        return None
     platforms = {
         "docker": {"local_docker": proto.LocalDockerConfig()},
         "kubernetes": {
@@ -244,7 +293,7 @@ def _infra_validator(
         },
     }
     return InfraValidator(
-        model=trainer.outputs["model"],
+        model=model,
         examples=benchmark_gen.outputs["examples"],
         serving_spec=proto.ServingSpec(
             tensorflow_serving=proto.TensorFlowServing(image_name=settings.image, tags=settings.tags),

@@ -28,7 +28,7 @@ from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 from tfx.utils import path_utils
 
 from components.pusher import versions
-from pipeline import beam_workers, engines
+from pipeline import beam_workers, engines, nodes
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.kubeflow import compiler, needs, probes, volume
@@ -203,7 +203,7 @@ def _on_volume(task: str, config: Config, invocation: pipeline_spec_pb2.Executor
 
 
 def _has_engine(task: str, config: Config) -> bool:
-    return task in engines.COMPONENTS and engines.is_remote(config.beam)
+    return task in nodes.ON_THE_ENGINE and engines.is_remote(config.beam)
 
 
 @contextlib.contextmanager

@@ -9,14 +9,14 @@ does not look.
 
 from __future__ import annotations
 
-import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple
 
-from pipeline import config_files, fingerprint
-from pipeline.configs import Config, CorpusConfig, EvaluatorConfig
+from pipeline import config_files, fingerprint, nodes
+from pipeline.configs import Config
+from pipeline.nodes import Node
 
 # The environment variable with the settings of how and where.
 PLACE = "TFX_WORD2VEC_PLACE"
@@ -38,54 +38,16 @@ FACTS = {
 }
 
 
-@dataclasses.dataclass(frozen=True)
-class Needs:
-    """Of one task.
-
-    Attributes:
-        settings: keys, or groups of them.
-        facts: names in `FACTS`.
-        code: the folders below `components/` whose code it runs.
-    """
-
-    settings: tuple[str, ...] = ()
-    facts: tuple[str, ...] = ()
-    code: tuple[str, ...] = ()
-
-
-def _fields(group: str, model: type, *without: str) -> tuple[str, ...]:
-    return tuple(f"{group}.{name}" for name in model.model_fields if name not in without)
-
-
 # Tasks that are no components of TFX's: they look at what may have changed outside, and so always run (`probes.py`).
 PROBES = {
-    "Fingerprints": Needs(("corpus", "evaluator.benchmarks", "pusher.destination")),
-    "PushedVersion": Needs(("pusher.destination",), facts=("model_identity",)),
+    "Fingerprints": Node(("corpus", "evaluator.benchmarks", "pusher.destination")),
+    "PushedVersion": Node(("pusher.destination",), facts=("model_identity",)),
 }
 
 # What looks at something outside, so that no cache can answer for it. The Pusher finds a model that is pushed already.
 UNCACHED = {*PROBES, "Pusher"}
 
-OF = {
-    "BenchmarkExampleGen": Needs(
-        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("benchmarks", "evaluator")
-    ),
-    "ExampleGen": Needs(_fields("corpus", CorpusConfig, "schema_file"), ("corpus_fingerprint",), ("corpus",)),
-    "SchemaGen": Needs(("corpus.schema_file",), ("schema_fingerprint",), ("corpus",)),
-    "StatisticsGen": Needs(),
-    "ExampleValidator": Needs(code=("corpus",)),
-    "Transform": Needs(("skipgram", "corpus.shards", "corpus.splits"), code=("skipgram",)),
-    "Trainer": Needs(("trainer", "skipgram", "corpus.splits"), code=("trainer",)),
-    "Baseline": Needs(("pusher.destination",), ("pushed_version",), ("pusher",)),
-    "Evaluator": Needs(_fields("evaluator", EvaluatorConfig, "benchmarks"), code=("evaluator",)),
-    "ModelCard": Needs(
-        ("name", "corpus", "skipgram", "trainer", "evaluator"), ("corpus_fingerprint",), ("card", "evaluator")
-    ),
-    "InfraValidator": Needs(("serving",), code=("infra_validator",)),
-    "Pusher": Needs(("pusher.destination", "serving.infra_validation"), code=("pusher",)),
-    "Report": Needs(("report",), code=("report",)),
-    **PROBES,
-}
+OF = {**nodes.OF, **PROBES}
 
 
 def parameter_name(key: str) -> str:

@@ -8,7 +8,7 @@ import pytest
 from apache_beam.options import pipeline_options
 from apache_beam.runners.portability import stager
 
-from pipeline import engines
+from pipeline import engines, nodes
 from pipeline.configs import BeamConfig
 from word2vec.errors import UserError
 
@@ -55,7 +55,7 @@ def test_direct_takes_threads_for_little_text_and_processes_for_much(
 
 def test_components():
     found = engines.arguments(BeamConfig(runner="dataflow"), 1000)
-    for component in engines.COMPONENTS:
+    for component in nodes.ON_THE_ENGINE:
         assert "--runner=DataflowRunner" in found.of(component)
     assert found.of("Evaluator") == found.evaluator
     assert found.of("Trainer") == []

@@ -1,0 +1,58 @@
+"""The pipeline's components by name: on which settings and code each depends, and with which of Beam's options it runs.
+
+A new component is named here, made in its folder below `components/`, and joined to the others in `pipeline.py`.
+"""
+
+from __future__ import annotations
+
+import dataclasses
+from typing import Literal
+
+from pipeline.configs import CorpusConfig, EvaluatorConfig
+
+
+@dataclasses.dataclass(frozen=True)
+class Node:
+    """One component.
+
+    Attributes:
+        settings: keys, or groups of them, on which it depends.
+        facts: what it cannot see from its inputs; names in `kubeflow.needs.FACTS`.
+        code: the folders below `components/` whose code it runs.
+        beam: which of `engines.Arguments` are its own; None where Beam has no part in it.
+    """
+
+    settings: tuple[str, ...] = ()
+    facts: tuple[str, ...] = ()
+    code: tuple[str, ...] = ()
+    beam: Literal["text", "transform", "evaluator"] | None = None
+
+
+def _fields(group: str, model: type, *without: str) -> tuple[str, ...]:
+    return tuple(f"{group}.{name}" for name in model.model_fields if name not in without)
+
+
+OF = {
+    "BenchmarkExampleGen": Node(
+        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("benchmarks", "evaluator")
+    ),
+    "ExampleGen": Node(
+        _fields("corpus", CorpusConfig, "schema_file"), ("corpus_fingerprint",), ("corpus",), beam="text"
+    ),
+    "SchemaGen": Node(("corpus.schema_file",), ("schema_fingerprint",), ("corpus",)),
+    "StatisticsGen": Node(beam="text"),
+    "ExampleValidator": Node(code=("corpus",)),
+    "Transform": Node(("skipgram", "corpus.shards", "corpus.splits"), code=("skipgram",), beam="transform"),
+    "Trainer": Node(("trainer", "skipgram", "corpus.splits"), code=("trainer",)),
+    "Baseline": Node(("pusher.destination",), ("pushed_version",), ("pusher",)),
+    "Evaluator": Node(_fields("evaluator", EvaluatorConfig, "benchmarks"), code=("evaluator",), beam="evaluator"),
+    "ModelCard": Node(
+        ("name", "corpus", "skipgram", "trainer", "evaluator"), ("corpus_fingerprint",), ("card", "evaluator")
+    ),
+    "InfraValidator": Node(("serving",), code=("infra_validator",)),
+    "Pusher": Node(("pusher.destination", "serving.infra_validation"), code=("pusher",)),
+    "Report": Node(("report",), code=("report",)),
+}
+
+# What runs on the engine: the components that read the text.
+ON_THE_ENGINE = tuple(name for name, node in OF.items() if node.beam in ("text", "transform"))
