@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 import json
 import os
+from collections.abc import Iterator
 from typing import Any
-from unittest import mock
 
 import apache_beam as beam
 import tensorflow as tf
@@ -43,16 +44,41 @@ class Executor(executor.Executor):
         examples = artifact_utils.get_single_instance(output_dict["transformed_examples"])
         for split in artifact_utils.decode_split_names(examples.split_names):
             tf.io.gfile.makedirs(artifact_utils.get_split_uri([examples], split))  # where no text is, is no shard
-        write = functools.partial(_EncodeAndWriteShards, config["shards"])
-        with (
-            mock.patch.object(impl, "_RunMetaGraphDoFn", _RunGraph),
-            mock.patch.object(analyzer_impls._VocabularyAccumulateImpl, "expand", _accumulate),
-            mock.patch.object(executor.TransformProcessor, "_EncodeAndWrite", staticmethod(write)),
-        ):
+        with in_our_way(config["shards"]):
             super().Do(input_dict, output_dict, exec_properties)
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
         words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
         vocabulary.check_letters(words, config["max_single_letter_share"])
+
+
+# What is ours of TFX's Transform, which has no settings for it: (where it is, its name).
+REPLACED = (
+    (impl, "_RunMetaGraphDoFn"),
+    (analyzer_impls._VocabularyAccumulateImpl, "expand"),
+    (executor.TransformProcessor, "_EncodeAndWrite"),
+)
+
+
+@contextlib.contextmanager
+def in_our_way(shards: int) -> Iterator[None]:
+    """Within the context, TFX's Transform runs graphs, counts tokens and writes examples as this module does.
+
+    Args:
+        shards: files per split, at most.
+
+    Raises:
+        KeyError: TFX or TFT no longer has what is to be replaced.
+    """
+    write = functools.partial(_EncodeAndWriteShards, shards)
+    ours = (_RunGraph, _accumulate, staticmethod(write))
+    theirs = [vars(owner)[name] for owner, name in REPLACED]
+    try:
+        for (owner, name), own in zip(REPLACED, ours, strict=True):
+            setattr(owner, name, own)
+        yield
+    finally:
+        for (owner, name), own in zip(REPLACED, theirs, strict=True):
+            setattr(owner, name, own)
 
 
 def _accumulate(_: beam.PTransform, batches: tuple[beam.PCollection]) -> beam.PCollection:
