@@ -222,9 +222,10 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     from tfx import v1 as tfx
     from tfx.dsl.compiler import compiler
 
-    from pipeline import config_files, engines, inputs, local
+    from pipeline import beam_workers, config_files, engines, inputs, local
     from pipeline.pipeline import create_pipeline
 
+    beam_workers.register()
     (engine,) = options.engines
     runner, _, workers = engine.partition(":")
     beam: dict[str, Any] = {"runner": "direct" if runner == "direct" else "flink", "workers": int(workers or 1)}

@@ -10,6 +10,7 @@ import queue
 import shlex
 import signal
 import subprocess
+import sys
 import threading
 import time
 from collections.abc import Iterator
@@ -28,7 +29,11 @@ _GRACE_SECONDS = 2.0
 
 
 def register() -> None:
-    """Lets Beam's direct runner start its processes in this way."""
+    """Lets Beam's direct runner start its processes in this way, and all of Beam's processes be of this Python."""
+    # Beam starts some by the name of `python`, which need not be this one.
+    here, path = os.path.dirname(sys.executable), os.environ.get("PATH", "")
+    if path.split(os.pathsep)[0] != here:
+        os.environ["PATH"] = os.pathsep.join([here, path])
     worker_handlers.WorkerHandler.register_environment(python_urns.SUBPROCESS_SDK, bytes)(WorkerProcess)
 
 

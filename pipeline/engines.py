@@ -11,7 +11,6 @@ import pathlib
 import re
 import shutil
 import socket
-import sys
 import urllib.parse
 from collections.abc import Iterator, Mapping
 from typing import NoReturn
@@ -210,8 +209,6 @@ def _prism(beam: BeamConfig, workers: int) -> list[str]:
 
 def _loopback(processes: int) -> list[str]:
     """Without a cluster, Python's part runs in the process that submits, or beside it."""
-    # Beam starts processes by the name of `python`, which need not be this one.
-    os.environ["PATH"] = os.pathsep.join([os.path.dirname(sys.executable), os.environ.get("PATH", "")])
     thread = ["--environment_type=LOOPBACK"]
     if processes == 1:
         return thread

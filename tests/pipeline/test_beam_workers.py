@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 import pathlib
 import signal
+import sys
 import threading
 import time
 
@@ -91,3 +92,10 @@ def test_a_worker_that_ends_before_it_has_begun(tmp_path, monkeypatch):
     monkeypatch.setenv("PYTHONHOME", str(tmp_path / "nowhere"))
     with pytest.raises(UserError, match=r"a worker process of Beam, \d+, ended with exit code 1"):
         work(tmp_path, 0)
+
+
+def test_beam_finds_this_python_by_name(monkeypatch):
+    monkeypatch.setenv("PATH", "/usr/bin")
+    for _ in range(2):
+        beam_workers.register()
+    assert os.environ["PATH"].split(os.pathsep) == [os.path.dirname(sys.executable), "/usr/bin"]

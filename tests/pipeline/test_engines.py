@@ -20,11 +20,6 @@ SETUP = pipeline_options.SetupOptions
 WORKERS = pipeline_options.WorkerOptions
 
 
-@pytest.fixture(autouse=True)
-def path(monkeypatch):
-    monkeypatch.setenv("PATH", os.environ["PATH"])
-
-
 def parse(runner, text_bytes=1000, **settings):
     found = engines.arguments(BeamConfig(runner=runner, **settings), text_bytes)
     assert found.text == found.transform
