@@ -24,6 +24,7 @@ import yaml
 from pipeline import arguments, console, streams, yaml_reader
 from pipeline.configs import Config
 from pipeline.kubeflow import checks
+from word2vec import whole_files
 from word2vec.errors import UserError, printable
 
 
@@ -66,12 +67,7 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
         from pipeline.kubeflow import compiler
 
         documents = [document for document in compiler.compile_pipeline(config) if document]
-    beside = output.with_name(f".{output.name}.new")
-    try:
-        beside.write_text(yaml.safe_dump_all(documents, sort_keys=True), encoding="utf-8")
-        os.replace(beside, output)
-    finally:
-        beside.unlink(missing_ok=True)
+    whole_files.write_text(output, yaml.safe_dump_all(documents, sort_keys=True))
 
 
 def _compile(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:

@@ -20,6 +20,7 @@ import rich.console
 
 from pipeline import arguments, console, engines, lock, metadata_file, orphans, streams
 from pipeline.configs import Config
+from word2vec import whole_files
 from word2vec.errors import UserError, printable
 from word2vec.training import tf_config
 
@@ -111,9 +112,8 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     with console.waiting(screen, "Reading what was made …"):
         made = summary.read(runner.runs)
         _link_vectors(config, made.vectors)
-        report = os.path.join(config.run_folder, "report.html")
-        shutil.copyfile(made.report, f"{report}.new")
-        os.replace(f"{report}.new", report)
+        with whole_files.replacing(os.path.join(config.run_folder, "report.html")) as beside:
+            shutil.copyfile(made.report, beside)
     console.show_summary(screen, made, config.run_folder, log)
     screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
     return made.model is not None

@@ -25,6 +25,7 @@ import rich.console
 
 from benchmarks import arguments, bench_report, systems
 from pipeline import config_files
+from word2vec import whole_files
 
 ROOT = pathlib.Path(__file__).parent.parent
 RUN, RUN_OF_QUALITY = (ROOT / "runs" / name for name in ("bench", "bench-quality"))
@@ -74,9 +75,7 @@ class Tokens:
 def _write(found: bench_report.Found) -> None:
     results = json.dumps([_schema(row) for row in found.sides], indent=2)
     for path, text in ((RUN / "results.json", f"{results}\n"), (REPORT, bench_report.page(found))):
-        beside = path.with_name(f"{path.name}.new")
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, path)
+        whole_files.write_text(path, text)
 
 
 def _parser() -> argparse.ArgumentParser:

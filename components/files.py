@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 
 from components import builtin
-from word2vec.errors import UserError, printable
+from word2vec.errors import UserError, first_line, printable
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 _FORMS = [
@@ -249,7 +249,7 @@ def _look_at(path: str) -> _Match:
 def _reason(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return f"{error.strerror}: {printable(str(error.filename))}" if error.filename else error.strerror
-    return printable((str(error).splitlines() or [type(error).__name__])[0])
+    return printable(first_line(error))
 
 
 def _stem(path: str) -> str:

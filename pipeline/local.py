@@ -24,7 +24,7 @@ from tfx.proto.orchestration import pipeline_pb2
 from components import artifacts
 from pipeline import run_folder
 from pipeline.cache import Cache
-from word2vec import progress
+from word2vec import progress, whole_files
 
 
 @dataclasses.dataclass(frozen=True)
@@ -154,10 +154,7 @@ class _Notes(logging.Handler):
 
 
 def _write(path: str, value: Any) -> None:
-    beside = f"{path}.new"
-    with open(beside, "w", encoding="utf-8") as file:
-        json.dump(value, file)
-    os.replace(beside, path)
+    whole_files.write_text(path, json.dumps(value))
 
 
 def _is_cached(handle: metadata.Metadata, execution_id: int) -> bool:

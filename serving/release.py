@@ -9,13 +9,12 @@ To promote the canary, or to go back, is the same command with other numbers: TF
 from __future__ import annotations
 
 import argparse
-import contextlib
-import os
 import pathlib
 import sys
 
 from serving import command_line, folders
 from serving.quiet import quiet
+from word2vec import whole_files
 from word2vec.errors import UserError
 
 
@@ -73,13 +72,9 @@ def _run(arguments: list[str] | None) -> None:
     folders.check(options.model)
     labels = {"stable": options.stable} | ({"canary": options.canary} if options.canary is not None else {})
     text = config(options.model, labels, name=options.name, base_path=options.base_path)
-    beside = options.to.with_name(f"{options.to.name}.new")
     try:
-        beside.write_text(text, encoding="utf-8")
-        os.replace(beside, options.to)
+        whole_files.write_text(options.to, text)
     except (OSError, ValueError) as error:
-        with contextlib.suppress(OSError):
-            beside.unlink(missing_ok=True)
         raise UserError(f"--to {options.to}: cannot be written: {folders.reason(error)}") from None
     command_line.say(str(options.to))
 

@@ -16,6 +16,11 @@ class UserError(Exception):
         super().__init__(message.encode("utf-8", "backslashreplace").decode())
 
 
+def first_line(error: BaseException) -> str:
+    """The first line of what an error says; its type, if it says nothing."""
+    return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
 def printable(text: str) -> str:
     """A name or a piece of somebody's text for a message of one line.
 

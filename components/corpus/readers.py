@@ -15,6 +15,7 @@ from typing import Any, BinaryIO
 from components.corpus import documents, mediawiki, parquet, sources, tables
 from components.corpus.documents import Document, Problem, ReadOptions, UnreadableError
 from components.files import CorpusFile
+from word2vec.errors import first_line
 
 __all__ = ["READERS", "Document", "Problem", "ReadOptions", "read"]
 
@@ -126,4 +127,4 @@ def _reason(error: Exception) -> str:
         return error.strerror  # the rest would name the file again
     if isinstance(error, EOFError):
         return "Truncated compressed stream"
-    return (str(error).splitlines() or [type(error).__name__])[0]
+    return first_line(error)

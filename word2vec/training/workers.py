@@ -20,7 +20,7 @@ import time
 
 import absl.logging
 
-from word2vec import progress
+from word2vec import progress, whole_files
 from word2vec.errors import UserError
 from word2vec.training import tf_config
 from word2vec.training.job import Job
@@ -39,8 +39,7 @@ def lead(job: Job) -> None:
     folder = job.checkpoints
     os.makedirs(folder, exist_ok=True)
     path = os.path.join(folder, JOB_FILE)
-    pathlib.Path(f"{path}.new").write_text(job.model_dump_json(), encoding="utf-8")
-    os.replace(f"{path}.new", path)
+    whole_files.write_text(path, job.model_dump_json())
     try:
         _train(path)
     finally:

@@ -11,6 +11,8 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from word2vec import whole_files
+
 Json = dict[str, Any]
 
 
@@ -69,9 +71,7 @@ class Store:
 
     def save(self) -> None:
         """Writes the metadata to disk."""
-        beside = self._file.with_suffix(".new")
-        beside.write_text(json.dumps({"artifacts": self._artifacts, "cache": self._cache}), encoding="utf-8")
-        os.replace(beside, self._file)
+        whole_files.write_text(self._file, json.dumps({"artifacts": self._artifacts, "cache": self._cache}))
 
 
 def cache_key(executor_input: Json, container: Json, output_types: Mapping[str, str], claims: list[str]) -> str:
