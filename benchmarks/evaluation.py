@@ -30,7 +30,7 @@ from benchmarks import arguments, bench, bench_report
 from components import builtin
 from components.benchmarks import files
 from components.evaluator import eval_config, results
-from word2vec import serving_model, vocabulary
+from word2vec import saved_keys, serving_model, vocabulary
 
 BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")
 _NAME = "benchmarks.evaluation"
@@ -136,13 +136,10 @@ def _compared(benchmark: str, measure: str, found: dict[str, Any], theirs: float
 
 def _keyed_vectors(model: str) -> KeyedVectors:
     words = vocabulary.read(os.path.join(model, "assets", vocabulary.ASSET)).words
-    table = tf.train.load_variable(os.path.join(model, "variables", "variables"), _UNIT)
+    table = tf.train.load_variable(os.path.join(model, "variables", "variables"), saved_keys.key("unit"))
     made = KeyedVectors(table.shape[1])
     made.add_vectors(words, table)
     return made
-
-
-_UNIT = "unit/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def _questions() -> list[Any]:

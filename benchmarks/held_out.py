@@ -49,10 +49,11 @@ def _tables(artifact: pathlib.Path) -> list[np.ndarray]:
     """Target, context and, if it was learned, bias of the checkpoint beside a trained model."""
     import tensorflow as tf
 
+    from word2vec import saved_keys
     from word2vec.training import checkpoints, warm_start
 
     reader = tf.train.load_checkpoint(checkpoints.copied(os.path.join(artifact, warm_start.FOLDER)))
-    keys = [checkpoints.key(name) for name in ("target", "context", "bias")]
+    keys = [saved_keys.key(name) for name in ("target", "context", "bias")]
     return [reader.get_tensor(key) for key in keys if reader.has_tensor(key)]
 
 

@@ -9,6 +9,7 @@ from collections.abc import Mapping
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.util import model_utils
+from tfx.utils import path_utils
 
 from components.corpus.report import CorpusReport
 from components.evaluator import results
@@ -59,7 +60,7 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
         blessed=runs["Evaluator"].outputs["blessing"][0].get_int_custom_property("blessed") == 1,
         served=_served(runs),
         neighbours=_neighbours(
-            os.path.join(_uri(runs, "Trainer", "model"), "Format-Serving"),
+            path_utils.serving_model_path(_uri(runs, "Trainer", "model")),
             _well_known(_uri(runs, "BenchmarkExampleGen", "examples"), words),
         ),
         model=pushed.get_string_custom_property("pushed_destination")

@@ -16,6 +16,7 @@ import numpy as np
 from serving import command_line, folders
 from serving.quiet import quiet
 from word2vec.errors import UserError
+from word2vec.saved_keys import key
 
 if TYPE_CHECKING:
     import keras
@@ -28,7 +29,6 @@ FORMS = ("text", "binary", "keyed_vectors", "parquet", "projector")
 
 _VOCABULARY = "vocabulary"  # as `word2vec.vocabulary.ASSET`
 _EXPECTED = "Expected a folder such as runs/sample/serving_model/1790000000"
-_KEY = "{}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -86,8 +86,8 @@ def load(model: str) -> Vectors:
         words = vocabulary.read(os.path.join(model, "assets", _VOCABULARY))
         with folders.without_globs(model) as plain:
             reader = tf.train.load_checkpoint(os.path.join(plain, "variables", "variables"))
-            is_older = not reader.has_tensor(_KEY.format("unit"))
-            unit, norms = (() if is_older else reader.get_tensor(_KEY.format(name)) for name in ("unit", "norms"))
+            is_older = not reader.has_tensor(key("unit"))
+            unit, norms = (() if is_older else reader.get_tensor(key(name)) for name in ("unit", "norms"))
     except Exception as error:  # TensorFlow has many for files that are missing or damaged
         raise UserError(f"{model}: its files are missing or damaged: {folders.reason(error)}") from None
     if is_older:

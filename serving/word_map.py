@@ -12,9 +12,7 @@ import tensorflow as tf
 from serving import folders
 from serving.errors import not_found
 from serving.versions import Version
-from word2vec import plane, vocabulary
-
-_UNIT = "unit/.ATTRIBUTES/VARIABLE_VALUE"
+from word2vec import plane, saved_keys, vocabulary
 
 
 class WordMap:
@@ -45,6 +43,6 @@ class WordMap:
     def _draw(self, folder: str) -> dict[str, Any]:
         words = vocabulary.read(os.path.join(folder, "assets", vocabulary.ASSET)).words[: self._words]
         with folders.without_globs(folder) as plain:
-            unit = tf.train.load_variable(os.path.join(plain, "variables", "variables"), _UNIT)[: len(words)]
-        places = plane.places(unit, seed=1).round(3)
+            unit = tf.train.load_variable(os.path.join(plain, "variables", "variables"), saved_keys.key("unit"))
+        places = plane.places(unit[: len(words)], seed=1).round(3)
         return {"words": words, "x": places[:, 0].tolist(), "y": places[:, 1].tolist()}

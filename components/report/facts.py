@@ -12,6 +12,7 @@ import numpy as np
 import tensorflow as tf
 import tensorflow_text  # noqa: F401  (the ops of the served model)
 import tensorflow_transform as tft
+from tfx.utils import path_utils
 
 from components.card import card
 from components.corpus.report import CorpusReport
@@ -97,7 +98,7 @@ def gather(
     """
     graph = tft.TFTransformOutput(uris["transform_graph"])
     words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
-    model = tf.saved_model.load(os.path.join(uris["model"], "Format-Serving"))
+    model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
     neighbours = _neighbours(model, words.words[:neighbour_words])
     with tf.io.gfile.GFile(os.path.join(uris["model_card"], card.JSON)) as file:
         made = card.ModelCard.model_validate_json(file.read())

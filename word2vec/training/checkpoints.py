@@ -18,6 +18,7 @@ import tensorflow as tf
 
 from word2vec import progress
 from word2vec.errors import UserError
+from word2vec.saved_keys import key
 
 TABLES = ("target", "context", "bias")
 MANIFEST = "manifest.json"
@@ -31,11 +32,6 @@ _NEW, _REMOVED = ".new", ".removed"
 
 # What TensorFlow raises when it reads damaged files.
 _UNREADABLE = (tf.errors.OpError, OSError, IndexError, RuntimeError, ValueError)
-
-
-def key(name: str) -> str:
-    """The key of a variable in a checkpoint."""
-    return f"{name}/.ATTRIBUTES/VARIABLE_VALUE"
 
 
 def plain_message(error: Exception) -> str:

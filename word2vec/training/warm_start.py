@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from word2vec import vocabulary
+from word2vec import saved_keys, vocabulary
 from word2vec.errors import UserError
 from word2vec.training import checkpoints
 from word2vec.training.model import SkipGram
@@ -64,5 +64,5 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
 def _read(path: str, names: list[str]) -> dict[str, np.ndarray]:
     """The tables of these names that a checkpoint has."""
     reader = tf.train.load_checkpoint(path)
-    keys = {name: checkpoints.key(name) for name in names}
+    keys = {name: saved_keys.key(name) for name in names}
     return {name: reader.get_tensor(key) for name, key in keys.items() if reader.has_tensor(key)}
