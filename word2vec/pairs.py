@@ -23,9 +23,10 @@ SUBSAMPLING, RADIUS = 0, 1  # the two streams of draws
 
 
 def features() -> dict[str, tf.io.RaggedFeature]:
-    """Of a document's pairs as a tf.Example: as many ids as radii, int64."""
+    """Of a document's pairs as a tf.Example: as many ids as radii, int64, under the keys that Transform gives them."""
     return {
-        name: tf.io.RaggedFeature(tf.int64, value_key=name, row_splits_dtype=tf.int64) for name in (TOKEN_IDS, RADII)
+        name: tf.io.RaggedFeature(tf.int64, value_key=f"{name}$ragged_values", row_splits_dtype=tf.int64)
+        for name in (TOKEN_IDS, RADII)
     }
 
 

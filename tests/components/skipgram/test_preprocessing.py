@@ -28,8 +28,9 @@ def transform(tmp_path, documents, **settings):
         ) | tft_beam.AnalyzeAndTransformDataset(function)
         transform_fn | tft_beam.WriteTransformFn(str(tmp_path / "graph"))
     graph = tft.TFTransformOutput(str(tmp_path / "graph"))
+    assert graph.transformed_feature_spec() == pairs.features()
     read = functools.partial(vocabulary.read, graph.vocabulary_file_by_name(vocabulary.ASSET))
-    values = [tuple(row[f"{key}$ragged_values"].tolist() for key in (pairs.TOKEN_IDS, pairs.RADII)) for row in rows]
+    values = [tuple(row[stored.value_key].tolist() for stored in pairs.features().values()) for row in rows]
     return read, values
 
 

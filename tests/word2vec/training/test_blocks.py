@@ -69,8 +69,10 @@ def write(folder, documents, shards):
         with tf.io.TFRecordWriter(str(folder / f"pairs-{shard:05d}-of-{shards:05d}.gz"), "GZIP") as writer:
             for document in documents[shard::shards]:
                 features = {
-                    name: tf.train.Feature(int64_list=tf.train.Int64List(value=[item[place] for item in document]))
-                    for place, name in enumerate((pairs.TOKEN_IDS, pairs.RADII))
+                    stored.value_key: tf.train.Feature(
+                        int64_list=tf.train.Int64List(value=[item[place] for item in document])
+                    )
+                    for place, stored in enumerate(pairs.features().values())
                 }
                 writer.write(tf.train.Example(features=tf.train.Features(feature=features)).SerializeToString())
     return sorted(str(path) for path in folder.glob("pairs-*"))
