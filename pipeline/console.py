@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import atexit
 import contextlib
+import io
 import logging
 import math
 import os
@@ -30,6 +31,9 @@ if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a
     from pipeline.lineage import Origin, Run
     from pipeline.local import ComponentRun
     from pipeline.summary import Summary
+
+# Columns of running text, and of a table, which no line is broken in.
+_TEXT_WIDTH, _WIDEST_TABLE = 100, 1000
 
 
 def line(*parts: str | tuple[str, str]) -> rich.text.Text:
@@ -326,8 +330,8 @@ def _print_whole(console: rich.console.Console, table: rich.console.RenderableTy
 
 def show_origin(console: rich.console.Console, version: str, origin: Origin) -> None:
     """Prints a model's card, and the executions that it depends on."""
-    card = streams.visible(origin.card.markdown(), keep="\n")
-    _print_whole(console, rich.markdown.Markdown(card, hyperlinks=False))
+    for block in streams.visible(origin.card.markdown(), keep="\n").split("\n\n"):
+        _print_block(console, block)
     if origin.card.baseline:
         console.print()
         _tell(console, f"The model that it was compared with is version {origin.baseline or 'never pushed'}.")
@@ -338,6 +342,19 @@ def show_origin(console: rich.console.Console, version: str, origin: Origin) -> 
         _tell(console, at, (f"execution {step.execution}", "dim"))
         for uri in step.artifacts:
             _tell(console, f"      {uri}", ("" if os.path.exists(uri) else "  its folder is gone", "dim"))
+
+
+def _print_block(console: rich.console.Console, block: str) -> None:
+    """Prints a block of Markdown: text in lines that fit, a table as wide as it is, and no blanks at a line's end."""
+    width = _WIDEST_TABLE if block.startswith("|") else min(console.width, _TEXT_WIDTH)
+    text = io.StringIO()
+    drawn = rich.console.Console(
+        file=text, width=width, highlight=False, emoji=False, force_terminal=console.is_terminal,
+        color_system=console.color_system,
+    )  # fmt: skip
+    drawn.print(rich.markdown.Markdown(block, hyperlinks=False))
+    lines = "\n".join(each.rstrip() for each in text.getvalue().split("\n")).strip("\n")
+    console.file.write(f"{lines}\n\n")
 
 
 def _benchmark_table(results: list[Result]) -> rich.table.Table:
