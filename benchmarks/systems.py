@@ -30,7 +30,12 @@ def newest(run: pathlib.Path, component: str, key: str) -> pathlib.Path:
 
 def vocabulary_of(run: pathlib.Path) -> str:
     """The path of the newest vocabulary."""
-    return str(newest(run, "Transform", "transform_graph") / "transform_fn" / "assets" / "vocabulary")
+    import tensorflow_transform as tft
+
+    from word2vec import vocabulary
+
+    graph = tft.TFTransformOutput(str(newest(run, "Transform", "transform_graph")))
+    return graph.vocabulary_file_by_name(vocabulary.ASSET)
 
 
 def trainer_settings(run: pathlib.Path) -> dict[str, Any]:

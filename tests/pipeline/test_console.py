@@ -147,6 +147,19 @@ def test_a_narrow_screen_cuts_nothing(capsys):
     assert re.search(r"wordsim353 +spearman correlation +0.421 +0.371 to 0.471 +95% of 50 +✔ ≥ 0.4", out)
 
 
+def test_a_card_breaks_text_but_no_table(capsys, monkeypatch):
+    """Into a pipe: text in lines of 80, a table's rows whole, and no blanks at a line's end."""
+    monkeypatch.setenv("COLUMNS", "80")
+    screen, cell = console.screen(), "x" * 200
+    console._print_block(screen, "one two three " * 30)
+    console._print_block(screen, f"| setting | value |\n|---|---|\n| corpus.paths | {cell} |")
+    lines = capsys.readouterr().out.splitlines()
+    assert max(len(line) for line in lines if cell not in line and "─" not in line) <= 80
+    assert sum(line.count("three") for line in lines) == 30
+    assert sum(cell in line and "corpus.paths" in line for line in lines) == 1
+    assert [line for line in lines if line != line.rstrip()] == []
+
+
 def test_a_summary_of_a_blocked_model(show):
     changes = {"change": -0.1, "change_lower": -0.12, "change_upper": -0.08, "significant_change": -0.1}
     before = {"spearman_correlation": 0.521, "analogy_accuracy": float("nan")}

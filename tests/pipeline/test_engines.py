@@ -87,7 +87,8 @@ def test_workers_elsewhere_are_sent_the_package(tmp_path):
     staged = {name: path for path, name, _ in stager.Stager.extract_staging_tuple_iter(artifacts)}
     with tarfile.open(staged["workflow.tar.gz"]) as package:
         names = {name.partition("/")[2] for name in package.getnames()}
-    for needed in ("setup.py", "README.md", "components/skipgram/executor.py", "pipeline/presets/sample.yaml",
+    for needed in ("setup.py", "README.md", "word2vec/text.py", "word2vec/training/job.py",
+                   "components/skipgram/executor.py", "pipeline/presets/sample.yaml",
                    "components/corpus/schema/schema.pbtxt", "serving/page/page.js"):  # fmt: skip
         assert needed in names
 
