@@ -202,11 +202,19 @@ def _parser() -> argparse.ArgumentParser:
         made[name].set_defaults(run=run)
         arguments.add_settings(made[name], default="kubeflow")
         if name != "compile":
-            made[name].add_argument("--parameter", action="append", default=[], metavar="NAME=VALUE", help="of the run")
+            made[name].add_argument(
+                "--parameter", action="append", default=[], metavar="NAME=VALUE", help="sets a parameter of the run"
+            )
     made["compile"].add_argument("--output", default="pipeline.yaml", metavar="FILE", help="by default pipeline.yaml")
-    made["submit"].add_argument("--wait", action="store_true", help="until it has ended; fails if it failed")
     made["submit"].add_argument(
-        "--timeout", type=arguments.number(float, 1, 10**8), default=86400, metavar="SECONDS", help="of --wait"
+        "--wait", action="store_true", help="wait until the run has ended; fails if the run failed"
+    )
+    made["submit"].add_argument(
+        "--timeout",
+        type=arguments.number(float, 1, 10**8),
+        default=86400,
+        metavar="SECONDS",
+        help="how long --wait waits (%(default)s)",
     )
     made["schedule"].add_argument(
         "--cron", required=True, help="when, with seconds: '0 0 3 * * *' is at three each night"
@@ -215,7 +223,10 @@ def _parser() -> argparse.ArgumentParser:
         "--volume", action="append", default=[], metavar="CLAIM=FOLDER", help="a folder for a volume's claim"
     )
     made["rehearse"].add_argument(
-        "--kfp", default="2.15", choices=("2.4", "2.5", "2.15"), help="whose ways: KFP's from then on (%(default)s)"
+        "--kfp",
+        default="2.15",
+        choices=("2.4", "2.5", "2.15"),
+        help="imitate this version of KFP, and those after it (%(default)s)",
     )
     made["rehearse"].add_argument("--pipeline", metavar="FILE", help="a compiled one; by default it is compiled first")
     made["rehearse"].add_argument("--folder", default="runs/rehearsal", help="where everything goes (%(default)s)")

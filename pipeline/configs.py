@@ -67,11 +67,11 @@ class CorpusConfig(Section):
         "auto", description="what the files hold; auto tells by their names (docs/corpus.md)"
     )
     compression: Literal["auto", "none", "gzip", "bz2", "zstd", "xz"] = Field(
-        "auto", description="auto tells by the files' names"
+        "auto", description="how the files are compressed; auto tells by their names"
     )
     encoding: str = Field(
         "auto",
-        description="of files without a byte-order mark, as Python names it (cp1252, utf-16-le); auto is UTF-8",
+        description="encoding of files without a byte-order mark, by Python's name (cp1252, utf-16-le); auto is UTF-8",
     )
     text_field: Annotated[str, Field(min_length=1)] = Field(
         "text",
@@ -79,7 +79,8 @@ class CorpusConfig(Section):
         "into a field's fields",
     )
     delimiter: str = Field(
-        "auto", description=r"one character, or \t; auto is a tab in TSV, and in CSV what the header shows"
+        "auto",
+        description=r"between fields: one character, or \t; auto is a tab in TSV, and in CSV what the header shows",
     )
     quoting: Literal["auto", "quotes", "none"] = Field(
         "auto", description="whether quotation marks enclose fields; auto means in CSV, but not in TSV"
@@ -93,7 +94,7 @@ class CorpusConfig(Section):
         description="the splits and their weights; with a split eval, the loss on it is measured after training",
     )
     shards: Annotated[Count, Field(le=99_999)] = Field(
-        16, description="files a split; each is sorted in memory while it is written, so keep them below 1 GB"
+        16, description="files per split; each is sorted in memory while it is written, so keep them below 1 GB"
     )
     schema_file: Path = Field(
         "builtin://document_schema", description="a TFDV schema (.pbtxt) that the documents must fit"
@@ -159,13 +160,13 @@ class EvaluatorConfig(Section):
         {},
         description="by benchmark or benchmark/section: the least score (Spearman's correlation or analogy accuracy) "
         "at which a model is blessed; or lower_bound, which is the same, and absolute, the least change of the score "
-        "from the last blessed model (-0.01: it may fall by so much; a fall within the noise never blocks)",
+        "from the last blessed model (-0.01: it may fall by that much; a fall within the noise never blocks)",
     )
     min_coverage: Share = Field(
         0.1, description="a benchmark of which fewer questions have all their words in the vocabulary can't be judged"
     )
     when_uncovered: Literal["block", "pass"] = Field(
-        "block", description="what thresholds do to a model on a benchmark that can't be judged"
+        "block", description="whether thresholds on a benchmark that can't be judged block a model or let it pass"
     )
     bootstrap_samples: Annotated[Count, Field(ge=100, le=1_000_000)] = Field(
         1000, description="samples of the questions from which the 95 % intervals are computed"
@@ -195,12 +196,12 @@ class ServingConfig(Section):
         description="where TFX's InfraValidator starts a TF Serving that must load the model and answer: in Docker for "
         "runs on this machine, in Kubernetes for those on Kubeflow Pipelines",
     )
-    image: str = Field("tensorflow/serving", description="its image")
+    image: str = Field("tensorflow/serving", description="the image of TF Serving")
     tags: Annotated[list[str], Field(min_length=1)] = Field(
         ["2.19.1"], description="the image's tags; the model must work in each"
     )
     loading_seconds: Annotated[Count, Field(le=604_800)] = Field(
-        300, description="in which it must have loaded the model"
+        300, description="seconds in which TF Serving must have loaded the model"
     )
 
 
@@ -211,7 +212,7 @@ class ReportConfig(Section):
         1500, description="words on the map, the most frequent"
     )
     neighbour_words: Annotated[Count, Field(le=1_000_000)] = Field(
-        5000, description="words of which the nearest are listed, the most frequent"
+        5000, description="words whose nearest words are listed, the most frequent"
     )
     seed: Seed = Field(1, description="decides the map")
 
@@ -226,9 +227,9 @@ class BeamConfig(Section):
     )
     workers: Annotated[Whole, Field(le=10_000)] = Field(
         0,
-        description="direct: processes for Transform, and 0 is one per core; for less than 200 MB of text, where "
-        "starting them costs more than they bring, one with a thread per core; other engines: how much runs at once, "
-        "and 0 is the cores here",
+        description="direct: processes for Transform; 0 is one per core, but for less than 200 MB of text one process "
+        "with one thread per core, because more cost more than they bring; other engines: how many tasks run at once; "
+        "0 is the number of cores here",
     )
     master: str | None = Field(
         None, description="the address of Flink's, Spark's or Prism's cluster; by default a small one on this machine"
@@ -243,11 +244,11 @@ class BeamConfig(Section):
         description="on Kubeflow, a folder of a shared volume, or a URI, through which the components and the engine's "
         "workers hand each other files",
     )
-    options: list[str] = Field([], description="further options of Beam's, as --region=europe-west1")
+    options: list[str] = Field([], description="further options of Beam, such as --region=europe-west1")
 
 
 class TolerationConfig(Section):
-    """Of a node's taint, in Kubernetes' terms."""
+    """Tolerates a node's taint, in Kubernetes' terms."""
 
     key: str
     operator: Literal["Equal", "Exists"] = "Equal"
@@ -302,7 +303,8 @@ class KubeflowConfig(Section):
             "evaluator.thresholds",
             "pusher.destination",
         ],
-        description="settings that can be changed from run to run, as parameters of a run with dots as underscores",
+        description="settings that can be changed from run to run; their parameters have _ for dots, as in "
+        "trainer_epochs",
     )
     resources: dict[str, ResourcesConfig] = Field(
         {},
@@ -310,7 +312,8 @@ class KubeflowConfig(Section):
         "retries and timeout_seconds",
     )
     uncached: list[str] = Field(
-        [], description="tasks that run each time; by default each that reads files knows whether they have changed"
+        [],
+        description="tasks that run each time; not needed for changed files: tasks that read files notice them",
     )
     volume: VolumeConfig | None = Field(None, description="claim and path of a volume, for text and pushed models")
     secrets: list[SecretConfig] = Field([], description="name and environment (variable by key) of secrets")
@@ -318,12 +321,12 @@ class KubeflowConfig(Section):
         [], description="names of secrets with which the image is pulled from a private registry"
     )
     host: str | None = Field(
-        None, description="the address of Kubeflow Pipelines, as https://kubeflow.example/pipeline"
+        None, description="the address of Kubeflow Pipelines, such as https://kubeflow.example/pipeline"
     )
-    namespace: KubernetesName | None = Field(None, description="where runs go, with a Kubeflow of many users")
+    namespace: KubernetesName | None = Field(None, description="the namespace of the runs, if Kubeflow has many users")
     token_file: str | None = Field(
         None,
-        description="a file with the token that lets one in, read anew where it has expired; or the token itself in "
+        description="a file with the token for the login, read again when it has expired; or the token itself in "
         "the environment variable KUBEFLOW_TOKEN (docs/kubeflow.md says where to get one)",
     )
     cookie_file: str | None = Field(
@@ -337,10 +340,12 @@ class KubeflowConfig(Section):
     experiment: Annotated[str, Field(min_length=1, max_length=128)] = Field(
         "tfx-word2vec", description="the group of runs"
     )
-    service_account: KubernetesName | None = Field(None, description="of the pods; by default KFP's own")
+    service_account: KubernetesName | None = Field(
+        None, description="service account of the pods; by default KFP's own"
+    )
 
     def of(self, component: str) -> ResourcesConfig:
-        """What a component gets: what is said of it, and for the rest what is said of all."""
+        """What a component gets: its own settings, and for the rest those of `default`."""
         both = (self.resources.get(name, ResourcesConfig()) for name in ("default", component))
         return ResourcesConfig.model_validate(
             {key: value for one in both for key, value in one.model_dump(exclude_unset=True).items()}

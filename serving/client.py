@@ -93,7 +93,7 @@ class Embeddings:
         """The vectors of many words, in as many requests as needed.
 
         Args:
-            words: n of them. Not a text: that would be a word per letter.
+            words: n of them. Not a text: that would be one word per letter.
             unknown: `raise`, or `zero` for vectors of zeros.
 
         Returns:
@@ -236,9 +236,18 @@ def _parser() -> argparse.ArgumentParser:
         "--name", type=command_line.model_name, default="word2vec", help="the model's name (%(default)s)"
     )
     version, seconds = command_line.count(0, 2**63 - 1), command_line.seconds(0.001, 86400)
-    parser.add_argument("--version", type=version, help="of the model; by default the newest")
-    parser.add_argument("--timeout", type=seconds, default=10.0, metavar="SECONDS", help="of a request (%(default)s)")
-    parser.add_argument("--tls", nargs="?", const=True, default=False, metavar="PEM", help="encrypt")
+    parser.add_argument("--version", type=version, help="the model's version; by default the newest")
+    parser.add_argument(
+        "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="time for a request (%(default)s)"
+    )
+    parser.add_argument(
+        "--tls",
+        nargs="?",
+        const=True,
+        default=False,
+        metavar="PEM",
+        help="encrypt; PEM: a file with the certificates to trust",
+    )
     commands = parser.add_subparsers(required=True, metavar="COMMAND")
     for name, answer, words, meaning in _COMMANDS:
         command = commands.add_parser(name, help=meaning, description=meaning)

@@ -68,14 +68,16 @@ def _parser() -> argparse.ArgumentParser:
         help="more names by which browsers may ask; the address, localhost and this machine's name always may",
     )  # fmt: skip
     parser.add_argument("--port", type=port, default=8500, help="gRPC's; 0: any that is free (%(default)s)")
-    parser.add_argument("--rest-port", type=port, default=8501, help="REST's and the page's; likewise (%(default)s)")
+    parser.add_argument(
+        "--rest-port", type=port, default=8501, help="REST's and the page's; 0: any that is free (%(default)s)"
+    )
     parser.add_argument(
         "--poll", type=command_line.seconds(0.01, 86400), default=1.0, metavar="SECONDS",
-        help="between looks for new versions (%(default)s)",
+        help="time between looks for new versions (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
         "--map-words", type=command_line.count(2, 100_000), default=1000, metavar="WORDS",
-        help="on the page's map (%(default)s)",
+        help="words on the page's map (%(default)s)",
     )  # fmt: skip
     return parser
 

@@ -37,7 +37,7 @@ Strategy = Literal["auto", "one_device", "mirrored", "multi_worker"]
 
 
 class Section(pydantic.BaseModel):
-    """Settings that cannot change, of which none is unknown."""
+    """Settings that cannot change; an unknown name is an error."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
 
@@ -54,8 +54,8 @@ class SkipGramSettings(Section):
     )
     max_single_letter_share: Share = Field(
         0.5,
-        description="of the text that may be letters and digits that stand alone; above it the run stops before it "
-        "trains, for such text was mostly decoded wrong",
+        description="share of the text that may be letters and digits that stand alone; above it the run stops before "
+        "it trains, because such text was mostly decoded wrong",
     )
     subsampling: Annotated[Number, Field(ge=0, lt=1)] = Field(
         1e-3, description="words above this share of the text are thinned out; 0 keeps all"
@@ -82,21 +82,21 @@ class TrainerSettings(Section):
     dimensions: Annotated[Count, Field(le=65_536)] = Field(128, description="the length of a word's vector")
     epochs: Annotated[Count, Field(le=1_000_000)] = Field(5, description="passes over all pairs")
     loss: Loss = Field("nce", description="what is minimised (docs/nce.md)")
-    negatives: Annotated[Count, Field(le=1_000_000)] = Field(5, description="noise words a pair")
+    negatives: Annotated[Count, Field(le=1_000_000)] = Field(5, description="noise words per pair")
     shared_negatives: Annotated[Count, Field(le=1_000_000)] = Field(
         20,
-        description="noise words drawn for a block and shared by its pairs, "
+        description="noise words drawn per block and shared by its pairs, "
         "each weighted by negatives / shared_negatives",
     )
     sampler: Sampler = Field(
-        "unigram", description="which words the noise is; adaptive draws those more that the model finds hard"
+        "unigram", description="how noise words are drawn; adaptive draws words that the model finds hard more often"
     )
     noise_power: Annotated[Number, Field(ge=0, le=2)] = Field(
         0.6, description="unigram and adaptive draw in proportion to a word's count to this power (docs/nce.md)"
     )
     bias: Bias = Field(
         "expected_count",
-        description="of a context word: fixed at log(expected count), or learned as in the textbook (docs/nce.md)",
+        description="bias of a context word: fixed at log(expected count), or learned as in the textbook (docs/nce.md)",
     )
     bias_start: BiasStart = Field(
         "zero", description="where a learned bias starts: at 0, at log(expected count), or at the log of a word's share"
@@ -109,15 +109,16 @@ class TrainerSettings(Section):
     )
     window_weights: WindowWeights = Field(
         "expected",
-        description="what a pair at a distance counts: its probability to be within a drawn radius, "
-        "or 1 if it is within the radius that Transform drew, or 1 / distance as in GloVe",
+        description="how much a pair counts by its distance: expected: its probability to be within a drawn radius; "
+        "drawn: 1 if it is within the radius that Transform drew; harmonic: 1 / distance, as in GloVe",
     )
     optimizer: Optimizer = Field(
         "sgd", description="adagrad has one accumulator per row; adam leaves untouched rows alone"
     )
     learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None,
-        description="at the start; falls linearly to 0. By default 0.03 for sgd, 0.1 for adagrad, 0.001 for adam",
+        description="learning rate at the start; it falls linearly to 0. By default 0.03 for sgd, 0.1 for adagrad, "
+        "0.001 for adam",
     )
     min_learning_rate: Annotated[Number, Field(ge=0, le=10)] = Field(
         1e-4, description="the learning rate never falls below this"
@@ -129,13 +130,13 @@ class TrainerSettings(Section):
     blocks_per_step: Annotated[Count, Field(le=1_000_000)] | None = Field(
         None,
         description="blocks per update of the TensorFlow model, of all devices together; more is faster and, past some "
-        "hundred positions, less stable. By default 16, and fewer where one word would come too often in them; the "
+        "hundred positions, less stable. By default 16, and fewer if one word would come too often in them; the "
         "compiled kernel always updates after each block",
     )
     steps_per_call: Count = Field(
         200,
         description="steps between two looks at the clock (progress, logs, checkpoints); for the compiled kernel, "
-        "whose steps are single blocks, so many times 5,120 positions",
+        "whose steps are single blocks, this many times 5,120 positions",
     )
     precision: Precision = Field("float32", description="of the products; variables and sums are always float32")
     kernel: Kernel = Field(
@@ -145,12 +146,12 @@ class TrainerSettings(Section):
     )
     strategy: Strategy = Field(
         "auto",
-        description="how training is spread; auto: the strategy in whose scope it is started, "
+        description="how training is spread; auto: the tf.distribute strategy in whose scope it is started, "
         "else every GPU there is, else the CPU; multi_worker: as TF_CONFIG says (docs/training.md)",
     )
     deterministic: bool = Field(
         False,
-        description="one exact stream of steps on a CPU, instead of one a core on shared tables: "
+        description="one exact stream of steps on a CPU, instead of one per core on shared tables: "
         "the same result to the bit, at some two thirds of the speed on two cores",
     )
     checkpoint_seconds: Annotated[Number, Field(ge=0, le=LARGEST)] = Field(
