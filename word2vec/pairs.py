@@ -31,7 +31,7 @@ def features() -> dict[str, tf.io.RaggedFeature]:
 
 
 def uniform(texts: tf.Tensor, row_splits: tf.Tensor, seed: int, stream: int) -> tf.Tensor:
-    """One uniform draw a token, which depends on its text, its place there, the seed and the stream alone.
+    """One uniform draw per token, which depends on its text, its place there, the seed and the stream alone.
 
     Args:
         texts: string [n].

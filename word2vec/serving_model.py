@@ -48,7 +48,7 @@ class ServingModel(tf.Module):
     The vectors are stored once, at length 1 beside their lengths: what is asked most are cosines.
 
     Args:
-        vectors: float [V, D], a row a word of the vocabulary.
+        vectors: float [V, D], one row per word of the vocabulary.
         vocabulary_path: the vocabulary's asset.
     """
 

@@ -1,4 +1,4 @@
-"""The vocabulary: an asset of Transform's graph, one word a line with its count, the most frequent first.
+"""The vocabulary: an asset of Transform's graph, one word per line with its count, the most frequent first.
 
 A word's id is its line. Transform looks words and counts up in it, the trainer draws noise words by its counts, and the
 served model carries it along.
@@ -18,7 +18,7 @@ from word2vec.errors import UserError
 
 ASSET = "vocabulary"
 
-# Beside it, how many tokens the text has, those of no word of the vocabulary too.
+# Beside it, how many tokens the text has, also those that are not in the vocabulary.
 TOKENS_ASSET = "tokens"
 
 _SIGN = re.compile(

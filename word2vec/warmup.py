@@ -11,7 +11,7 @@ from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
 from word2vec.questions import Question
 
-# TF Serving leaves this folder of a SavedModel to others, but for one file.
+# TF Serving leaves this folder of a SavedModel to others, except for one file.
 EXTRA = "assets.extra"
 FILE = "tf_serving_warmup_requests"
 

@@ -30,7 +30,7 @@ class Blocks(NamedTuple):
     Attributes:
         ids: int32 [S, L + 2 * window], the keys; the queries are those without the `window` at either end.
         left: int32 [S, L], how many keys on its left each query is paired with; 0 where the stream is padded.
-        right: int32 [S, L], likewise on its right.
+        right: int32 [S, L], the same on its right.
     """
 
     ids: tf.Tensor

@@ -30,8 +30,8 @@ from word2vec.training import (
 )
 from word2vec.training.tensorflow_steps import TensorFlowSteps
 
-# Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences a step, of which each
-# sees the table as it was before the others; and never more than were found stable.
+# Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences per step, of which
+# each sees the table as it was before the others; and never more than were found stable.
 MOST_BLOCKS_PER_STEP = 16
 MOST_REPEATS_PER_STEP = 8
 
@@ -48,7 +48,7 @@ class Job(Section):
         skipgram: those by which the pairs were made.
         vocabulary: the path of its file.
         train_files: patterns of the examples' files.
-        eval_files: likewise; empty where no loss is to be measured after the training.
+        eval_files: the same for the split eval; empty where no loss is to be measured after the training.
         base_model: the SavedModel to start from, or None.
         checkpoints: a folder that outlives the run.
         logs: the folder of TensorBoard's logs.

@@ -111,7 +111,7 @@ class Chunk(NamedTuple):
     Attributes:
         ids: int32 [w + n + w], with w words in front and behind that are no pair's; n is a multiple of L.
         left: int32 [n], how many keys on its left each position is paired with.
-        right: int32 [n], likewise on its right.
+        right: int32 [n], the same on its right.
         order: int64 [blocks], the order in which they are trained.
         first: the number of the first of them in its epoch; it decides the noise.
     """
@@ -593,7 +593,7 @@ def _leave_out(values, ids, column, keys, out):
 
 @_compiled
 def _count_noise(ids, column, pairs, total, share, hits, out):
-    """What a noise word counts for each query: `share` of its pairs, but for those that it hits."""
+    """What a noise word counts for each query: `share` of its pairs, except those that it hits."""
     for query in range(out.shape[0]):
         out[query] = total[query]
     if hits:

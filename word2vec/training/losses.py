@@ -20,7 +20,7 @@ class Scores(NamedTuple):
     Attributes:
         logits: float32 [S, L, keys + candidates], of every query with its block's keys and then with the candidates.
         pairs: float32 [S, L, keys], what each query and key count as a pair.
-        negatives: noise words asked for a pair.
+        negatives: noise words wanted per pair.
         distinct: float32 [S, keys, candidates], 0 where a candidate is the key itself, an accidental hit, else 1; None
             if such hits count like any other noise.
     """
@@ -132,7 +132,7 @@ class SampledSoftmax(Loss):
 
 
 class FullSoftmax(Loss):
-    """The softmax over the whole vocabulary (Bengio et al. 2003): exact, and O(V) a query."""
+    """The softmax over the whole vocabulary (Bengio et al. 2003): exact, and O(V) per query."""
 
     corrected = False
     samples = False

@@ -36,7 +36,7 @@ class SampledValues(NamedTuple):
     Attributes:
         ids: int32 [S, K], the noise words of each block.
         true_expected_count: float32 [S, keys], how often the sampler is expected to draw each key.
-        sampled_expected_count: float32 [S, K], likewise each noise word.
+        sampled_expected_count: float32 [S, K], the same for each noise word.
     """
 
     ids: tf.Tensor
@@ -82,8 +82,8 @@ class SkipGram(keras.Model):
         blocks_per_step: S, of all replicas together.
         sampler: draws the noise words; a full softmax needs its probabilities only.
         loss: `nce`, `negative_sampling`, `sampled_softmax` or `full_softmax`.
-        negatives: noise words asked for a pair.
-        shared_negatives: K, noise words drawn for a block.
+        negatives: noise words wanted per pair.
+        shared_negatives: K, noise words drawn per block.
         bias: `expected_count` fixes the bias of a context word at the log of its expected count, which cancels the
             correction; `learned` trains it, as in the textbook.
         bias_start: where a learned bias starts: `zero`, `expected_count` (its log) or `share` (the log of a word's).
@@ -191,7 +191,7 @@ class SkipGram(keras.Model):
 
     @property
     def metrics(self) -> list[keras.metrics.Metric]:
-        """Keras' own: the mean loss of a pair."""
+        """Keras' own: the mean loss per pair."""
         return [self._mean_loss]
 
     def train_on_batch_of_blocks(self, batch: Batch, measure: tf.Tensor) -> StepResult:
@@ -245,7 +245,7 @@ class SkipGram(keras.Model):
             scale: what the gradients are multiplied by.
 
         Returns:
-            The scores, and a gradient a table: float32 rows [n, D] (the bias: [n, 1]) of ids int32 [n].
+            The scores, and one gradient per table: float32 rows [n, D] (the bias: [n, 1]) of ids int32 [n].
         """
         queries_at = blocks.ids[:, self.window : -self.window]
         queries = self.target(queries_at)

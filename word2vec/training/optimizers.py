@@ -81,7 +81,7 @@ class SGD(_RowOptimizer):
     Args:
         learning_rate: a number or schedule.
         scales_loss: `scale_loss` multiplies by the learning rate, and the update is `w -= g`: the same, at a few
-            products a pair instead of one for each number of each row. Whoever computes the gradients must then use
+            products per pair instead of one for each number of each row. Whoever computes the gradients must then use
             `scale_loss`, as Keras' own training step does.
         name: Keras' own.
     """
@@ -114,7 +114,7 @@ class SGD(_RowOptimizer):
 
 
 class RowAdagrad(_RowOptimizer):
-    """Adagrad (Duchi et al. 2011) with one accumulator a row: the sum of the mean squares of its gradients.
+    """Adagrad (Duchi et al. 2011) with one accumulator per row: the sum of the mean squares of its gradients.
 
     `a += mean(g^2)`, `w -= learning_rate * g / (sqrt(a) + epsilon)`, with a row's gradients in a step summed before.
 
@@ -137,7 +137,7 @@ class RowAdagrad(_RowOptimizer):
         self._initial, self._epsilon = initial_accumulator_value, epsilon
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Makes the accumulators: float32 [rows] a table."""
+        """Makes the accumulators: float32 [rows], one per table."""
         if self.built:
             return
         super().build(variables)
@@ -191,7 +191,7 @@ class LazyAdam(_RowOptimizer):
         self._beta_1, self._beta_2, self._epsilon = beta_1, beta_2, epsilon
 
     def build(self, variables: Sequence[keras.Variable]) -> None:
-        """Makes the moments: two tables a table."""
+        """Makes the moments: two moment tables per table."""
         if self.built:
             return
         super().build(variables)

@@ -156,7 +156,7 @@ class Adaptive(Unigram):
 
     A word's weight is its unigram weight times a moving average of its observed loss (in the spirit of adaptive
     importance sampling, Bengio and Senecal 2008). A draw is O(1) by an alias table, which is rebuilt once as many words
-    have been drawn as there are in the vocabulary: O(1) a draw as well.
+    have been drawn as there are in the vocabulary: O(1) per draw as well.
 
     Args:
         counts: int64 [V].

@@ -70,7 +70,7 @@ class Training:
         steps: train it.
         schedule: how long.
         epoch_steps: int64 variable, about how many steps an epoch has; the first epoch counts them.
-        words_per_position: words of the text for each position that subsampling kept, for the speed that is told.
+        words_per_position: words of the text for each position that subsampling kept, for the speed that is shown.
         checkpoints: hold all that the result depends on.
         logs: the folder of the TensorBoard logs; None for none.
     """
