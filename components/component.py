@@ -9,7 +9,7 @@ from tfx.dsl.components.base import base_component
 
 
 class Component(base_component.BaseComponent):
-    """A component that takes what its `SPEC_CLASS` names: a channel an input, a value a parameter, all by keyword.
+    """A component that takes, by keyword, what its `SPEC_CLASS` names: one channel per input, one value per parameter.
 
     Raises:
         TypeError: an argument is missing, or of another type than the specification says.

@@ -72,7 +72,7 @@ def doubts(questions: Iterable[Question]) -> list[str]:
 def read(path: str, benchmark: str) -> list[Question]:
     """Reads a benchmark's file.
 
-    Google's analogies: four words a line, sections begun by `: name`. Similarity: two words and a score a line, and
+    Google's analogies: four words per line, sections begun by `: name`. Similarity: two words and a score per line, and
     whatever columns there are more, as long as it can be told which is the score's. Fields are separated by tabs,
     semicolons, commas (with quotes as in CSV) or blanks. Lines that begin with # are comments; a header is passed over.
 
@@ -81,7 +81,7 @@ def read(path: str, benchmark: str) -> list[Question]:
         benchmark: the name that its questions carry.
 
     Raises:
-        UserError: the file can't be read, a line is no question of the file's kind, or there is no question in it.
+        UserError: the file can't be read, a line is not a question of the file's kind, or there is no question in it.
     """
     try:
         data = _read(builtin.resolve(path))

@@ -77,7 +77,7 @@ def parse(text: str, path: str, benchmark: str) -> list[Question]:
         benchmark: the name that its questions carry.
 
     Raises:
-        UserError: a line is no question of the file's kind.
+        UserError: a line is not a question of the file's kind.
     """
     rows = _rows(text)
     kinds = collections.Counter(row.kind for row in rows if row.kind)

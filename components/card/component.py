@@ -105,7 +105,7 @@ class ModelCard(Component):
         transform_graph: with the vocabulary.
         model: what the card is of.
         evaluation: of the model.
-        model_blessing: likewise.
+        model_blessing: of the model too.
         name: of the run.
         settings: a JSON object of the settings on which the model depends.
         corpus_fingerprint: stands for the content of the corpus's files.

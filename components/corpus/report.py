@@ -67,7 +67,7 @@ class CorpusReport:
             )
 
     def skipped_lines(self) -> list[str]:
-        """The skipped documents for a person: a line a reason, and its first examples."""
+        """The skipped documents for a person: one line per reason, and its first examples."""
         lines = []
         for reason, count in self.skipped.items():
             lines.append(f"  {reason}: {count:,}")

@@ -19,7 +19,7 @@ _SEPARATOR_LINE = re.compile(r'"?sep=([^"\r\n])"?\r?\n?')  # spreadsheets' own, 
 
 
 def read_csv(stream: io.BufferedReader, options: ReadOptions) -> Iterator[Document | Problem]:
-    """CSV with a header; quoted fields may hold line breaks. The delimiter is told by the header, if it is not set."""
+    """CSV with a header; quoted fields may hold line breaks. If the delimiter is not set, the header shows it."""
     if options.quoting == "none":
         yield from _read_unquoted(stream, options)
     else:

@@ -21,7 +21,7 @@ class Result:
         benchmark: its name.
         section: the section's; None for the whole benchmark.
         values: what was measured of the model, by `metrics.Benchmark`'s names.
-        baseline: likewise of the baseline; empty without one.
+        baseline: the same for the baseline; empty without one.
         changes: TFMA's differences between both; empty without a baseline.
         lower_bound: the score at which the model is blessed, if there is such a threshold.
         absolute: the least change at which it is.
@@ -97,7 +97,7 @@ class Result:
 
     @property
     def reasons(self) -> list[str]:
-        """Why it blocks, a line a threshold."""
+        """Why it blocks, one line per threshold."""
         if self.failed and math.isnan(self.values[metrics.SCORE]):
             return [f"{self.name}: cannot judge, for {self.problem}"]
         said = {

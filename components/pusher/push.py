@@ -114,7 +114,7 @@ def _are_alike(one: str, other: str) -> bool:
 
 
 def _said(path: str) -> Any:
-    """A card without its time, for one that was lost is written again; a damaged one says nothing."""
+    """A card without its time, because a lost card is written again; a damaged card says nothing."""
     with tf.io.gfile.GFile(path, "rb") as file:
         try:
             return {**json.loads(file.read()), "created": None}

@@ -59,7 +59,7 @@ def _plain(texts: Iterable[str]) -> list[str]:
 
 
 def _thresholds(judged: list[Result]) -> go.Figure:
-    """A bar a threshold: the score with its interval, the least score, and the last blessed model's."""
+    """One bar per threshold: the score with its interval, the least score, and the last blessed model's."""
     judged = judged[::-1]
     names = _plain(result.name for result in judged)
     scores = [0 if math.isnan(result.score) else result.score for result in judged]
@@ -118,7 +118,7 @@ def _training(loss: Curve | None, speed: Curve | None) -> go.Figure | None:
         go.Scatter(x=speed.steps, y=speed.values, name="words/s", line={"color": ORANGE}, yaxis="y2"),
     ]
     right = {"title": "words/s", "overlaying": "y", "side": "right", "rangemode": "tozero", "showgrid": False}
-    return _figure(*traces, xaxis={"title": "step"}, yaxis={"title": "loss a pair"}, yaxis2=right)
+    return _figure(*traces, xaxis={"title": "step"}, yaxis={"title": "loss per pair"}, yaxis2=right)
 
 
 def _frequencies(words: Vocabulary) -> go.Figure:

@@ -67,7 +67,7 @@ class Health:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """All of it; `tokens` are the text's, those of no word of the vocabulary too."""
+    """All of it; `tokens` are the text's, also those that are not in the vocabulary."""
 
     card: card.ModelCard
     evaluation: results.Evaluation
@@ -93,8 +93,8 @@ def gather(
         map_words: how many of the most frequent words are on the map.
         neighbour_words: of how many the neighbours are listed.
         seed: of the map.
-        durations: a file with the components' seconds by name; none are told where it is missing or damaged.
-        notes: a file with the list of what was noted in the run; likewise.
+        durations: a file with the components' seconds by name; none are shown if it is missing or damaged.
+        notes: a file with the list of what was noted in the run; nothing is shown if it is missing or damaged.
     """
     graph = tft.TFTransformOutput(uris["transform_graph"])
     words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))

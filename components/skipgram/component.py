@@ -11,7 +11,7 @@ from components.skipgram import executor
 class SkipGramTransform(Transform):
     """TFX's Transform, whose examples come in sorted shards.
 
-    Its `custom_config` holds `word2vec.settings.SkipGramSettings` and `shards`, the number of files a split.
+    Its `custom_config` holds `word2vec.settings.SkipGramSettings` and `shards`, the number of files per split.
     """
 
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)

@@ -26,7 +26,7 @@ class CountTokens(beam.PTransform):
 
 
 class _CountInBundle(beam.DoFn):
-    """Adds up what a bundle has of each token; one that has very many distinct tokens is told of in parts.
+    """Adds up what a bundle has of each token; if there are very many distinct tokens, it passes the sums on in parts.
 
     Args:
         most_kept: distinct tokens in memory.

@@ -1,4 +1,4 @@
-"""Transform's executor: TFX's own, but for how it counts tokens and writes the examples."""
+"""Transform's executor: TFX's own, except for how it counts tokens and writes the examples."""
 
 from __future__ import annotations
 

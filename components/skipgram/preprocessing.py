@@ -58,7 +58,7 @@ def _count(tokens: tf.Tensor, indices: tf.Tensor, config: Mapping[str, Any]) -> 
 
 
 def _count_all(tokens: tf.RaggedTensor) -> None:
-    """How many tokens there are, those of no word of the vocabulary too, as an asset: a vocabulary of one word."""
+    """How many tokens there are, also those that are not in the vocabulary, as an asset: a vocabulary of one word."""
     lengths = tokens.row_lengths()
     tft.vocabulary(
         tf.fill(tf.shape(lengths), vocabulary.TOKENS_ASSET),
