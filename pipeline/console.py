@@ -1,4 +1,4 @@
-"""What a person sees of a run: a line a component, a progress bar while training, and what was made."""
+"""What a person sees of a run: one line per component, a progress bar while training, and what was made."""
 
 from __future__ import annotations
 
@@ -289,7 +289,7 @@ def _tell(console: rich.console.Console, *parts: str | tuple[str, str]) -> None:
 
 
 def show_history(console: rich.console.Console, runs: list[Run]) -> None:
-    """Prints a line a run, and why a model was blocked."""
+    """Prints one line per run, and why a model was blocked."""
     names = sorted({name for run in runs for name in run.scores})
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("Started", "Verdict", "Version", "Model"):

@@ -19,8 +19,8 @@ from pipeline import nodes
 from pipeline.configs import BeamConfig
 from word2vec.errors import UserError, printable
 
-# Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md). A thread per
-# core costs nothing.
+# Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md). One thread
+# per core costs nothing.
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
 
 _CONNECT_SECONDS = 5
@@ -34,8 +34,8 @@ _NAMES = {
 # By its class: the name DirectRunner would make Beam look for another runner on the network first.
 _DIRECT = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
 
-# TFX packs its own sources for the workers, in two seconds a component, unless an option says that they have them. This
-# one does, and nobody who runs Python where it was started looks at it.
+# TFX packs its own sources for the workers, in two seconds per component, unless an option says that they have them.
+# This option says so, and nobody who runs Python where it was started looks at it.
 _NOTHING_TO_SEND = "--sdk_container_image=none"
 
 _SETUP_FILE = pathlib.Path(__file__).parent.parent / "setup.py"

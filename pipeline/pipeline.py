@@ -48,8 +48,8 @@ def create_pipeline(
         root: the folder or URI below which everything is kept.
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam: how Beam runs what a component has to do.
-        durations: a file in which the runner keeps how long components take, for the report; if it does.
-        notes: a file in which the runner keeps what is noted in a run, for the report; if it does.
+        durations: a file in which the runner keeps how long components take, for the report; empty if it does not.
+        notes: a file in which the runner keeps what is noted in a run, for the report; empty if it does not.
         pushed_version: the baseline, where the orchestrator has no resolver that looks for the last blessed model: a
             version below `pusher.destination`, or empty for none. By default it has one.
     """

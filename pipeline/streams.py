@@ -86,7 +86,7 @@ class Output(io.TextIOBase):
 
 
 def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
-    """Runs a command; whatever a user or the system did to end it is told in one line.
+    """Runs a command; if a user or the system ends it, one line says so.
 
     Args:
         body: the command; it returns the exit code.

@@ -1,4 +1,4 @@
-"""What each task on Kubeflow is told, and no more: so that KFP's cache answers it until something of that changes.
+"""What each task on Kubeflow is told, and nothing else, so that KFP's cache answers it until something of that changes.
 
 KFP compares a task's parameters by value, but its artifacts by their ids, and its command as a whole. So a command has
 those settings only on which its task depends. Settings that are parameters of a run come as parameters; and so do
@@ -38,7 +38,7 @@ FACTS = {
 }
 
 
-# Tasks that are no components of TFX's: they look at what may have changed outside, and so always run (`probes.py`).
+# Tasks that are not components of TFX: they look at what may have changed outside, and so always run (`probes.py`).
 PROBES = {
     "Fingerprints": Node(("corpus", "evaluator.benchmarks", "pusher.destination")),
     "PushedVersion": Node(("pusher.destination",), facts=("model_identity",)),
