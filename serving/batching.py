@@ -28,7 +28,7 @@ class Batcher:
     No request waits for others to come: a batch is what came while the threads were busy.
 
     Args:
-        call: the signature; from arrays to arrays, each with a row a question, in the same order.
+        call: the signature; from arrays to arrays, each with one row per question, in the same order.
         threads: where calls run.
         at_once: how many calls run beside each other.
     """

@@ -15,12 +15,12 @@ _INTERRUPTED = 130
 
 
 def run(body: Callable[[], None]) -> int:
-    """Runs a command; whatever ends it is told in one line.
+    """Runs a command; whatever ends it, one line says so.
 
     Whoever reads what is printed may go before it ends (`| head`): then the rest is not printed, and no more is said.
 
     Args:
-        body: what the command does. UserErrors, OSErrors and ValueErrors of it are told.
+        body: what the command does. Its UserErrors, OSErrors and ValueErrors are reported.
 
     Returns:
         The exit code.

@@ -73,7 +73,7 @@ def load(model: str) -> Vectors:
         model: its folder.
 
     Raises:
-        UserError: it holds no model of this project, or a damaged one.
+        UserError: it does not hold a model of this project, or a damaged one.
     """
     if "://" not in model:
         _check(model)

@@ -76,7 +76,7 @@ class Server:
         await stopping
 
     def _handler(self, method: _Method, kind: type[message.Message], versions: Versions) -> Callable[..., Any]:
-        """From bytes to bytes: what is no message of a kind is the client's error, which gRPC would take for ours."""
+        """From bytes to bytes. Bytes that are no message are the client's error, which gRPC would take for ours."""
 
         async def handle(data: bytes, context: grpc.aio.ServicerContext) -> bytes:
             self._answering += 1

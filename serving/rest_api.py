@@ -143,7 +143,7 @@ class _Api:
         return web.json_response(made)
 
     async def predict(self, request: web.Request) -> web.Response:
-        """Predict: `{"instances": [...]}`, a row a question, or `{"inputs": {...}}`, a column an input."""
+        """Predict: `{"instances": [...]}`, one row per question, or `{"inputs": {...}}`, one column per input."""
         wanted, body = _number(request), await _body(request)
         is_large = len(body) > _LARGE
         with self._versions.use(request.match_info["name"], wanted) as version:
