@@ -181,7 +181,7 @@ def child(module: str, request: dict[str, Any]) -> Figures:
 
 
 def _shapes(screen: rich.console.Console, found: bench_report.Found, tokens: Tokens) -> None:
-    """Windows and dimensions, an epoch each: gensim's of the first part of the text."""
+    """Windows and dimensions, one epoch per pair of them: gensim's of the first part of the text."""
     for window, dimensions in SHAPES:
         config = {
             **found.config,

@@ -48,7 +48,7 @@ def cases(shares: list[float], losses: list[str]) -> Iterator[tuple[str, dict[st
 
 
 def main() -> None:
-    """Trains, and prints a row each as soon as it is there."""
+    """Trains, and prints one row per training as soon as it is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=arguments.run, default=pathlib.Path("runs/nce"))
     parser.add_argument("--epochs", type=arguments.count(), default=5)

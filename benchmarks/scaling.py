@@ -59,7 +59,7 @@ _CLUSTER = {
 
 
 def main(argv: list[str] | None = None) -> None:
-    """Runs every engine on every size, and prints a row each; `--output` gets all of it as JSON lines."""
+    """Runs every engine on every size, and prints one row per run; `--output` gets all of it as JSON lines."""
     parser = _parser()
     options = parser.parse_args(argv)
     if options.one:
@@ -248,7 +248,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
         },
     )
     root = os.path.abspath("run")
-    text_bytes = 10**9 if runner == "flink" and workers != "1" else 0  # as much as is worth a process a worker
+    text_bytes = 10**9 if runner == "flink" and workers != "1" else 0  # enough text to be worth one process per worker
     dag = create_pipeline(
         config,
         fingerprints=inputs.Inputs.find(config).fingerprints,
@@ -302,7 +302,7 @@ def _print(row: dict[str, Any]) -> None:
         bytes_ = ", ".join(
             f"{key} {one[key] / millions / 1e6:.2f}" for key in ("read", "written", "shuffled") if key in one
         )
-        print(f"  {name:<14} {one['seconds']:7.1f} s   MB a million words: {bytes_}", flush=True)
+        print(f"  {name:<14} {one['seconds']:7.1f} s   MB per million words: {bytes_}", flush=True)
 
 
 if __name__ == "__main__":

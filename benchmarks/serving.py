@@ -121,7 +121,7 @@ def _load(address: str, signature: str, clients: int, seconds: float, version: s
 
 
 def ask(address: str, signature: str, seconds: float, threads: int, version: str) -> dict[str, Any]:
-    """One process of clients, a thread each; latencies include making the request and reading the answer."""
+    """One process of clients, one thread per client; latencies include making the request and reading the answer."""
     ready, latencies, words = threading.Barrier(threads), [], _words(version)
 
     def run(seed: int) -> None:

@@ -1,6 +1,6 @@
 """Measures training steps alone, on made-up text of a vocabulary of any size, and prints the figures.
 
-Words are drawn by Zipf's law, as subsampling leaves them. Called by `benchmarks.bench`, a process a measurement.
+Words are drawn by Zipf's law, as subsampling leaves them. Called by `benchmarks.bench`, one process per measurement.
 """
 
 from __future__ import annotations
@@ -78,7 +78,7 @@ def documents_of(batches: list[blocks.Batch]) -> Iterator[blocks.Documents]:
 
 
 def steps_of(made: model.SkipGram, options: dict[str, Any]) -> tuple[training.Steps, int]:
-    """What trains a loss as the Trainer does by default, and how many blocks a step of it has."""
+    """What trains a loss as the Trainer does by default, and how many blocks each of its steps has."""
     cores, per_call, blocks_per_step = threads.cores(), options["steps_per_call"], options["blocks_per_step"]
     if options["loss"] == "full_softmax":
         strategy = tf.distribute.get_strategy()
@@ -93,7 +93,7 @@ def _compiled(per_call: int, made: model.SkipGram) -> int:
 
 
 def speed(options: dict[str, Any]) -> dict[str, Any]:
-    """Positions and examples (pairs) a second of one loss at one vocabulary size."""
+    """Positions and examples (pairs) per second of one loss at one vocabulary size."""
     counts, batches = made_up(options["vocabulary"], 400, options["blocks_per_step"])
     made = new_model(counts, options["dimensions"], options["blocks_per_step"], options["loss"])
 
@@ -130,7 +130,7 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
 
 
 def fit(options: dict[str, Any]) -> dict[str, Any]:
-    """Keras' fit beside the loop of TensorFlow's steps, both with one stream: steps a second."""
+    """Keras' fit beside the loop of TensorFlow's steps, both with one stream: steps per second."""
     counts, batches = made_up(options["vocabulary"], 400, 16)
     steps, rates = 4000, {}
     made = new_model(counts, 128, 16, "nce")

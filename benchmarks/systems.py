@@ -51,7 +51,7 @@ def trainer_settings(run: pathlib.Path) -> dict[str, Any]:
 
 
 def write_tokens(run: pathlib.Path, path: pathlib.Path) -> None:
-    """Writes the corpus as the Trainer's words: a document a line, tokens with blanks between them."""
+    """Writes the corpus as the Trainer's words: one document per line, tokens with blanks between them."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 

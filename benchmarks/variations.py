@@ -1,4 +1,6 @@
-"""Trains with the default settings and with some others, an epoch each, and prints what that does to the quality.
+"""Trains with the default settings and with some others, one epoch per variation.
+
+Prints what each of them does to the quality.
 
     python -m benchmarks.variations --run runs/bench
 
@@ -32,7 +34,7 @@ VARIATIONS = {
 
 
 def main() -> None:
-    """Trains, and prints a row each as soon as it is there."""
+    """Trains, and prints one row per variation as soon as it is there."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--run", type=arguments.run, default=bench.RUN)
     parser.add_argument("--epochs", type=arguments.count(), default=1)
