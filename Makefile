@@ -3,13 +3,13 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-slow lint bench lock sbom clean
+.PHONY: help setup run test test-fast test-slow lint bench lock sbom clean
 
 # What `make bench` trains on: a file, a folder or a quoted glob.
 CORPUS ?= builtin://wikipedia
 
 help:  ## this list
-	@grep -hE '^[a-z]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
+	@grep -hE '^[a-z-]+:.*##' $(MAKEFILE_LIST) | sed -E 's/:.*## /\t/' | expand -t 10
 
 setup:  ## prepare .venv, once
 	@$(PYTHON) tools/setup_venv.py
@@ -19,6 +19,40 @@ run: setup  ## train on the built-in corpus, evaluate, push, and show what was m
 
 test: setup  ## every test but the slow ones
 	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
+
+# What starts a run, Beam, other processes, a server or a browser, installs packages, or compiles machine code.
+NOT_FAST := \
+	e2e \
+	components/corpus/test_bombs.py \
+	components/evaluator/test_gate.py \
+	components/infra_validator \
+	components/report/test_report.py \
+	components/skipgram/test_counting.py \
+	components/test_records.py \
+	pipeline/kubeflow/rehearsal \
+	pipeline/kubeflow/test_client.py \
+	pipeline/test_bad_inputs.py \
+	pipeline/test_beam_workers.py \
+	pipeline/test_console.py \
+	pipeline/test_local.py \
+	pipeline/test_orphans.py \
+	pipeline/test_slow_imports.py \
+	serving/test_client.py \
+	serving/test_command_lines.py \
+	serving/test_connections.py \
+	serving/test_hostile.py \
+	serving/test_local.py \
+	serving/test_page.py \
+	serving/test_saved_model.py \
+	test_forked.py \
+	tools/test_supply_chain.py \
+	word2vec/training/test_checkpoints.py \
+	word2vec/training/test_compiled_steps.py \
+	word2vec/training/test_kernel.py \
+	word2vec/training/test_training.py
+
+test-fast: setup  ## the units alone, while you work: no run, server, browser or compiling
+	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow' $(NOT_FAST:%=--ignore=tests/%)
 
 test-slow: setup  ## the slow ones: kills, hostile requests, containers, Flink
 	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
