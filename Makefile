@@ -59,6 +59,7 @@ test-slow: setup  ## the slow ones: kills, hostile requests, containers, Flink
 
 lint: setup  ## ruff
 	$(BIN)/ruff check .
+	$(BIN)/ruff format --check .
 
 bench: setup  ## measure beside gensim and fastText: make bench CORPUS='reviews/*.gz'
 	@TFX_WORD2VEC_EXTRAS=test,lint,kubeflow,bench $(PYTHON) tools/setup_venv.py || echo "fastText could not be installed: left out"
