@@ -1,14 +1,24 @@
 from __future__ import annotations
 
+import typing
+
 import pytest
 
-from pipeline import config_files
+from components import files
+from components.corpus import readers
+from pipeline import config_files, configs
 from word2vec.errors import UserError
 
 
 def test_presets_are_valid():
     names = {preset.stem: config_files.load(preset.stem).name for preset in config_files.PRESETS.glob("*.yaml")}
     assert names == {"sample": "sample", "imdb": "imdb", "quality": "quality", "kubeflow": "tfx-word2vec"}
+
+
+def test_every_form_has_its_reader_and_every_reader_its_form():
+    forms = typing.get_args(configs.CorpusConfig.model_fields["form"].annotation)
+    assert set(forms) == {"auto", *readers.READERS}
+    assert {form for _, form in files._FORMS} <= set(readers.READERS)
 
 
 def test_overrides_are_typed_and_later_ones_win():
