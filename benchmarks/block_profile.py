@@ -9,7 +9,7 @@ from typing import Any
 import numba
 import numpy as np
 
-from word2vec.training import kernel, samplers
+from word2vec.training import kernel, kernel_blocks, kernel_losses, kernel_rows, samplers
 from word2vec.training.tiles import REGISTERS, call, multiply
 
 WINDOW, DIMENSIONS = 5, 128
@@ -75,8 +75,8 @@ class _Case:
 @numba.njit(nogil=True)
 def _choose(order, stream, ids, window, keys, columns, kept, alias, length):
     for place in range(len(order)):
-        kernel._choose(ids, stream, order[place] * length, window, keys, columns)
-        kernel.draw(ids[keys:columns], kept, alias, 1, place)
+        kernel_blocks.choose(ids, stream, order[place] * length, window, keys, columns)
+        kernel_blocks.draw(ids[keys:columns], kept, alias, 1, place)
 
 
 @numba.njit(nogil=True)
@@ -91,45 +91,45 @@ def _fill(order, stream, ids, place, length):
 def _ask(order, stream, ids, columns, target, context, length):
     for place in range(len(order)):
         _fill(order, stream, ids, place, length)
-        kernel._ask_for(context, target, ids, columns, 0, 1)
+        kernel_blocks.ask_for(context, target, ids, columns, 0, 1)
 
 
 @numba.njit(nogil=True)
 def _copy(order, stream, ids, columns, target, context, length, words, queries, turned):
     for place in range(len(order)):
         _fill(order, stream, ids, place, length)
-        kernel._copy(context, ids[:columns], words)
-        kernel._copy(target, ids[columns:], queries)
-        kernel._turn(queries, turned)
+        kernel_rows.copy(context, ids[:columns], words)
+        kernel_rows.copy(target, ids[columns:], queries)
+        kernel_rows.turn(queries, turned)
 
 
 @numba.njit(nogil=True)
 def _score(times, words, turned, moves, outs, keys, window, dimensions, product):
     for _ in range(times):
-        kernel._score(words, turned, moves, outs, keys, window, dimensions, product)
+        kernel_rows.score(words, turned, moves, outs, keys, window, dimensions, product)
 
 
 @numba.njit(nogil=True)
 def _exponentials(times, moves, ids, weights, of_query, keys, columns):
     for _ in range(times):
-        hits = kernel._any_hit(ids, keys, columns)
-        kernel._logistic(moves, ids, weights, of_query, WINDOW, 5, hits, np.float32(1e-4))
+        hits = kernel_losses.any_hit(ids, keys, columns)
+        kernel_losses.move(moves, ids, weights, of_query, WINDOW, 5, hits, np.float32(1e-4), weights, None)
 
 
 @numba.njit(nogil=True)
 def _queries(order, stream, ids, columns, target, length, outs, words, moves, keys, sums, product):
     for place in range(len(order)):
         _fill(order, stream, ids, place, length)
-        kernel._aim(outs, target, ids[columns:], sums, True)
-        kernel._add_to_queries(outs, words, moves, keys, length, WINDOW, product, target, target, ids, 10**6)
+        kernel_rows.aim(outs, target, ids[columns:], sums, True)
+        kernel_rows.add_to_queries(outs, words, moves, keys, length, WINDOW, product, target, target, ids, 10**6)
 
 
 @numba.njit(nogil=True)
 def _words(order, stream, ids, columns, context, length, outs, queries, moves, keys, sums, product):
     for place in range(len(order)):
         _fill(order, stream, ids, place, length)
-        kernel._aim(outs, context, ids[:columns], sums, True)
-        kernel._add_to_words(outs, queries, moves, keys, length, WINDOW, product, context, context, ids, 10**6)
+        kernel_rows.aim(outs, context, ids[:columns], sums, True)
+        kernel_rows.add_to_words(outs, queries, moves, keys, length, WINDOW, product, context, context, ids, 10**6)
 
 
 @numba.njit(nogil=True)

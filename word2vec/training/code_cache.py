@@ -10,7 +10,7 @@ import tempfile
 import numba
 
 # numba looks at a function's own file alone to see whether it changed; the kernel is made of these.
-_SOURCES = ("chunks.py", "kernel.py", "tiles.py")
+_SOURCES = ("chunks.py", "kernel*.py", "tiles.py")
 
 
 def prepare() -> bool:
@@ -20,7 +20,8 @@ def prepare() -> bool:
         Whether one can be written to; else everything is compiled in memory, in each process.
     """
     here = pathlib.Path(__file__).parent
-    sources = hashlib.sha256(b"".join((here / name).read_bytes() for name in _SOURCES)).hexdigest()[:16]
+    paths = [path for name in _SOURCES for path in sorted(here.glob(name))]
+    sources = hashlib.sha256(b"".join(path.read_bytes() for path in paths)).hexdigest()[:16]
     base = os.environ.get("NUMBA_CACHE_DIR") or os.path.join(
         os.environ.get("XDG_CACHE_HOME") or os.path.expanduser("~/.cache"), "tfx-word2vec"
     )

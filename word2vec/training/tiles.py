@@ -54,11 +54,14 @@ def _registers() -> Registers:
 
 
 KEPT = code_cache.prepare()  # whether what is compiled is kept
+# Sums keep their order, and numbers that are none are seen: so not all that "fast" stands for.
+compiled = numba.njit(nogil=True, error_model="numpy", fastmath={"contract", "arcp", "nsz"}, cache=KEPT)
 REGISTERS = _registers()
 _FLOAT, _INT = ir.FloatType(), ir.IntType(64)
 _VECTOR = ir.VectorType(_FLOAT, REGISTERS.lanes)
 _MOST_ROWS = (0, *(REGISTERS.most_rows(vectors) for vectors in range(1, REGISTERS.vectors + 1)))
-VECTOR_BYTES = 4 * REGISTERS.lanes
+FLOAT_BYTES = 4
+VECTOR_BYTES = FLOAT_BYTES * REGISTERS.lanes
 
 
 @intrinsic
@@ -200,7 +203,7 @@ def call(typing, address, outs, rows, offset, width, a, a_row, a_step, b, b_step
 
 
 @intrinsic
-def turn(typing, source, source_step, out, out_step):
+def turn_square(typing, source, source_step, out, out_step):
     """Turns a square of `lanes` x `lanes` numbers: `out[i, k] = source[k, i]`; addresses, and bytes from row to row.
 
     Pairs of rows exchange halves, then quarters, and so on: log2(lanes) rounds.
@@ -231,8 +234,8 @@ def turn(typing, source, source_step, out, out_step):
 
 
 @intrinsic
-def logistic(typing, values, step, weights, weight_step, rows, factor, sign):
-    """A column of vectors: `values[row] = factor * weights[row] * sigmoid(sign * values[row])`.
+def weigh(typing, values, step, weights, weight_step, rows, factor, sign):
+    """What scores of the logistic loss move by: `values[row] = factor * weights[row] * sigmoid(sign * values[row])`.
 
     Args:
         typing: numba's own.
@@ -260,37 +263,52 @@ def logistic(typing, values, step, weights, weight_step, rows, factor, sign):
     return types.void(*kinds), generate
 
 
+@intrinsic
+def exp(typing, x):
+    """e^x of a float32; see `_exp`."""
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        return _exp(builder, args[0])
+
+    return types.float32(types.float32), generate
+
+
 def _exp(builder: ir.IRBuilder, x: ir.Value) -> ir.Value:
-    """e^x of a vector, as 2^n e^r with |r| <= (ln 2) / 2 and a polynomial for e^r (Cephes' expf).
+    """e^x of a number or a vector, as 2^n e^r with |r| <= (ln 2) / 2 and a polynomial for e^r (Cephes' expf).
 
     x is cut to what float32 can hold; what is not a number stays so.
     """
+    kind = x.type
+    whole = ir.VectorType(ir.IntType(32), kind.count) if isinstance(kind, ir.VectorType) else ir.IntType(32)
 
     def multiply_add(*operands: ir.Value) -> ir.Value:
-        return builder.call(_intrinsic(builder, "fmuladd", 3), operands)
+        return builder.call(_intrinsic(builder, "fmuladd", 3, kind), operands)
 
-    x = builder.select(builder.fcmp_ordered("<", x, _all(-87)), _all(-87), x)
-    x = builder.select(builder.fcmp_ordered(">", x, _all(87)), _all(87), x)
-    n = builder.call(_intrinsic(builder, "rint", 1), [builder.fmul(x, _all(1.4426950408889634))])
-    r = multiply_add(n, _all(-0.693359375), x)
-    r = multiply_add(n, _all(2.12194440e-4), r)
-    p = _all(1.9875691500e-4)
+    x = builder.select(builder.fcmp_ordered("<", x, _all(-87, kind)), _all(-87, kind), x)
+    x = builder.select(builder.fcmp_ordered(">", x, _all(87, kind)), _all(87, kind), x)
+    n = builder.call(_intrinsic(builder, "rint", 1, kind), [builder.fmul(x, _all(1.4426950408889634, kind))])
+    r = multiply_add(n, _all(-0.693359375, kind), x)
+    r = multiply_add(n, _all(2.12194440e-4, kind), r)
+    p = _all(1.9875691500e-4, kind)
     for coefficient in (1.3981999507e-3, 8.3334519073e-3, 4.1665795894e-2, 1.6666665459e-1, 5.0000001201e-1, 1, 1):
-        p = multiply_add(p, r, _all(coefficient))
-    bits = ir.VectorType(ir.IntType(32), _VECTOR.count)
-    exponent = builder.add(builder.fptosi(n, bits), ir.Constant(bits, [127] * _VECTOR.count))
-    power = builder.shl(exponent, ir.Constant(bits, [23] * _VECTOR.count))
-    return builder.fmul(p, builder.bitcast(power, _VECTOR))
+        p = multiply_add(p, r, _all(coefficient, kind))
+    exponent = builder.add(builder.fptosi(n, whole), _all(127, whole))
+    power = builder.shl(exponent, _all(23, whole))
+    return builder.fmul(p, builder.bitcast(power, kind))
 
 
-def _all(number: float) -> ir.Constant:
-    return ir.Constant(_VECTOR, [float(np.float32(number))] * _VECTOR.count)
+def _all(number: float, kind: ir.Type = _VECTOR) -> ir.Constant:
+    """A number, or a vector whose lanes are all that number."""
+    of = kind.element if isinstance(kind, ir.VectorType) else kind
+    value = int(number) if isinstance(of, ir.IntType) else float(np.float32(number))
+    return ir.Constant(kind, [value] * kind.count if isinstance(kind, ir.VectorType) else value)
 
 
-def _intrinsic(builder: ir.IRBuilder, name: str, operands: int) -> ir.Function:
-    """LLVM's own function for vectors."""
-    kind = ir.FunctionType(_VECTOR, [_VECTOR] * operands)
-    return cgutils.get_or_insert_function(builder.module, kind, f"llvm.{name}.v{_VECTOR.count}f32")
+def _intrinsic(builder: ir.IRBuilder, name: str, operands: int, kind: ir.Type = _VECTOR) -> ir.Function:
+    """LLVM's own function for numbers or vectors."""
+    suffix = f"v{kind.count}f32" if isinstance(kind, ir.VectorType) else "f32"
+    function = ir.FunctionType(kind, [kind] * operands)
+    return cgutils.get_or_insert_function(builder.module, function, f"llvm.{name}.{suffix}")
 
 
 @intrinsic
@@ -305,16 +323,6 @@ def prefetch(typing, address):
         return context.get_dummy_value()
 
     return types.void(types.int64), generate
-
-
-@intrinsic
-def float_of_bits(typing, bits):
-    """The float32 that an int32's bits are."""
-
-    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
-        return builder.bitcast(args[0], _FLOAT)
-
-    return types.float32(types.int32), generate
 
 
 def _place(builder: ir.IRBuilder, address: ir.Value, vector: int) -> ir.Value:

@@ -10,7 +10,17 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from word2vec.training import blocks, code_cache, kernel, model, optimizers, samplers, tiles
+from word2vec.training import (
+    blocks,
+    code_cache,
+    kernel,
+    kernel_blocks,
+    kernel_losses,
+    model,
+    optimizers,
+    samplers,
+    tiles,
+)
 
 COUNTS = np.array([400, 200, 150, 90, 60, 33, 20, 10, 5, 4, 3, 2, 2, 1, 1], np.int64)
 RATE, WARMUP = 0.05, 3
@@ -80,7 +90,7 @@ class Both:
         losses = np.zeros(2)
         for place, block in enumerate(order):
             noise = np.zeros(self.noise, np.int32)
-            kernel.draw(noise, self.drawn.kept, self.drawn.alias, 1, chunk.first + place)
+            kernel_blocks.draw(noise, self.drawn.kept, self.drawn.alias, 1, chunk.first + place)
             expected = self.model.sampler.expected_count
             of_block = blocks.Blocks(*(part[block : block + 1] for part in packed))
             sampled = model.SampledValues(
@@ -189,12 +199,12 @@ def test_noise_follows_the_alias_table():
     shares = COUNTS / COUNTS.sum()
     kept, alias = samplers.alias_table(shares)
     drawn = np.zeros(200_000, np.int32)
-    kernel.draw(drawn, kept, alias, 1, 2)
+    kernel_blocks.draw(drawn, kept, alias, 1, 2)
     np.testing.assert_allclose(np.bincount(drawn, minlength=len(COUNTS)) / len(drawn), shares, atol=0.005)
     other = np.zeros(len(drawn), np.int32)
-    kernel.draw(other, kept, alias, 1, 3)
+    kernel_blocks.draw(other, kept, alias, 1, 3)
     assert np.mean(other == drawn) < 0.5  # another block has other noise
-    kernel.draw(other, kept, alias, 1, 2)
+    kernel_blocks.draw(other, kept, alias, 1, 2)
     np.testing.assert_array_equal(other, drawn)
 
 
@@ -221,10 +231,10 @@ def of_products(product, outs, rows, width, a, b, counts):
 
 def test_exponentials_are_exact_to_the_last_bits():
     scores = np.concatenate([np.linspace(-87, 87, 4001), [-1e9, 1e9, 0, -np.inf, np.inf]]).astype(np.float32)
-    found = np.array([kernel._sigmoid(score) for score in scores])
+    found = np.array([kernel_losses.sigmoid(score) for score in scores])
     expected = 1 / (1 + np.exp(-np.clip(scores.astype(np.float64), -87, 87)))
     np.testing.assert_allclose(found, expected, rtol=3e-7)
-    assert np.isnan(kernel._sigmoid(np.float32(np.nan)))
+    assert np.isnan(kernel_losses.sigmoid(np.float32(np.nan)))
     lanes = tiles.REGISTERS.lanes
     for sign in (1, -1):
         vectors = np.append(scores, np.full(-len(scores) % lanes, np.nan, np.float32)).reshape(-1, lanes)
@@ -238,7 +248,7 @@ def test_exponentials_are_exact_to_the_last_bits():
 @numba.njit
 def of_logistic(values, weights, factor, sign):
     step = values.shape[1] * 4
-    tiles.logistic(values.ctypes.data, step, weights.ctypes.data, 0, len(values), factor, sign)
+    tiles.weigh(values.ctypes.data, step, weights.ctypes.data, 0, len(values), factor, sign)
 
 
 UNWRITABLE = """

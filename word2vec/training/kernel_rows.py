@@ -1,0 +1,169 @@
+"""The rows of a block of the compiled kernel: copied, multiplied, and their changes added to the tables.
+
+Names and shapes are as in `kernel.Scratch`.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+
+from word2vec.training.kernel_blocks import ask_for
+from word2vec.training.tiles import FLOAT_BYTES, REGISTERS, call, compiled, turn_square
+
+LANES, _, _VECTORS = REGISTERS
+ROWS = REGISTERS.most_rows(_VECTORS)
+_ADDRESS = 8  # bytes of an address
+_EPSILON = np.float32(1e-7)  # RowAdagrad's
+
+
+@compiled
+def copy(table, ids, rows):
+    """Copies the rows of some words; what stands beyond their dimensions stays."""
+    for place in range(ids.shape[0]):
+        row, out = table[ids[place]], rows[place]
+        for number in range(row.shape[0]):
+            out[number] = row[number]
+
+
+@compiled
+def turn(queries, turned):
+    """Turns the queries, so that a number of all of them is a vector."""
+    size, width = queries.shape
+    for place in range(0, width, LANES):
+        for query in range(0, size, LANES):
+            source = queries.ctypes.data + (query * width + place) * FLOAT_BYTES
+            out = turned.ctypes.data + (place * size + query) * FLOAT_BYTES
+            turn_square(source, width * FLOAT_BYTES, out, size * FLOAT_BYTES)
+
+
+@compiled
+def near(query, keys, window):
+    """The first key that a vector of queries may be paired with, and the one after the last."""
+    return query, min(query + LANES + 2 * window, keys)
+
+
+@compiled
+def score(words, turned, moves, outs, keys, window, dimensions, product):
+    """Scores a block's keys with the queries that may be near them, and its noise with all of them."""
+    columns, size = moves.shape
+    for column in range(columns):
+        row = moves[column]
+        for query in range(row.shape[0]):
+            row[query] = np.float32(0)
+        outs[column] = moves.ctypes.data + column * size * FLOAT_BYTES
+    of_words, step, out = words.ctypes.data, words.shape[1] * FLOAT_BYTES, outs.ctypes.data
+    of_queries, turned_step = turned.ctypes.data, size * FLOAT_BYTES
+    for query in range(0, size, LANES):
+        first, last = near(query, keys, window)
+        rows, to, offset = of_words + first * step, out + first * _ADDRESS, query * FLOAT_BYTES
+        call(product, to, last - first, offset, 1, rows, step, FLOAT_BYTES, of_queries, turned_step, dimensions, 0, 0)
+    rows, to, width = of_words + keys * step, out + keys * _ADDRESS, size // LANES
+    call(product, to, columns - keys, 0, width, rows, step, FLOAT_BYTES, of_queries, turned_step, dimensions, 0, 0)
+
+
+@compiled
+def aim(outs, table, ids, sums, direct):
+    """Sets the addresses to add to: the table's rows, or sums that are set to 0."""
+    for place in range(ids.shape[0]):
+        if direct:
+            outs[place] = table.ctypes.data + np.int64(ids[place]) * table.shape[1] * FLOAT_BYTES
+        else:
+            outs[place] = sums.ctypes.data + place * sums.shape[1] * FLOAT_BYTES
+            for number in range(sums.shape[1]):
+                sums[place, number] = np.float32(0)
+
+
+@compiled
+def add_to_queries(outs, words, moves, keys, length, window, product, context, target, following, parts):
+    """Adds what each query's row moves by, the moves times the words; and asks for some rows of the next block."""
+    columns, size = moves.shape
+    step, word_step, width = size * FLOAT_BYTES, words.shape[1] * FLOAT_BYTES, words.shape[1] // LANES
+    for query in range(0, length, ROWS):
+        count = min(ROWS, length - query)
+        # Of the keys, those near these queries; of the noise, all.
+        near = count + 2 * window
+        a, b = moves.ctypes.data + query * (step + FLOAT_BYTES), words.ctypes.data + query * word_step
+        to, gap = outs.ctypes.data + query * _ADDRESS, keys - query - near
+        call(product, to, count, 0, width, a, FLOAT_BYTES, step, b, word_step, near, gap, columns - keys)
+        ask_for(context, target, following, columns, query // ROWS, parts)
+
+
+@compiled
+def add_to_words(outs, queries, moves, keys, length, window, product, context, target, following, parts):
+    """Adds what each column's row moves by, the moves times the queries; and asks for the rest of the next block."""
+    columns, size = moves.shape
+    step, query_step, width = size * FLOAT_BYTES, queries.shape[1] * FLOAT_BYTES, queries.shape[1] // LANES
+    key, part = 0, -(-length // ROWS)
+    while key < columns:
+        count, first, last = columns - key, 0, length
+        if key < keys:  # only the queries near these keys
+            count = min(ROWS, keys - key)
+            first, last = max(key - 2 * window, 0), min(key + count, length)
+        a, b = moves.ctypes.data + key * step + first * FLOAT_BYTES, queries.ctypes.data + first * query_step
+        to = outs.ctypes.data + key * _ADDRESS
+        call(product, to, count, 0, width, a, step, FLOAT_BYTES, b, query_step, last - first, 0, 0)
+        ask_for(context, target, following, columns, part, parts)
+        key, part = key + count, part + 1
+
+
+@compiled
+def add_sums(table, ids, sums, accumulators, rate, direct):
+    """Adds the sums to the table, as Adagrad divides them if there are accumulators; nothing if it was done already."""
+    if direct:
+        return
+    if accumulators is not None:
+        _divide(ids, sums, table.shape[1], accumulators, rate)
+    for place in range(ids.shape[0]):
+        out, row = table[ids[place]], sums[place]
+        for number in range(out.shape[0]):
+            out[number] += row[number]
+
+
+@compiled
+def _divide(ids, rows, dimensions, accumulators, rate):
+    """Adagrad: adds up the rows of one word, and divides them by the root of what its accumulator has grown to."""
+    for place in range(ids.shape[0]):
+        again = False
+        for before in range(place):
+            again |= ids[before] == ids[place]
+        if again:
+            for number in range(dimensions):
+                rows[place, number] = np.float32(0)
+            continue
+        for other in range(place + 1, ids.shape[0]):
+            if ids[other] == ids[place]:
+                for number in range(dimensions):
+                    rows[place, number] += rows[other, number]
+        square = np.float32(0)
+        for number in range(dimensions):
+            square += rows[place, number] * rows[place, number]
+        accumulators[ids[place]] += square / np.float32(dimensions)
+        factor = rate / (np.sqrt(accumulators[ids[place]]) + _EPSILON)
+        for number in range(dimensions):
+            rows[place, number] *= factor
+
+
+@compiled
+def add_to_scores(moves, ids, bias, log_expected):
+    """Adds each column's bias, and takes off the log of its expected count; None stands for nothing."""
+    if bias is None:
+        return
+    for column in range(moves.shape[0]):
+        added = bias[ids[column]]
+        if log_expected is not None:
+            added -= log_expected[ids[column]]
+        for query in range(moves.shape[1]):
+            moves[column, query] += added
+
+
+@compiled
+def add_to_bias(bias, ids, moves, sums, accumulators, rate, share):
+    """Adds the moves of each column to its bias, if there is one, `share` of them."""
+    if bias is None:
+        return
+    for column in range(ids.shape[0]):
+        sums[column, 0] = moves[column].sum()
+    if accumulators is not None:
+        _divide(ids, sums, 1, accumulators, rate)
+    for column in range(ids.shape[0]):
+        bias[ids[column]] += np.float32(share) * sums[column, 0]
