@@ -57,19 +57,26 @@ def make(text: str, place: str, options: ReadOptions, encoding: str | None = Non
         options: how long it may be.
         encoding: what it was decoded from, if it was.
     """
+    size = size_of(text, place, encoding)
+    if isinstance(size, Problem):
+        return size
+    if size > options.max_document_bytes:
+        return too_long(place, options)
+    if text.count("\0") * 8 > len(text):
+        return Problem("full of NULs", place, "no text, or in another encoding (corpus.encoding)")
+    return Document(text, place)
+
+
+def size_of(text: str, place: str, encoding: str | None = None) -> int | Problem:
+    """How many bytes a text takes in UTF-8, unless it has what cannot be decoded; see `make`."""
     try:
-        size = len(text) if text.isascii() else len(text.encode())
+        return len(text) if text.isascii() else len(text.encode())
     except UnicodeEncodeError as error:
         if encoding is None:
             return Problem("half a character", place, "half of a surrogate pair")
         place = place or f"line {text.count(chr(10), 0, error.start) + 1}"
         byte = bytes([ord(text[error.start]) & 0xFF])
         return Problem(f"not {encoding.upper()}", place, f"byte {byte!r} (corpus.encoding)")
-    if size > options.max_document_bytes:
-        return too_long(place, options)
-    if text.count("\0") * 8 > len(text):
-        return Problem("full of NULs", place, "no text, or in another encoding (corpus.encoding)")
-    return Document(text, place)
 
 
 def too_long(place: str, options: ReadOptions) -> Problem:

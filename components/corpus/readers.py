@@ -19,6 +19,9 @@ from word2vec.errors import first_line
 
 __all__ = ["READERS", "Document", "Problem", "ReadOptions", "read"]
 
+# What a byte of a text takes in a line of JSON at most, where it is not Latin and written as \uXXXX; and the rest.
+_JSON_CHARACTERS, _JSON_REST = 3, 1 << 16
+
 Reader = Callable[[BinaryIO, ReadOptions], Iterator[Document | Problem]]
 
 
@@ -55,7 +58,7 @@ def read_lines(stream: io.BufferedReader, options: ReadOptions) -> Iterator[Docu
     """One document per line."""
     text = sources.decoded(stream, options)
     encoding = sources.name_of(text)
-    for place, line in sources.lines(text, options):
+    for place, line in sources.lines(text, options, options.max_document_bytes):
         yield line if isinstance(line, Problem) else documents.make(line, place, options, encoding)
 
 
@@ -70,14 +73,17 @@ def read_whole(stream: io.BufferedReader, options: ReadOptions) -> Iterator[Docu
 
 
 def read_jsonl(stream: io.BufferedReader, options: ReadOptions) -> Iterator[Document | Problem]:
-    """One JSON object per line, with the text in the field `text_field`. Blank lines are passed over."""
+    """One JSON object per line, with the text in the field `text_field`. Blank lines are passed over.
+
+    It is the text that `max_document_bytes` limits; the line is held to what such a text may take in it.
+    """
     text = sources.decoded(stream, options)
     encoding = sources.name_of(text)
-    for place, line in sources.lines(text, options):
+    for place, line in sources.lines(text, options, _JSON_CHARACTERS * options.max_document_bytes + _JSON_REST):
         if isinstance(line, Problem):
             yield line
         elif line.strip():
-            checked = documents.make(line, place, options, encoding)
+            checked = documents.size_of(line, place, encoding)
             yield checked if isinstance(checked, Problem) else _json_document(line, place, options)
 
 

@@ -122,9 +122,9 @@ def name_of(text: io.TextIOWrapper) -> str:
     return text.encoding.lower().removesuffix("-sig")
 
 
-def lines(text: io.TextIOWrapper, options: ReadOptions) -> Iterator[tuple[str, str | Problem]]:
-    """Yields each line with its place; a line that is too long is passed over without being held in memory."""
-    limit, number = options.max_document_bytes, 0
+def lines(text: io.TextIOWrapper, options: ReadOptions, limit: int) -> Iterator[tuple[str, str | Problem]]:
+    """Yields each line with its place; one of more than `limit` characters is passed over, and not held in memory."""
+    number = 0
     while line := text.readline(limit + 2):
         number += 1
         place = f"line {number}"

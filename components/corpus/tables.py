@@ -38,7 +38,7 @@ def _read_unquoted(
     stream: io.BufferedReader, options: ReadOptions, delimiter: str = ""
 ) -> Iterator[Document | Problem]:
     text = sources.decoded(stream, options)
-    lines = sources.lines(text, options)
+    lines = sources.lines(text, options, _most_characters(options))
     place, first = next(lines, ("line 1", ""))
     if isinstance(first, str) and (told := _SEPARATOR_LINE.fullmatch(first)):
         delimiter = delimiter or told[1]
@@ -57,8 +57,7 @@ def _read_unquoted(
 def _read_quoted(stream: io.BufferedReader, options: ReadOptions, delimiter: str = "") -> Iterator[Document | Problem]:
     csv.field_size_limit(sys.maxsize)
     text = sources.decoded(stream, options, newline="")
-    # Longer than any row whose text may be read: quotation marks in it are doubled, and there are other columns.
-    lines = _Lines(text, 2 * options.max_document_bytes + _PIECE)
+    lines = _Lines(text, _most_characters(options))
     first = lines.peek()
     if told := _SEPARATOR_LINE.fullmatch(first):
         next(lines)
@@ -104,6 +103,11 @@ class _Columns:
                 reason = "no text field" if len(row) <= self._text else "other columns than the header"
                 return Problem(reason, place, detail)
         return documents.make(row[self._text], place, self._options, self._encoding)
+
+
+def _most_characters(options: ReadOptions) -> int:
+    """The length of a row whose text is short enough: its quotation marks are doubled, and there are other columns."""
+    return 2 * options.max_document_bytes + _PIECE
 
 
 def _delimiter(options: ReadOptions, told: str, first: str) -> str:

@@ -202,11 +202,23 @@ READ = {
         ["c"],
         {"other columns than the header": "a.tsv, line 2"},
     ),
-    "a TSV line that is too long": (
+    "a TSV field that is too long": (
         {"a.tsv": b"text\n" + b"x" * 2000 + b"\nb\n"},
         {},
         ["b"],
         {"too long": "a.tsv, line 2"},
+    ),
+    "a TSV line that is far too long": (
+        {"a.tsv": b"id\ttext\n1\t" + b"x" * 100_000 + b"\n2\tb\n"},
+        {},
+        ["b"],
+        {"too long": "a.tsv, line 2"},
+    ),
+    "a long field beside the text": (
+        {"a.tsv": b"id\ttext\n" + b"1" * 2000 + b"\ta\n", "b.jsonl": b'{"id": "' + b"1" * 2000 + b'", "text": "b"}'},
+        {},
+        ["a", "b"],
+        {},
     ),
     "tabs in a CSV": ({"a.csv": b"id\ttext\n1\ta, b\n"}, {}, ["a, b"], {}),
     "a header alone": ({"a.csv": b"text\n", "b.txt": b"b"}, {}, ["b"], {}),
@@ -245,6 +257,24 @@ READ = {
         {},
         ["b"],
         {"not JSON": "a.jsonl, line 1"},
+    ),
+    "the longest text in another script, escaped": (
+        {"a.jsonl": b'{"text": "' + rb"\u0416" * 500 + b'"}'},
+        {},
+        ["Ж" * 500],
+        {},
+    ),
+    "a text in another script that is one too long, escaped": (
+        {"a.jsonl": b'{"text": "' + rb"\u0416" * 501 + b'"}\n{"text": "b"}'},
+        {},
+        ["b"],
+        {"too long": "a.jsonl, line 1"},
+    ),
+    "a line of JSON that is far too long": (
+        {"a.jsonl": b'{"text": "' + b"x" * 100_000 + b'"}\n{"text": "b"}'},
+        {},
+        ["b"],
+        {"too long": "a.jsonl, line 1"},
     ),
     "a number of 5,000 digits": (
         {"a.jsonl": b'{"text": "b"}\n{"text": "c", "n": ' + b"1" * 900 + b"}"},
