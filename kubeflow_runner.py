@@ -34,7 +34,8 @@ def main(argv: Sequence[str] | None = None) -> int:
 
 
 def _main(argv: Sequence[str] | None) -> int:
-    options = _parser().parse_args(argv)
+    # Without a command it compiles, as TFX's own runners for KFP v2 do, and as TFX's command line calls it.
+    options = _parser().parse_args((sys.argv[1:] if argv is None else argv) or ["compile"])
     screen = console.screen()
     code = options.run(arguments.load(options), options, screen)
     console.check(screen)
@@ -190,7 +191,7 @@ def _parameters(given: Sequence[str]) -> dict[str, Any]:
 
 def _parser() -> argparse.ArgumentParser:
     parser = arguments.parser(__doc__)
-    commands = parser.add_subparsers(dest="command", required=True)
+    commands = parser.add_subparsers(dest="command", required=True, help="by default compile")
     made = {}
     for name, run, meaning in (
         ("compile", _compile, "write the KFP v2 specification"),

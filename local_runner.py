@@ -108,9 +108,11 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     screen.print(console.line("  ", ("✔", "green"), f" {'start':<20} {time.perf_counter() - started:>6.1f} s"))
     with console.RunView(screen) as view:
         runner = local.LocalRunner(view, config.run_folder, _durations(config), _notes(config))
-        runner.run(dag)
+        runs = runner.run(dag)
+    if runs is None:
+        return True  # TFX's command line wanted to know the pipeline, and says itself what it did
     with console.waiting(screen, "Reading what was made …"):
-        made = summary.read(runner.runs)
+        made = summary.read(runs)
         _link_vectors(config, made.vectors)
         with whole_files.replacing(os.path.join(config.run_folder, "report.html")) as beside:
             shutil.copyfile(made.report, beside)

@@ -30,6 +30,7 @@ setuptools.setup(
         "jinja2",
         "ml-metadata",
         "numba",  # compiles the training kernel on the machine that trains
+        "pip",  # TFX's command line calls it
         "plotly",
         "pyarrow",
         "pydantic>=2",
@@ -50,7 +51,7 @@ setuptools.setup(
         "bench": ["fasttext"],
         "gpu": ["tensorflow[and-cuda] ; sys_platform == 'linux'"],
         "kubeflow": ["kfp>=2", "kfp-kubernetes"],
-        "lint": ["cyclonedx-bom", "ruff"],
+        "lint": ["cyclonedx-bom", "mypy", "ruff", "types-psutil", "types-PyYAML", "types-requests"],
         "test": ["hypothesis", "kubernetes-validate", "psutil", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],
     },
 )

@@ -258,12 +258,12 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
     )
     dag.metadata_connection_config = tfx.orchestration.metadata.sqlite_metadata_connection_config(f"{root}.sqlite")
     observer = _Observer(has_rest=runner == "cluster")
-    runs = local.LocalRunner(observer, root, f"{root}.json", f"{root}-notes.json")
+    runner = local.LocalRunner(observer, root, f"{root}.json", f"{root}-notes.json")
     compiled = compiler.Compiler().compile(dag)
     for node in [node for node in compiled.nodes if node.pipeline_node.node_info.id not in TEXT]:
         compiled.nodes.remove(node)
-    runs.run_with_ir(compiled)
-    return {**_facts(runs.runs), "components": {name: observer.rows[name] for name in TEXT if name in observer.rows}}
+    runs = runner.run_with_ir(compiled)
+    return {**_facts(runs), "components": {name: observer.rows[name] for name in TEXT if name in observer.rows}}
 
 
 def _facts(runs: dict[str, Any]) -> dict[str, Any]:

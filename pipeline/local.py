@@ -16,8 +16,8 @@ from ml_metadata.proto import metadata_store_pb2
 from tfx import types
 from tfx.dsl.compiler import constants
 from tfx.orchestration import metadata
-from tfx.orchestration.local import runner_utils
-from tfx.orchestration.portable import launcher, runtime_parameter_utils, tfx_runner
+from tfx.orchestration.local import local_dag_runner, runner_utils
+from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
@@ -47,8 +47,11 @@ class Observer(Protocol):
         """A component has ended."""
 
 
-class LocalRunner(tfx_runner.IrBasedRunner):
+class LocalRunner(local_dag_runner.LocalDagRunner):
     """TFX's LocalDagRunner, with an observer, a cache that knows files, and the component runs at hand afterwards.
+
+    It inherits `run` from LocalDagRunner. TFX's command line (`tfx pipeline create`) puts a function of its own in that
+    place, which takes the pipeline, runs nothing and returns None.
 
     Args:
         observer: hears of every component.
@@ -60,10 +63,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
     def __init__(self, observer: Observer, folder: str, durations: str, notes: str):
         self._observer, self._folder, self._durations = observer, folder, durations
         self._notes = _Notes(notes)
-        self.runs: dict[str, ComponentRun] = {}
 
-    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> None:
+    def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> dict[str, ComponentRun]:
         """Runs the components in their order, each in this process.
+
+        Returns:
+            How each component ended, by its name.
 
         Raises:
             Exception: whatever a component's executor raised; nothing of that component is published then.
@@ -71,11 +76,11 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         del run_options
         progress.add_handler(self._notes)
         try:
-            self._run(pipeline)
+            return self._run(pipeline)
         finally:
             progress.remove_handler(self._notes)
 
-    def _run(self, pipeline: pipeline_pb2.Pipeline) -> None:
+    def _run(self, pipeline: pipeline_pb2.Pipeline) -> dict[str, ComponentRun]:
         runtime_parameter_utils.substitute_runtime_parameter(
             pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
         )
@@ -85,6 +90,7 @@ class LocalRunner(tfx_runner.IrBasedRunner):
         )
         with metadata.Metadata(connection) as handle:
             run_folder.settle(self._folder, pipeline.pipeline_info.id, handle.store)
+        runs = {}
         for node in pipeline.nodes:
             name = node.pipeline_node.node_info.id
             executor = runner_utils.extract_executor_spec(deployment, name)
@@ -95,11 +101,12 @@ class LocalRunner(tfx_runner.IrBasedRunner):
             with metadata.Metadata(connection) as handle:
                 outputs = _published(handle, execution)
                 cached = _is_cached(handle, execution)
-            self.runs[name] = ComponentRun(name, time.perf_counter() - started, cached, outputs)
+            runs[name] = ComponentRun(name, time.perf_counter() - started, cached, outputs)
             if executor is not None:
-                self._observer.ended(self.runs[name])
-                self._keep_duration(self.runs[name])
+                self._observer.ended(runs[name])
+                self._keep_duration(runs[name])
         run_folder.tidy(self._folder)
+        return runs
 
     def _execute(
         self,

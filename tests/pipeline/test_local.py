@@ -75,8 +75,8 @@ def run(notes):
             metadata_connection_config=connection(folder),
         )
         runner = local.LocalRunner(Observer(), str(folder), str(folder / "durations.json"), str(folder / "notes.json"))
-        runner.run(dag)
-        return list(DONE), {name: pathlib.Path(one.outputs["model"][0].uri) for name, one in runner.runs.items()}
+        runs = runner.run(dag)
+        return list(DONE), {name: pathlib.Path(one.outputs["model"][0].uri) for name, one in runs.items()}
 
     return run
 
