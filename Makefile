@@ -57,9 +57,10 @@ test-fast: setup  ## the units alone, while you work: no run, server, browser or
 test-slow: setup  ## the slow ones: kills, hostile requests, containers, Flink
 	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
 
-lint: setup  ## ruff
+lint: setup  ## ruff: mistakes, and the format; mypy: the types
 	$(BIN)/ruff check .
 	$(BIN)/ruff format --check .
+	$(BIN)/mypy
 
 bench: setup  ## measure beside gensim and fastText: make bench CORPUS='reviews/*.gz'
 	@TFX_WORD2VEC_EXTRAS=test,lint,kubeflow,bench $(PYTHON) tools/setup_venv.py || echo "fastText could not be installed: left out"

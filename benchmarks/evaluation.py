@@ -30,7 +30,7 @@ from benchmarks import arguments, bench, bench_report
 from components import builtin
 from components.benchmarks import files
 from components.evaluator import eval_config, results
-from word2vec import saved_keys, serving_model, vocabulary
+from word2vec import questions, saved_keys, serving_model, vocabulary
 
 BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")
 _NAME = "benchmarks.evaluation"
@@ -155,8 +155,8 @@ def _examples(work: str) -> standard_artifacts.Examples:
     made.uri, made.split_names = f"{work}/examples", artifact_utils.encode_split_names(["eval"])
     os.makedirs(f"{made.uri}/Split-eval")
     with tf.io.TFRecordWriter(f"{made.uri}/Split-eval/questions.gz", "GZIP") as writer:
-        for question in _questions():
-            writer.write(question.serialize())
+        for example in questions.serialize(_questions()):
+            writer.write(example)
     return made
 
 

@@ -87,9 +87,7 @@ def _well_known(examples: str, words: vocabulary.Vocabulary) -> list[str]:
     files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
     asked: set[str] = set()
     for batch in tf.data.TFRecordDataset(files, "GZIP").batch(1000):
-        parsed = tf.io.parse_example(batch, questions.features())
-        of_pairs = parsed[questions.WORDS][parsed[questions.KIND] == questions.SIMILARITY]
-        asked |= {word.decode().lower() for word in of_pairs.numpy().ravel()}
+        asked |= {word.decode().lower() for word in questions.pairs(batch).words.numpy().ravel()}
     return [word for word in words.words if word in asked][:6] or words.words[:6]
 
 

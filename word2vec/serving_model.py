@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from word2vec import search, text, vocabulary, warmup
-from word2vec.questions import SCORE, WORDS, features
+from word2vec.questions import WORDS, WORDS_EACH, features
 
 # Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.
 MOST_NEIGHBOURS = 1000
@@ -177,15 +177,15 @@ class ServingModel(tf.Module):
         """Answers the Evaluator's questions, serialized as `word2vec.questions` has them.
 
         Returns:
-            `answers` float [n, 3], as `word2vec.questions.ANSWERS` names them. For a pair of words their cosine, and
-            NaN twice. For an analogy a : b :: c : d NaN, and the rank of d among all words but a, b and c, 1 the first:
-            by 3CosAdd, cos(d, b - a + c), then by 3CosMul, cos(d, b) cos(d, c) / (cos(d, a) + 1e-6) with cosines moved
-            to [0, 1] (Levy and Goldberg 2014, equations 3 and 4). All NaN where one of the words is not in the
-            vocabulary.
+            `answers` float [n, q, 3], as `word2vec.questions.ANSWERS` names them; q is how many questions the examples
+            have at most, and an example that has fewer is filled up with NaN. For a pair of words their cosine, and NaN
+            twice. For an analogy a : b :: c : d NaN, and the rank of d among all words but a, b and c, 1 the first: by
+            3CosAdd, cos(d, b - a + c), then by 3CosMul, cos(d, b) cos(d, c) / (cos(d, a) + 1e-6) with cosines moved to
+            [0, 1] (Levy and Goldberg 2014, equations 3 and 4). All NaN where one of the words is not in the vocabulary.
         """
-        described = features()
-        questions = tf.io.parse_example(examples, {key: described[key] for key in (WORDS, SCORE)})[WORDS]
-        ids = tf.reshape(self.lookup(tf.reshape(questions, [-1])), [-1, 4])
+        words = tf.io.parse_example(examples, {WORDS: features()[WORDS]})[WORDS]
+        questions = tf.reshape(words.flat_values, [-1, WORDS_EACH])
+        ids = tf.reshape(self.lookup(words.flat_values), [-1, WORDS_EACH])
         is_analogy = questions[:, 2] != ""
         covered = tf.reduce_all((ids >= 0) | ((questions == "") & ~is_analogy[:, tf.newaxis]), axis=1)
         known = tf.maximum(ids, 0)
@@ -197,7 +197,9 @@ class ServingModel(tf.Module):
         ranks = tf.stack(search.in_chunks(ranks, tf.gather_nd(known, asked), (tf.float32, tf.float32)), -1)
         nothing = tf.fill([tf.shape(ids)[0], 2], float("nan"))
         cosine = tf.where(covered & ~is_analogy, self._cosine(known[:, :2]), float("nan"))
-        return {"answers": tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)}
+        answers = tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)
+        per_example = tf.RaggedTensor.from_row_lengths(answers, words.row_lengths() // WORDS_EACH)
+        return {"answers": per_example.to_tensor(float("nan"))}
 
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""

@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import predict_pb2, prediction_log_pb2
 
-from word2vec.questions import Question
+from word2vec import questions
 
 # TF Serving leaves this folder of a SavedModel to others, except for one file.
 EXTRA = "assets.extra"
@@ -46,7 +46,7 @@ def requests(words: Sequence[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
     words = np.array(words, object)
     k = np.full(len(words), 10, np.int32)
     pair, analogy = (words[0], words[-1]), (words[0], words[-1], words[0], words[-1])
-    examples = [Question("", "", asked, 0.0).serialize() for asked in (pair, analogy)]
+    examples = list(questions.serialize(questions.Question("", "", asked, 0.0) for asked in (pair, analogy)))
     return {
         "serving_default": {"words": words},
         "most_similar": {"words": words, "k": k},

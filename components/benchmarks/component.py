@@ -14,7 +14,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.benchmarks import files
 from components.component import Component
-from word2vec import progress
+from word2vec import progress, questions
 
 SPLIT = "eval"
 
@@ -37,8 +37,8 @@ class Executor(base_executor.BaseExecutor):
         folder = artifact_utils.get_split_uri([examples], SPLIT)
         tf.io.gfile.makedirs(folder)
         with tf.io.TFRecordWriter(os.path.join(folder, "questions-00000-of-00001.gz"), "GZIP") as writer:
-            for question in read:
-                writer.write(question.serialize())
+            for example in questions.serialize(read):
+                writer.write(example)
         examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
@@ -56,7 +56,7 @@ class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
 
 
 class BenchmarkExampleGen(Component):
-    """Reads analogy and similarity questions into tf.Examples (`word2vec.questions.features`), in the split `eval`.
+    """Reads analogy and similarity questions into tf.Examples (`word2vec.questions`), in the split `eval`.
 
     Args:
         benchmarks: a JSON list of files, folders or globs.

@@ -124,32 +124,32 @@ class _Gather(beam.CombineFn):
     def __init__(self, models: tuple[str, ...]):
         self._models = models
 
-    def create_accumulator(self) -> list[tuple[float, ...]]:
+    def create_accumulator(self) -> list[np.ndarray]:
         return []
 
-    def add_input(self, accumulator: list[tuple[float, ...]], inputs: Any) -> list[tuple[float, ...]]:
+    def add_input(self, accumulator: list[np.ndarray], inputs: Any) -> list[np.ndarray]:
+        """Adds the questions of an example, a row for each: whether it is an analogy, its label, the answers."""
         kind = np.ravel(inputs.features[questions.KIND])[0]
         predictions = inputs.predictions
         answers = [predictions[model] if isinstance(predictions, dict) else predictions for model in self._models]
-        label = inputs.labels
-        while isinstance(label, dict):  # by model: the same for all
-            label = next(iter(label.values()))
-        accumulator.append(
-            (
-                kind in (questions.ANALOGY, questions.ANALOGY.encode()),
-                float(np.ravel(label)[0]),
-                *(float(value) for answer in answers for value in np.ravel(answer)),
-            )
-        )
+        labels = inputs.labels
+        while isinstance(labels, dict):  # by model: the same for all
+            labels = next(iter(labels.values()))
+        labels = np.ravel(labels)
+        is_analogy = np.full(len(labels), kind in (questions.ANALOGY, questions.ANALOGY.encode()))
+        # Behind the answers is what fills examples of fewer questions up.
+        columns = [np.reshape(answer, [-1, len(questions.ANSWERS)])[: len(labels)] for answer in answers]
+        accumulator.append(np.column_stack([is_analogy, labels, *columns]).astype(np.float64))
         return accumulator
 
-    def merge_accumulators(self, accumulators: Iterable[list[tuple[float, ...]]]) -> list[tuple[float, ...]]:
-        return [row for accumulator in accumulators for row in accumulator]
+    def merge_accumulators(self, accumulators: Iterable[list[np.ndarray]]) -> list[np.ndarray]:
+        return [rows for accumulator in accumulators for rows in accumulator]
 
-    def answers(self, accumulator: list[tuple[float, ...]]) -> list[Answers]:
+    def answers(self, accumulator: list[np.ndarray]) -> list[Answers]:
         """Of each model, always in the same order, which the bootstrap's draws then are of."""
         width = len(questions.ANSWERS)
-        rows = np.array(sorted(accumulator, key=repr)).reshape(-1, 2 + width * len(self._models))
+        rows = np.concatenate([np.zeros((0, 2 + width * len(self._models))), *accumulator])
+        rows = rows[np.lexsort(rows.T)]
         return [
             Answers(rows[:, 0] == 1, rows[:, 1], rows[:, start : start + width])
             for start in range(2, rows.shape[1], width)
@@ -168,7 +168,7 @@ class _Measures(_Gather):
         self._keys = {name: _key(name, model) for name in names}
         self.keys = list(self._keys.values())
 
-    def extract_output(self, accumulator: list[tuple[float, ...]]) -> dict[tfma.metrics.MetricKey, float]:
+    def extract_output(self, accumulator: list[np.ndarray]) -> dict[tfma.metrics.MetricKey, float]:
         (answers,) = self.answers(accumulator)
         values = {COVERAGE: answers.coverage, QUESTIONS: float(len(answers.labels))}
         values |= dict(zip(DISTINCT, answers.distinct, strict=True))
@@ -195,7 +195,7 @@ class _Change(_Gather):
             for name in (CHANGE, f"{CHANGE}_lower", f"{CHANGE}_upper", f"significant_{CHANGE}")
         ]
 
-    def extract_output(self, accumulator: list[tuple[float, ...]]) -> dict[tfma.metrics.MetricKey, float]:
+    def extract_output(self, accumulator: list[np.ndarray]) -> dict[tfma.metrics.MetricKey, float]:
         model, baseline = self.answers(accumulator)
         both = model.covered & baseline.covered
         measure = statistics.MEASURES[MAIN[model.kind]]

@@ -148,15 +148,11 @@ def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
     found: dict[str, list[tuple[float, float, tuple[str, str]]]] = {}
     files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
     for batch in tf.data.TFRecordDataset(files, "GZIP").batch(_AT_A_TIME):
-        parsed = tf.io.parse_example(batch, questions.features())
-        is_pair = parsed[questions.KIND] == questions.SIMILARITY
-        asked = tf.boolean_mask(batch, is_pair)
-        cosines = model.signatures["evaluate"](examples=asked)["answers"][:, questions.ANSWERS.index(questions.COSINE)]
-        rows = (
-            tf.boolean_mask(parsed[key], is_pair).numpy()
-            for key in (questions.BENCHMARK, questions.SCORE, questions.WORDS)
-        )
-        for name, score, words, cosine in zip(*rows, cosines.numpy(), strict=True):
+        pairs = questions.pairs(batch)
+        answers = model.signatures["evaluate"](examples=pairs.examples)["answers"]
+        cosines = tf.boolean_mask(answers, tf.sequence_mask(pairs.counts))[:, questions.ANSWERS.index(questions.COSINE)]
+        rows = (tensor.numpy() for tensor in (pairs.benchmarks, pairs.scores, pairs.words, cosines))
+        for name, score, words, cosine in zip(*rows, strict=True):
             if not np.isnan(cosine):
                 pair = words[0].decode(), words[1].decode()
                 found.setdefault(name.decode(), []).append((float(score), float(cosine), pair))

@@ -15,7 +15,7 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from serving.client import Embeddings
 from tests.serving.conftest import VECTORS, cosine
-from word2vec.questions import Question
+from word2vec.questions import Question, serialize
 
 # Brings the ops that TF Serving links; TensorFlow alone has not all of them.
 CLI = "import tensorflow_text; from tensorflow.python.tools import saved_model_cli; saved_model_cli.main()"
@@ -78,7 +78,7 @@ def test_infra_validators_requests_are_answered(versions_folder, server, tmp_pat
     (tmp_path / "Split-eval").mkdir()
     with tf.io.TFRecordWriter(str(tmp_path / "Split-eval" / "questions.gz"), "GZIP") as writer:
         for words in (("tea", "coffee"), ("man", "king", "woman", "queen")):
-            writer.write(Question("b", "s", words, 1.0).serialize())
+            writer.write(next(serialize([Question("b", "s", words, 1.0)])))
     (tmp_path / "model").mkdir()
     (tmp_path / "model" / "Format-Serving").symlink_to(versions_folder / "7")
     model.uri = str(tmp_path / "model")

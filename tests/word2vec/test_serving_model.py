@@ -8,7 +8,7 @@ import pytest
 import tensorflow as tf
 
 from word2vec import search, serving_model
-from word2vec.questions import Question
+from word2vec.questions import Question, serialize
 
 WORDS = ["the", "king", "queen", "man", "woman", "tea"]
 VECTORS = np.array([[1, 1, 1], [2, 0, 2], [-0.5, 2, 1.4], [1, 0, 0.2], [0, 1, 0.2], [-1, 1, 0]], np.float32)
@@ -67,7 +67,7 @@ def test_an_empty_batch(signatures):
     answer = signatures["most_similar"](words=tf.constant([], tf.string), k=tf.constant(3))
     assert answer["neighbours"].shape == (0, 3)
     assert signatures["serving_default"](words=tf.constant([], tf.string))["embeddings"].shape == (0, 3)
-    assert signatures["evaluate"](examples=tf.constant([], tf.string))["answers"].shape == (0, 3)
+    assert signatures["evaluate"](examples=tf.constant([], tf.string))["answers"].shape == (0, 0, 3)
 
 
 def test_evaluate_answers_analogies_and_pairs(signatures):
@@ -79,8 +79,7 @@ def test_evaluate_answers_analogies_and_pairs(signatures):
         ("man", "king", "nothing", "queen"),
         ("king", "king"),
     ]
-    examples = tf.constant([Question("b", "s", words, 1.0).serialize() for words in asked])
-    answers = signatures["evaluate"](examples=examples)["answers"].numpy()
+    answers = signatures["evaluate"](examples=one_each(asked))["answers"].numpy()
     unit = VECTORS / np.linalg.norm(VECTORS, axis=1, keepdims=True)
     cosines = unit @ unit.T
     add = cosines[1] - cosines[3] + cosines[4]
@@ -100,8 +99,18 @@ def test_evaluate_answers_analogies_and_pairs(signatures):
         [nan] * 3,
         [1, nan, nan],
     ]
-    np.testing.assert_allclose(answers, expected, rtol=1e-5)
+    np.testing.assert_allclose(answers, np.array(expected)[:, np.newaxis], rtol=1e-5)
     assert rank["add", 2] == 1 < rank["add", 5]
+    together = list(serialize(Question("b", "s", words, 1.0) for words in [*asked, ("tea", "the")]))
+    answers = signatures["evaluate"](examples=tf.constant(together))["answers"].numpy()
+    analogies, pairs = (np.array([expected[place] for place in places]) for places in ([0, 1, 4], [2, 3, 5, 2]))
+    np.testing.assert_allclose(answers[0], [*analogies, [nan] * 3], rtol=1e-5)  # filled up
+    np.testing.assert_allclose(answers[1], pairs, rtol=1e-5)
+
+
+def one_each(asked):
+    """An example for each question."""
+    return tf.constant([example for words in asked for example in serialize([Question("b", "s", words, 1.0)])])
 
 
 def test_ranks_go_down_to_the_last_word(tmp_path):
@@ -110,8 +119,7 @@ def test_ranks_go_down_to_the_last_word(tmp_path):
     vectors = np.eye(20, dtype=np.float32)
     vectors[3:, 0] = np.linspace(0.9, 0.1, 17)  # the later, the farther from the answer, which is w0's direction
     model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
-    examples = tf.constant([Question("b", "s", ("w1", "w0", "w1", word), 1.0).serialize() for word in words])
-    ranks = model.evaluate(examples)["answers"].numpy()[:, 1]
+    ranks = model.evaluate(one_each([("w1", "w0", "w1", word) for word in words]))["answers"].numpy()[:, 0, 1]
     # w0 and w1 are of the question, hence no answers; all others are.
     assert ranks.tolist() == [math.inf, math.inf, 18, *range(1, 18)]
 

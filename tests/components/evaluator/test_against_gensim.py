@@ -45,12 +45,12 @@ def answers(asked, keyed, tmp_path_factory):
     path.write_text("".join(f"1 {word}\n" for word in keyed.index_to_key))
     model = ServingModel(keyed.vectors, str(path))
     batches = [
-        model.evaluate(tf.constant([question.serialize() for question in asked[start : start + 1000]]))["answers"]
+        model.evaluate(tf.constant([next(questions.serialize([question])) for question in asked[start : start + 1000]]))
         for start in range(0, len(asked), 1000)
     ]
     labels = np.array([question.score for question in asked])
     is_analogy = np.array([question.kind == questions.ANALOGY for question in asked])
-    return Answers(is_analogy, labels, np.concatenate(batches).astype(float))
+    return Answers(is_analogy, labels, np.concatenate([batch["answers"][:, 0] for batch in batches]).astype(float))
 
 
 def of(answers, asked, benchmark, section=None):

@@ -14,7 +14,7 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
 from components.evaluator import eval_config, results
-from word2vec.questions import Question
+from word2vec.questions import Question, serialize
 from word2vec.serving_model import ServingModel
 
 WORDS = [f"word{number}" for number in range(60)]
@@ -49,8 +49,8 @@ class Gate:
         self.examples.split_names = artifact_utils.encode_split_names(["eval"])
         (folder / "examples" / "Split-eval").mkdir(parents=True)
         with tf.io.TFRecordWriter(str(folder / "examples" / "Split-eval" / "all.gz"), "GZIP") as writer:
-            for question in questions:
-                writer.write(question.serialize())
+            for example in serialize(questions):
+                writer.write(example)
 
     def model(self, vectors):
         self._id += 1
