@@ -143,8 +143,8 @@ def _top_k(scores: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     group = tf.minimum(width, _GROUP)
     grouped = tf.reshape(scores, [tf.shape(scores)[0], width // tf.maximum(group, 1), group])
     _, groups = tf.math.top_k(tf.reduce_max(grouped, 2), tf.minimum(k, tf.shape(grouped)[1]))
-    found = tf.gather(grouped, groups, batch_dims=1)
-    scores, places = tf.math.top_k(tf.reshape(found, [tf.shape(scores)[0], tf.shape(groups)[1] * group]), k)
+    candidates = tf.gather(grouped, groups, batch_dims=1)
+    scores, places = tf.math.top_k(tf.reshape(candidates, [tf.shape(scores)[0], tf.shape(groups)[1] * group]), k)
     return scores, tf.gather(groups, places // group, batch_dims=1) * group + places % group
 
 

@@ -12,8 +12,8 @@ from absl import logging
 
 def cores() -> int:
     """The cores that this process may use: those it may run on, or fewer if a container gets only a share of them."""
-    found = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    return int(max(min(found, _quota()), 1))
+    available = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return int(max(min(available, _quota()), 1))
 
 
 def _quota(root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")) -> float:

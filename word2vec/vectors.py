@@ -57,13 +57,13 @@ def write_keyed_vectors(folder: str, words: Vocabulary, vectors: np.ndarray) -> 
     """Writes what gensim's `KeyedVectors.load` reads, with the counts; to a local folder."""
     from gensim.models import KeyedVectors  # only those who want it wait for it
 
-    made = KeyedVectors(vectors.shape[1])
-    made.add_vectors(words.words, vectors)
-    made.allocate_vecattrs(["count"], [np.int64])
-    made.expandos["count"][:] = words.counts
+    keyed = KeyedVectors(vectors.shape[1])
+    keyed.add_vectors(words.words, vectors)
+    keyed.allocate_vecattrs(["count"], [np.int64])
+    keyed.expandos["count"][:] = words.counts
     os.makedirs(folder, exist_ok=True)
     with tempfile.TemporaryDirectory(dir=folder) as beside:
-        made.save(os.path.join(beside, KEYED_VECTORS))
+        keyed.save(os.path.join(beside, KEYED_VECTORS))
         # Large tables are in files of their own, which must be there when the first one is.
         names = sorted(os.listdir(beside), key=len, reverse=True)
         for name in names:

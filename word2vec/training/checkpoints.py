@@ -51,8 +51,8 @@ def damage(folder: str) -> str | None:
             path = os.path.join(folder, name)
             if not tf.io.gfile.exists(path):
                 return f"{name} is missing"
-            if (found := tf.io.gfile.stat(path).length) != size:
-                return f"{name} has {found:,} bytes of {size:,}"
+            if (length := tf.io.gfile.stat(path).length) != size:
+                return f"{name} has {length:,} bytes of {size:,}"
         if _digest(folder) != digest:
             return f"{_PREFIX}.index was changed"
         reader = tf.train.load_checkpoint(_prefix(folder))
@@ -152,7 +152,7 @@ class Checkpoints:
         """The steps of which there are checkpoints, the newest last."""
         if not tf.io.gfile.isdir(self.folder):
             return []
-        return sorted(int(found[1]) for name in _names(self.folder) if (found := _FOLDER.fullmatch(name)))
+        return sorted(int(match[1]) for name in _names(self.folder) if (match := _FOLDER.fullmatch(name)))
 
     def save(self, step: int) -> None:
         """Writes a checkpoint, and only then removes the one before the last.
@@ -254,7 +254,7 @@ def _manifest(folder: str) -> tuple[dict[str, int], str]:
     with tf.io.gfile.GFile(os.path.join(folder, MANIFEST), "rb") as file:
         content = file.read()
     try:
-        found = json.loads(content)
-        return {str(name): int(size) for name, size in found["sizes"].items()}, str(found["index_sha256"])
+        manifest = json.loads(content)
+        return {str(name): int(size) for name, size in manifest["sizes"].items()}, str(manifest["index_sha256"])
     except (ValueError, TypeError, KeyError, AttributeError):
         raise ValueError(f"{MANIFEST} is damaged") from None

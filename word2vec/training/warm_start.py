@@ -37,7 +37,7 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
         raise UserError(f"{base_model}: no checkpoint beside this model to start from. Set trainer.warm_start=false")
     before = vocabulary.read(os.path.join(base_model, "assets", vocabulary.ASSET))
     places = {word: place for place, word in enumerate(before.words)}
-    found = np.array([places.get(word, -1) for word in words.words])
+    old_rows = np.array([places.get(word, -1) for word in words.words])
     try:
         tables = _read(path, [table.name for table in model.tables])
     except (tf.errors.OpError, IndexError, RuntimeError, ValueError) as error:
@@ -54,9 +54,9 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
                 f"trainer.dimensions = {new.shape[1]}: the last blessed model, to start from, has {old.shape[1]}. "
                 f"Set trainer.dimensions={old.shape[1]}, or trainer.warm_start=false"
             )
-        new[found >= 0] = old[found[found >= 0]]
+        new[old_rows >= 0] = old[old_rows[old_rows >= 0]]
         table.embeddings.assign(new)
-    kept = int((found >= 0).sum())
+    kept = int((old_rows >= 0).sum())
     logging.info("%d of %d words start from the vectors of %s.", kept, len(words), base_model)
     return kept
 
