@@ -55,7 +55,7 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
     Raises:
         UserError: a path without any file, or one that cannot be listed; a file whose form cannot be told.
     """
-    found = {}
+    files_by_path = {}
     for path in paths:
         try:
             matches = list(_match(builtin.resolve(path)))
@@ -67,20 +67,20 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
                 "Expected a file, a folder or a glob (quoted, so that the shell leaves it alone)"
             )
         for name, size, modified in matches:
-            found[name] = CorpusFile(
+            files_by_path[name] = CorpusFile(
                 path=name,
                 form=_form(name, what) if form == "auto" else form,
                 compression=compression_of(name) if compression == "auto" else compression,
                 size=size,
                 modified=modified,
             )
-    for file in found.values():
+    for file in files_by_path.values():
         if file.form == "parquet" and file.compression != "none":
             raise UserError(
                 f"{what} {printable(file.path)}: Parquet within {file.compression} cannot be read. "
                 "Unpack the file; Parquet compresses its columns itself"
             )
-    return _each_once(found)
+    return _each_once(files_by_path)
 
 
 def compression_of(path: str) -> str:
@@ -93,18 +93,18 @@ def fingerprint(files: Sequence[CorpusFile]) -> str:
     return hashlib.sha256(repr(list(files)).encode()).hexdigest()
 
 
-def _each_once(found: dict[str, CorpusFile]) -> list[CorpusFile]:
+def _each_once(files_by_path: dict[str, CorpusFile]) -> list[CorpusFile]:
     """Sorted; of several names that lead to one file through links, its own, or else the first."""
     kept: dict[str, str] = {}
     real_folder = functools.cache(os.path.realpath)
-    for path in sorted(found):
+    for path in sorted(files_by_path):
         real = path
         if "://" not in path:
             folder, name = os.path.split(path)
             real = os.path.realpath(path) if os.path.islink(path) else os.path.join(real_folder(folder), name)
         if real not in kept or path == real:
             kept[real] = path
-    return [found[path] for path in sorted(kept.values())]
+    return [files_by_path[path] for path in sorted(kept.values())]
 
 
 # A file's path, its size in bytes, and when it was last written, in seconds.

@@ -39,7 +39,7 @@ class Executor(base_executor.BaseExecutor):
         report = CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE))
         graph = tft.TFTransformOutput(uris["transform_graph"])
         evaluation = results.read(uris["evaluation"])
-        made = card.ModelCard(
+        model_card = card.ModelCard(
             name=exec_properties["name"],
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             words=len(vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))),
@@ -61,7 +61,7 @@ class Executor(base_executor.BaseExecutor):
         )
         folder = artifact_utils.get_single_uri(output_dict["model_card"])
         tf.io.gfile.makedirs(folder)
-        for name, text in ((card.JSON, made.model_dump_json(indent=2)), (card.MARKDOWN, made.markdown())):
+        for name, text in ((card.JSON, model_card.model_dump_json(indent=2)), (card.MARKDOWN, model_card.markdown())):
             with tf.io.gfile.GFile(os.path.join(folder, name), "w") as file:
                 file.write(text)
 

@@ -39,8 +39,8 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         splits: dict[str, int] = settings["splits"]
         examples.split_names = artifact_utils.encode_split_names(list(splits))  # TFX tells folders of named splits only
-        found = files.find(settings["paths"], settings["form"], settings["compression"])
-        _check_fingerprint(found, exec_properties["fingerprint"])
+        corpus_files = files.find(settings["paths"], settings["form"], settings["compression"])
+        _check_fingerprint(corpus_files, exec_properties["fingerprint"])
         options = readers.ReadOptions(
             **{field.name: settings[field.name] for field in dataclasses.fields(readers.ReadOptions)}
         )
@@ -49,7 +49,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         with self._make_beam_pipeline() as pipeline:
             read = (
                 pipeline
-                | "Files" >> beam.Create(found)
+                | "Files" >> beam.Create(corpus_files)
                 | "Spread" >> beam.Reshuffle()
                 | "Read" >> beam.ParDo(_ReadDocuments(options)).with_outputs("tally", main="documents")
             )
@@ -60,7 +60,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             (
                 read.tally
                 | "Together" >> beam.combiners.ToList()
-                | "Report" >> beam.Map(_write_report, report_path, len(found))
+                | "Report" >> beam.Map(_write_report, report_path, len(corpus_files))
             )
 
         report = CorpusReport.read(report_path)
@@ -75,14 +75,14 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
-def _check_fingerprint(found: Sequence[files.CorpusFile], fingerprint: str) -> None:
+def _check_fingerprint(corpus_files: Sequence[files.CorpusFile], fingerprint: str) -> None:
     """Makes sure that the examples will be those of the files for which the cache will know them.
 
     Raises:
         UserError: files were added, removed or rewritten since the fingerprint was taken.
     """
-    if fingerprint and fingerprint != files.fingerprint(found):
-        newest = max(found, key=lambda file: file.modified)
+    if fingerprint and fingerprint != files.fingerprint(corpus_files):
+        newest = max(corpus_files, key=lambda file: file.modified)
         when = datetime.datetime.fromtimestamp(newest.modified).isoformat(" ", "seconds")
         raise UserError(
             "corpus: files were added, removed or written anew since this run began; the newest is "

@@ -33,9 +33,11 @@ def read_mediawiki(stream: io.BufferedReader, options: ReadOptions) -> Iterator[
 
 def _parsed(stream: io.BufferedReader, options: ReadOptions, pages: _Pages) -> Iterator[tuple[int, Any]]:
     """Feeds a file to a parser; yields after each part how many bytes it was fed, and the parser."""
-    told = options.encoding != "auto" or file_io.marked_encoding(stream.peek(4)) == "utf-32"  # which expat can't read
-    text = sources.decoded(stream, options) if told else None
-    parser = expat.ParserCreate("utf-8" if told else None)  # else by its byte-order mark, or its first line
+    must_decode = (
+        options.encoding != "auto" or file_io.marked_encoding(stream.peek(4)) == "utf-32"  # which expat can't read
+    )
+    text = sources.decoded(stream, options) if must_decode else None
+    parser = expat.ParserCreate("utf-8" if must_decode else None)  # else by its byte-order mark, or its first line
     parser.buffer_text = True
     parser.StartElementHandler, parser.EndElementHandler = pages.start, pages.end
     parser.CharacterDataHandler = pages.characters

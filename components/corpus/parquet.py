@@ -53,10 +53,10 @@ def _type(schema: pa.Schema, options: ReadOptions) -> pa.DataType:
     fields = list(schema)
     kind = None
     for name in options.text_field.split("."):
-        found = [field.type for field in fields if field.name == name]
-        if len(found) != 1:
+        types = [field.type for field in fields if field.name == name]
+        if len(types) != 1:
             raise documents.no_column(schema.names, options)
-        kind = found[0]
+        kind = types[0]
         fields = [kind.field(index) for index in range(kind.num_fields)] if pa.types.is_struct(kind) else []
     return kind
 

@@ -96,8 +96,8 @@ def _json_document(line: str, place: str, options: ReadOptions) -> Document | Pr
         return Problem("no text field", place, f"expected an object, found {type(record).__name__}")
     text = _field(record, options.text_field)
     if text is None and options.text_field not in record:
-        found = f"its fields are {documents.shown(record)}"
-        return Problem("no text field", place, f"{options.text_field!r}: {found} (corpus.text_field)")
+        fields = f"its fields are {documents.shown(record)}"
+        return Problem("no text field", place, f"{options.text_field!r}: {fields} (corpus.text_field)")
     if not isinstance(text, str):
         return Problem("no text field", place, f"{options.text_field!r}: it is no text (corpus.text_field)")
     return documents.make(text, place, options)
@@ -112,8 +112,8 @@ def _field(record: Any, path: str) -> Any:
     keys = path.split(".")
     for count in range(1, len(keys)):
         first = ".".join(keys[:count])
-        if first in record and (found := _field(record[first], ".".join(keys[count:]))) is not None:
-            return found
+        if first in record and (value := _field(record[first], ".".join(keys[count:]))) is not None:
+            return value
     return None
 
 

@@ -40,8 +40,8 @@ def _read_unquoted(
     text = sources.decoded(stream, options)
     lines = sources.lines(text, options, _most_characters(options))
     place, first = next(lines, ("line 1", ""))
-    if isinstance(first, str) and (told := _SEPARATOR_LINE.fullmatch(first)):
-        delimiter = delimiter or told[1]
+    if isinstance(first, str) and (separator_line := _SEPARATOR_LINE.fullmatch(first)):
+        delimiter = delimiter or separator_line[1]
         place, first = next(lines, ("line 2", ""))
     if isinstance(first, Problem):
         raise UnreadableError(f"a header {first.detail}", place)
@@ -59,9 +59,9 @@ def _read_quoted(stream: io.BufferedReader, options: ReadOptions, delimiter: str
     text = sources.decoded(stream, options, newline="")
     lines = _Lines(text, _most_characters(options))
     first = lines.peek()
-    if told := _SEPARATOR_LINE.fullmatch(first):
+    if separator_line := _SEPARATOR_LINE.fullmatch(first):
         next(lines)
-        delimiter, first = delimiter or told[1], lines.peek()
+        delimiter, first = delimiter or separator_line[1], lines.peek()
     rows = _rows(lines, _delimiter(options, delimiter, first), options)
     for place, header in rows:
         if isinstance(header, Problem):
@@ -110,12 +110,12 @@ def _most_characters(options: ReadOptions) -> int:
     return 2 * options.max_document_bytes + _PIECE
 
 
-def _delimiter(options: ReadOptions, told: str, first: str) -> str:
+def _delimiter(options: ReadOptions, declared: str, first: str) -> str:
     """What separates fields: as set, as told by the file's name or first line, or as the header shows."""
     if options.delimiter != "auto":
         return options.delimiter
-    if told:
-        return told
+    if declared:
+        return declared
     for guess in _GUESSES:
         header = next(csv.reader([first[:_PIECE].replace("\0", "")], delimiter=guess), [])
         if options.text_field in (name.strip() for name in header):

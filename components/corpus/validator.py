@@ -37,13 +37,13 @@ class Executor(executor.Executor):
         """
         result = super().Do(input_dict, output_dict, exec_properties)
         artifact = artifact_utils.get_single_instance(output_dict["anomalies"])
-        found = [
+        anomalies = [
             f"  {split}, {feature}: {info.short_description}: {info.description}"
             for split in artifact_utils.decode_split_names(artifact.split_names)
             for feature, info in sorted(_read(artifact.uri, split).anomaly_info.items())
         ]
-        if found:
-            raise UserError("the documents do not fit the schema (corpus.schema_file):\n" + "\n".join(found))
+        if anomalies:
+            raise UserError("the documents do not fit the schema (corpus.schema_file):\n" + "\n".join(anomalies))
         return result
 
 

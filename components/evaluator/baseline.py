@@ -38,8 +38,8 @@ class LastBlessedOther(resolver.ResolverStrategy):
         candidates = input_dict[CANDIDATE]
         own = {artifact.id for artifact in candidates}
         others = {**input_dict, "model": [model for model in input_dict["model"] if model.id not in own]}
-        found = _newest_whole(others, "to compare with", (path_constants.SERVING_MODEL_DIR,))
-        return {**found, CANDIDATE: candidates}
+        resolved = _newest_whole(others, "to compare with", (path_constants.SERVING_MODEL_DIR,))
+        return {**resolved, CANDIDATE: candidates}
 
 
 def _newest_whole(input_dict: _Artifacts, purpose: str, folders: tuple[str, ...]) -> _Artifacts:

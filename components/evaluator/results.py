@@ -114,8 +114,8 @@ class Result:
         return [said[limit]() for limit in self.failed]
 
     def _main(self, values: dict[str, float], suffix: str = "") -> float:
-        found = [values[name + suffix] for name in metrics.MAIN.values() if not math.isnan(values[name])]
-        return found[0] if found else math.nan
+        main_values = [values[name + suffix] for name in metrics.MAIN.values() if not math.isnan(values[name])]
+        return main_values[0] if main_values else math.nan
 
 
 @dataclasses.dataclass(frozen=True)

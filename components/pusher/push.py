@@ -75,11 +75,11 @@ def tidy(folder: str) -> None:
 
 def files_of(folder: str, below: str = "") -> dict[str, str]:
     """The paths of all files of a folder, by the paths that they have within it, which start with `below`."""
-    found = {}
+    paths = {}
     for where, _, names in tf.io.gfile.walk(folder):
         inside = where[len(folder) :].strip("/")
-        found.update({os.path.join(below, inside, name): os.path.join(where, name) for name in names})
-    return found
+        paths.update({os.path.join(below, inside, name): os.path.join(where, name) for name in names})
+    return paths
 
 
 def is_pushed(files: Mapping[str, str], version: str) -> bool:
@@ -209,10 +209,10 @@ def _leftovers(folder: str, *, is_alone: bool) -> list[str]:
 def _begun(files: Mapping[str, str], folder: str) -> list[str]:
     """Versions without their last file that were to be this very model, by whatever wrote it in place."""
     own = versions.identity(os.path.dirname(files[versions.IDENTITY])) if versions.IDENTITY in files else ""
-    found = {name: os.path.join(folder, name) for name in versions.find(folder).values()}
+    folders_by_name = {name: os.path.join(folder, name) for name in versions.find(folder).values()}
     return [
         name
-        for name, version in found.items()
+        for name, version in folders_by_name.items()
         if own and not versions.is_finished(version) and versions.identity(version) == own
     ]
 

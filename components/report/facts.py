@@ -101,9 +101,9 @@ def gather(
     model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
     neighbours = _neighbours(model, words.words[:neighbour_words])
     with tf.io.gfile.GFile(os.path.join(uris["model_card"], card.JSON)) as file:
-        made = card.ModelCard.model_validate_json(file.read())
+        model_card = card.ModelCard.model_validate_json(file.read())
     return Facts(
-        card=made,
+        card=model_card,
         evaluation=results.read(uris["evaluation"]),
         corpus=CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE)),
         words=words,
@@ -145,7 +145,7 @@ def _curves(logs: str) -> dict[str, Curve]:
 
 def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
     """Every pair's cosine beside people's score, by benchmark."""
-    found: dict[str, list[tuple[float, float, tuple[str, str]]]] = {}
+    points_by_benchmark: dict[str, list[tuple[float, float, tuple[str, str]]]] = {}
     files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
     for batch in tf.data.TFRecordDataset(files, "GZIP").batch(_AT_A_TIME):
         pairs = questions.pairs(batch)
@@ -155,10 +155,10 @@ def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
         for name, score, words, cosine in zip(*rows, strict=True):
             if not np.isnan(cosine):
                 pair = words[0].decode(), words[1].decode()
-                found.setdefault(name.decode(), []).append((float(score), float(cosine), pair))
+                points_by_benchmark.setdefault(name.decode(), []).append((float(score), float(cosine), pair))
     return {
         name: Scatter(np.array([row[0] for row in rows]), np.array([row[1] for row in rows]), [row[2] for row in rows])
-        for name, rows in sorted(found.items())
+        for name, rows in sorted(points_by_benchmark.items())
     }
 
 
@@ -178,7 +178,7 @@ def _read(path: str, kind: type[_T]) -> _T:
         return kind()
     with tf.io.gfile.GFile(path, "rb") as file:
         try:
-            found = json.loads(file.read())
+            content = json.loads(file.read())
         except ValueError:
             return kind()
-    return found if isinstance(found, kind) else kind()
+    return content if isinstance(content, kind) else kind()

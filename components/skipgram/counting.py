@@ -46,11 +46,11 @@ class _CountInBundle(beam.DoFn):
         if self._rows > max(self._most_kept // 4, len(self._sums)):
             self._add_up()
         if len(self._sums) > self._most_kept:
-            yield from self._told()
+            yield from self._drain_sums()
 
     def finish_bundle(self) -> Iterator[Any]:
         self._add_up()
-        for counted in self._told():
+        for counted in self._drain_sums():
             yield window.GlobalWindows.windowed_value(counted)
 
     def _add_up(self) -> None:
@@ -58,7 +58,7 @@ class _CountInBundle(beam.DoFn):
         self._sums = rows.group_by("token").aggregate([("count", "sum")]).rename_columns({"count_sum": "count"})
         self._batches, self._rows = [], 0
 
-    def _told(self) -> Iterator[tuple[bytes, float]]:
+    def _drain_sums(self) -> Iterator[tuple[bytes, float]]:
         tokens, counts = (self._sums[name].to_pylist() for name in ("token", "count"))
         self._sums = _table([], [])
         return zip(tokens, counts, strict=True)

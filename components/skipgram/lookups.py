@@ -41,6 +41,6 @@ def counts(ids: tf.Tensor, asset: Any) -> tuple[tf.Tensor, tf.Tensor]:
         tables.append(vocabulary.count_table(path))
         return tables[-1]
 
-    found, _ = tft.tf_utils.construct_and_lookup_table(construct, asset, ids)
+    id_counts, _ = tft.tf_utils.construct_and_lookup_table(construct, asset, ids)
     _, all_counts = tables[-1].export()
-    return found, tf.reduce_sum(tf.cast(all_counts, tf.float64))
+    return id_counts, tf.reduce_sum(tf.cast(all_counts, tf.float64))
