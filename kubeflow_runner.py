@@ -100,8 +100,8 @@ def _schedule(config: Config, options: argparse.Namespace, screen: rich.console.
     check_cron(options.cron)
     parameters, client = _parameters(options.parameter), Client(config.kubeflow)
     with _compiled(config, parameters) as package:
-        made = client.schedule(package, config.name, options.cron, parameters)
-    screen.print(console.line(f"recurring run {config.name} ({made}): {options.cron}"))
+        recurring_run = client.schedule(package, config.name, options.cron, parameters)
+    screen.print(console.line(f"recurring run {config.name} ({recurring_run}): {options.cron}"))
     return 0
 
 
@@ -192,45 +192,51 @@ def _parameters(given: Sequence[str]) -> dict[str, Any]:
 def _parser() -> argparse.ArgumentParser:
     parser = arguments.parser(__doc__)
     commands = parser.add_subparsers(dest="command", required=True, help="by default compile")
-    made = {}
+    subparsers = {}
     for name, run, meaning in (
         ("compile", _compile, "write the KFP v2 specification"),
         ("submit", _submit, "compile and start it"),
         ("schedule", _schedule, "compile, and create or replace a recurring run"),
         ("rehearse", _rehearse, "run the specification on this machine, without a cluster"),
     ):
-        made[name] = commands.add_parser(name, help=meaning, description=meaning)
-        made[name].set_defaults(run=run)
-        arguments.add_settings(made[name], default="kubeflow")
+        subparsers[name] = commands.add_parser(name, help=meaning, description=meaning)
+        subparsers[name].set_defaults(run=run)
+        arguments.add_settings(subparsers[name], default="kubeflow")
         if name != "compile":
-            made[name].add_argument(
+            subparsers[name].add_argument(
                 "--parameter", action="append", default=[], metavar="NAME=VALUE", help="sets a parameter of the run"
             )
-    made["compile"].add_argument("--output", default="pipeline.yaml", metavar="FILE", help="by default pipeline.yaml")
-    made["submit"].add_argument(
+    subparsers["compile"].add_argument(
+        "--output", default="pipeline.yaml", metavar="FILE", help="by default pipeline.yaml"
+    )
+    subparsers["submit"].add_argument(
         "--wait", action="store_true", help="wait until the run has ended; fails if the run failed"
     )
-    made["submit"].add_argument(
+    subparsers["submit"].add_argument(
         "--timeout",
         type=arguments.number(float, 1, 10**8),
         default=86400,
         metavar="SECONDS",
         help="how long --wait waits (%(default)s)",
     )
-    made["schedule"].add_argument(
+    subparsers["schedule"].add_argument(
         "--cron", required=True, help="when, with seconds: '0 0 3 * * *' is at three each night"
     )
-    made["rehearse"].add_argument(
+    subparsers["rehearse"].add_argument(
         "--volume", action="append", default=[], metavar="CLAIM=FOLDER", help="a folder for a volume's claim"
     )
-    made["rehearse"].add_argument(
+    subparsers["rehearse"].add_argument(
         "--kfp",
         default="2.15",
         choices=("2.4", "2.5", "2.15"),
         help="imitate this version of KFP, and those after it (%(default)s)",
     )
-    made["rehearse"].add_argument("--pipeline", metavar="FILE", help="a compiled one; by default it is compiled first")
-    made["rehearse"].add_argument("--folder", default="runs/rehearsal", help="where everything goes (%(default)s)")
+    subparsers["rehearse"].add_argument(
+        "--pipeline", metavar="FILE", help="a compiled one; by default it is compiled first"
+    )
+    subparsers["rehearse"].add_argument(
+        "--folder", default="runs/rehearsal", help="where everything goes (%(default)s)"
+    )
     return parser
 
 

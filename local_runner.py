@@ -67,11 +67,11 @@ def _main(argv: Sequence[str] | None) -> int:
             return 130
         except Exception as error:  # whatever it is, a person gets one line, and the log the rest
             traceback.print_exc()
-            console.fail(f"the run stopped: {_told(error)}. The whole story is in {log}", errors)
+            console.fail(f"the run stopped: {_reason_of(error)}. The whole story is in {log}", errors)
             return 1
 
 
-def _told(error: Exception) -> str:
+def _reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return streams.reason(error)
     if isinstance(error, MemoryError):
@@ -112,13 +112,13 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     if runs is None:
         return True  # TFX's command line wanted to know the pipeline, and says itself what it did
     with console.waiting(screen, "Reading what was made …"):
-        made = summary.read(runs)
-        _link_vectors(config, made.vectors)
+        run_summary = summary.read(runs)
+        _link_vectors(config, run_summary.vectors)
         with whole_files.replacing(os.path.join(config.run_folder, "report.html")) as beside:
-            shutil.copyfile(made.report, beside)
-    console.show_summary(screen, made, config.run_folder, log)
+            shutil.copyfile(run_summary.report, beside)
+    console.show_summary(screen, run_summary, config.run_folder, log)
     screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
-    return made.model is not None
+    return run_summary.model is not None
 
 
 def _look_back(config: Config, version: str | None) -> int:
@@ -135,11 +135,11 @@ def _look_back(config: Config, version: str | None) -> int:
 
         destination = config.pusher.destination or os.path.join(config.run_folder, "serving_model")
         lineage = Lineage(config.run_folder, destination)
-        found = lineage.explain(version) if version else lineage.history()
+        origin_or_history = lineage.explain(version) if version else lineage.history()
     if version:
-        console.show_origin(screen, version, found)
+        console.show_origin(screen, version, origin_or_history)
     else:
-        console.show_history(screen, found)
+        console.show_history(screen, origin_or_history)
     console.check(screen)
     return 0
 

@@ -73,7 +73,7 @@ class Cache:
         """Of all on which the outputs depend: an artifact's id stands for it, for none changes once it is published."""
         escaped = json.dumps(self._run_folder)[1:-1]
         known = {
-            "inputs": {key: [artifact.id for artifact in found] for key, found in inputs.items()},
+            "inputs": {key: [artifact.id for artifact in channel] for key, channel in inputs.items()},
             "parameters": {
                 key: str(value).replace(f"{self._run_folder}/", "").replace(f"{escaped}/", "")
                 for key, value in parameters.items()
@@ -93,7 +93,9 @@ class Cache:
         lacking = []
         for execution in execution_lib.sort_executions_newest_to_oldest(before):
             outputs = execution_lib.get_output_artifacts(self._handle, execution.id)
-            damage = next(filter(None, (_damage(artifact) for found in outputs.values() for artifact in found)), None)
+            damage = next(
+                filter(None, (_damage(artifact) for channel in outputs.values() for artifact in channel)), None
+            )
             if damage is None and set(outputs) == set(node.outputs.outputs):
                 return outputs
             lacking += [damage] if damage else []

@@ -119,8 +119,8 @@ def _read(source: str | None) -> tuple[dict[str, Any], str]:
         raise UserError(f"--config {printable(source)}: is larger than {_MOST_BYTES:,} bytes, so it holds no settings")
     tree = yaml_reader.parse(text, printable(str(path)))
     if not isinstance(tree, dict):
-        found = "nothing" if tree is None else type(tree).__name__
-        raise UserError(f"{printable(str(path))}: expected settings (key: value), found {found}")
+        kind = "nothing" if tree is None else type(tree).__name__
+        raise UserError(f"{printable(str(path))}: expected settings (key: value), found {kind}")
     return tree, printable(str(path))
 
 

@@ -149,7 +149,7 @@ class RunView(logging.Handler):
         self._status: rich.live.Live | None = None
         self._bar: rich.progress.Progress | None = None
         self._latest: TrainingProgress | None = None
-        self._told = 0.0
+        self._last_share = 0.0
 
     def __enter__(self) -> RunView:
         progress.add_handler(self)
@@ -173,8 +173,8 @@ class RunView(logging.Handler):
         self._stop()
         time = f"{'cached' if run.cached else f'{run.seconds:.1f} s':>8}", "dim" if run.cached else ""
         latest = self._latest
-        told = f"   {latest.words_per_second:,.0f} words/s, loss {latest.loss:.3f}" if latest else ""
-        self._print("  ", ("✔", "green"), f" {run.component:<20} ", time, (told, "dim"))
+        figures = f"   {latest.words_per_second:,.0f} words/s, loss {latest.loss:.3f}" if latest else ""
+        self._print("  ", ("✔", "green"), f" {run.component:<20} ", time, (figures, "dim"))
 
     def emit(self, record: logging.LogRecord) -> None:
         """A note, or the training's progress."""
@@ -184,8 +184,8 @@ class RunView(logging.Handler):
         self._latest = record.progress
         if self._console.is_terminal:
             self._show_bar(record.progress)
-        elif record.progress.share >= self._told + 0.1 or record.progress.share < self._told:
-            self._told = record.progress.share
+        elif record.progress.share >= self._last_share + 0.1 or record.progress.share < self._last_share:
+            self._last_share = record.progress.share
             self._print(f"    {record.getMessage()}")
 
     def _print(self, *parts: str | tuple[str, str]) -> None:
@@ -389,9 +389,9 @@ def _limits(result: Result) -> rich.text.Text:
         "lower_bound": None if result.lower_bound is None else f"≥ {result.lower_bound:g}",
         "absolute": None if result.absolute is None else f"change ≥ {result.absolute:+g}",
     }
-    told = [
+    parts = [
         line((f"✘ {limit}", "red")) if name in result.failed else line(("✔", "green"), f" {limit}")
         for name, limit in limits.items()
         if limit
     ]
-    return rich.text.Text("  ").join(told)
+    return rich.text.Text("  ").join(parts)

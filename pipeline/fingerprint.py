@@ -71,7 +71,7 @@ def _imported(path: pathlib.Path) -> tuple[pathlib.Path, ...]:
     """
     tree = ast.parse(path.read_bytes())
     nodes = tree.body if path.name == "__init__.py" else ast.walk(tree)
-    return tuple(found for node in nodes for name in _names(node) for found in _modules(name.split(".")))
+    return tuple(module for node in nodes for name in _names(node) for module in _modules(name.split(".")))
 
 
 def _names(node: ast.AST) -> Iterator[str]:

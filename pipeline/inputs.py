@@ -40,4 +40,4 @@ class Inputs(NamedTuple):
     @property
     def fingerprints(self) -> Fingerprints:
         """Of the three, each by itself."""
-        return Fingerprints(*(files.fingerprint(found) for found in self))
+        return Fingerprints(*(files.fingerprint(file_list) for file_list in self))

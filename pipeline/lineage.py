@@ -99,8 +99,8 @@ class Lineage:
     def versions(self) -> list[str]:
         """The versions that were pushed, in order."""
         known = {artifact.custom_properties["pushed_version"].string_value for artifact in self._pushed()}
-        found = (name for name in versions.find(self._destination).values() if self._card_of(name))
-        return sorted({*known, *found}, key=int)
+        with_card = (name for name in versions.find(self._destination).values() if self._card_of(name))
+        return sorted({*known, *with_card}, key=int)
 
     def explain(self, version: str) -> Origin:
         """Where a version comes from.
@@ -123,10 +123,10 @@ class Lineage:
         if pushed:
             destination = source.custom_properties["pushed_destination"].string_value
             places += [os.path.join(place, EXTRA) for place in (destination, source.uri)]
-        found = next(filter(None, map(_read_card, places)), None)
-        if not found:
+        model_card = next(filter(None, map(_read_card, places)), None)
+        if not model_card:
             raise UserError(f"--explain {version}: it has no model card: neither in {' nor in '.join(places)}")
-        return Origin(found, self._version_of(found.baseline), steps)
+        return Origin(model_card, self._version_of(model_card.baseline), steps)
 
     def _pushed(self) -> list[mlmd.Artifact]:
         """All that were pushed, the first one first."""
@@ -140,10 +140,10 @@ class Lineage:
 
     def _of_type(self, name: str) -> list[mlmd.Artifact]:
         """With their places of now."""
-        found = self._store.get_artifacts_by_type(name)
-        for artifact in found:
+        matching = self._store.get_artifacts_by_type(name)
+        for artifact in matching:
             run_folder.relocate(artifact, self._folder)
-        return sorted(found, key=lambda artifact: artifact.id)
+        return sorted(matching, key=lambda artifact: artifact.id)
 
     def _run(self, context: mlmd.Context) -> Run:
         executions = self._store.get_executions_by_context(context.id)
@@ -153,7 +153,7 @@ class Lineage:
         judged = [by_component[name] for name in ("Evaluator", "Pusher") if name in by_component]
         outputs = {artifact.type: artifact for artifact in self._artifacts(judged)}
         evaluation, pushed = outputs.get("ModelEvaluation"), outputs.get("PushedModel")
-        found = results.read(evaluation.uri) if evaluation and not artifacts.damage(evaluation) else None
+        outcome = results.read(evaluation.uri) if evaluation and not artifacts.damage(evaluation) else None
         is_blessed = bool(outputs and outputs["ModelBlessing"].custom_properties["blessed"].int_value)
         stopped = unfinished or (["the start"] if not pushed else [])
         return Run(
@@ -161,8 +161,8 @@ class Lineage:
             ended=f"stopped at {stopped[0]}" if stopped else "blessed" if is_blessed else "blocked",
             version=pushed.custom_properties["pushed_version"].string_value or None if pushed else None,
             trained=trainer.last_known_state == mlmd.Execution.COMPLETE if trainer else None,
-            scores={result.name: result.score for result in found.benchmarks} if found else {},
-            reasons=found.reasons if found and not is_blessed else [],
+            scores={result.name: result.score for result in outcome.benchmarks} if outcome else {},
+            reasons=outcome.reasons if outcome and not is_blessed else [],
         )
 
     def _component(self, execution: mlmd.Execution) -> str:
@@ -177,23 +177,23 @@ class Lineage:
         executions = [execution.id for execution in executions]
         events = self._store.get_events_by_execution_ids(executions) if executions else []
         ids = [event.artifact_id for event in events if event.type == mlmd.Event.OUTPUT]
-        found = list(self._store.get_artifacts_by_id(ids))
-        for artifact in found:
+        outputs = list(self._store.get_artifacts_by_id(ids))
+        for artifact in outputs:
             run_folder.relocate(artifact, self._folder)
-        return found
+        return outputs
 
     def _steps(self, artifact: int) -> list[Step]:
         """All executions on which an artifact depends."""
-        wanted, found = [artifact], {}
+        wanted, executions_by_id = [artifact], {}
         while wanted:
             events = self._store.get_events_by_artifact_ids(wanted)
             made_by = [event.execution_id for event in events if event.type == mlmd.Event.OUTPUT]
             executions = [
                 execution
                 for execution in self._store.get_executions_by_id(made_by)
-                if execution.id not in found and execution.last_known_state == mlmd.Execution.COMPLETE
+                if execution.id not in executions_by_id and execution.last_known_state == mlmd.Execution.COMPLETE
             ]
-            found |= {execution.id: execution for execution in executions}
+            executions_by_id |= {execution.id: execution for execution in executions}
             events = self._store.get_events_by_execution_ids([execution.id for execution in executions])
             wanted = [
                 event.artifact_id for event in events if event.type == mlmd.Event.INPUT and not _of_baseline(event)
@@ -205,7 +205,7 @@ class Lineage:
                 _time(execution.last_update_time_since_epoch),
                 [artifact.uri for artifact in self._artifacts([execution])],
             )
-            for execution in sorted(found.values(), key=lambda execution: execution.id)
+            for execution in sorted(executions_by_id.values(), key=lambda execution: execution.id)
         ]
 
     def _version_of(self, model: str | None) -> str | None:
@@ -217,7 +217,10 @@ class Lineage:
             for event in self._store.get_events_by_artifact_ids([artifact.id]):
                 inputs = self._store.get_events_by_execution_ids([event.execution_id])
                 ids = [event.artifact_id for event in inputs if event.type == mlmd.Event.INPUT]
-                uris = (run_folder.relocated(found.uri, self._folder) for found in self._store.get_artifacts_by_id(ids))
+                uris = (
+                    run_folder.relocated(input_artifact.uri, self._folder)
+                    for input_artifact in self._store.get_artifacts_by_id(ids)
+                )
                 if model in uris:
                     return artifact.custom_properties["pushed_version"].string_value
         return None

@@ -139,8 +139,8 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         seconds = {}
         # A crash may have left no JSON, or none at all.
         with contextlib.suppress(FileNotFoundError, ValueError), open(self._durations, encoding="utf-8") as file:
-            found = json.load(file)
-            seconds = found if isinstance(found, dict) else {}
+            earlier = json.load(file)
+            seconds = earlier if isinstance(earlier, dict) else {}
         seconds[run.component] = round(run.seconds, 3)
         _write(self._durations, seconds)
 
@@ -172,7 +172,7 @@ def _is_cached(handle: metadata.Metadata, execution_id: int) -> bool:
 def _published(handle: metadata.Metadata, execution_id: int) -> dict[str, list[types.Artifact]]:
     """What an execution put out, of which it takes stock if nobody has."""
     outputs = execution_lib.get_output_artifacts(handle, execution_id)
-    protos = [artifact.mlmd_artifact for found in outputs.values() for artifact in found]
+    protos = [artifact.mlmd_artifact for channel in outputs.values() for artifact in channel]
     if new := [artifact for artifact in protos if artifacts.take_stock(artifact)]:
         handle.store.put_artifacts(new)
     return outputs

@@ -34,7 +34,7 @@ def has_runs(folder: str, *, writes: bool = False) -> bool:
         return False
     try:
         with contextlib.closing(sqlite3.connect(f"file:{_quoted(path)}?mode=rw", uri=True)) as database:
-            (found,) = database.execute("pragma quick_check(1)").fetchone()
+            (verdict,) = database.execute("pragma quick_check(1)").fetchone()
             tables = {name for (name,) in database.execute("select name from sqlite_master where type = 'table'")}
             if writes:  # tries, and takes it back
                 database.execute("begin immediate")
@@ -43,9 +43,9 @@ def has_runs(folder: str, *, writes: bool = False) -> bool:
     except sqlite3.DatabaseError as error:
         if hindrance := _hindrance(error):
             raise UserError(f"{path}: the metadata of the runs {hindrance}") from None
-        found, tables = str(error), set()
-    if found != "ok":
-        reason = found.strip().splitlines()[-1]
+        verdict, tables = str(error), set()
+    if verdict != "ok":
+        reason = verdict.strip().splitlines()[-1]
         raise UserError(
             f"{path}: the metadata of the runs are damaged: {reason}. Put back a copy of the file; or remove it: then "
             f"everything is made anew, and what is there now is kept in {os.path.join(folder, 'lost')}"

@@ -40,14 +40,14 @@ def ended_with_this_process() -> Iterator[None]:
 def marked(mark: str) -> list[int]:
     """The processes of this user that carry a mark."""
     wanted = f"{MARK}={mark}".encode()
-    found = []
+    processes = []
     for name in os.listdir("/proc") if os.path.isdir("/proc") else []:
         with contextlib.suppress(OSError):  # of somebody else, or just ended
             if name.isdigit():
                 with open(f"/proc/{name}/environ", "rb") as file:
                     if wanted in file.read().split(b"\0"):
-                        found.append(int(name))
-    return found
+                        processes.append(int(name))
+    return processes
 
 
 def _kill(mark: str) -> None:

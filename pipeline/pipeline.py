@@ -58,18 +58,18 @@ def create_pipeline(
     example_gen, transform = _add_text(chain, after=benchmark_gen)
     trainer = _add_trainer(chain, transform, checkpoints)
     evaluator = _add_evaluator(chain, benchmark_gen, trainer, pushed_version)
-    made = {
+    channels = {
         "examples": example_gen.outputs["examples"],
         "transform_graph": transform.outputs["transform_graph"],
         "model": trainer.outputs["model"],
         "evaluation": evaluator.outputs["evaluation"],
     }
-    card = chain.add("ModelCard", _card(config, fingerprints, made, evaluator))
-    _add_pusher(chain, benchmark_gen, made["model"], evaluator, card, root)
+    card = chain.add("ModelCard", _card(config, fingerprints, channels, evaluator))
+    _add_pusher(chain, benchmark_gen, channels["model"], evaluator, card, root)
     chain.add(
         "Report",
         Report(
-            **made,
+            **channels,
             model_run=trainer.outputs["model_run"],
             model_card=card.outputs["model_card"],
             benchmarks=benchmark_gen.outputs["examples"],
@@ -174,12 +174,12 @@ def _transform(config: Config, example_gen: CorpusExampleGen, schema_gen: Schema
 def _card(
     config: Config,
     fingerprints: Fingerprints,
-    made: Mapping[str, tfx.types.BaseChannel],
+    channels: Mapping[str, tfx.types.BaseChannel],
     evaluator: tfx.components.Evaluator,
 ) -> ModelCard:
     settings = config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})
     return ModelCard(
-        **made,
+        **channels,
         model_blessing=evaluator.outputs["blessing"],
         name=config.name,
         settings=json.dumps(settings | {"trainer": config.trainer.filled()}),

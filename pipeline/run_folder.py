@@ -102,11 +102,11 @@ def _cancel_killed(store: ml_metadata.MetadataStore) -> None:
 
 def _by_execution(run_folder: str) -> dict[int, list[str]]:
     """The folders of artifacts."""
-    found: dict[int, list[str]] = {}
+    folders_by_execution: dict[int, list[str]] = {}
     for folder in glob.glob(os.path.join(glob.escape(run_folder), ARTIFACTS, "*", "*", "*")):
         if place := _PLACE.fullmatch(folder):
-            found.setdefault(int(place["execution"]), []).append(folder)
-    return found
+            folders_by_execution.setdefault(int(place["execution"]), []).append(folder)
+    return folders_by_execution
 
 
 def _set_unknown_aside(store: ml_metadata.MetadataStore, run_folder: str) -> None:

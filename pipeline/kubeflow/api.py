@@ -42,22 +42,22 @@ class Api:
         self._config = config
         self._verify = credentials.authority(config) if self.host.lower().startswith("https:") else True
 
-    def knock(self) -> dict[str, Any]:
+    def health(self) -> dict[str, Any]:
         """Asks whether it is KFP, and ready; returns what it says of itself."""
         try:
-            found = self.call("GET", "healthz", seconds=_CONNECT)
+            health = self.call("GET", "healthz", seconds=_CONNECT)
         except ApiError as error:
             if error.status != http.HTTPStatus.NOT_FOUND:
                 raise
             raise ApiError(f"{error}. Is the path in kubeflow.host right? Expected as {EXAMPLE}") from None
-        if found.get("apiServerReady") is False:  # so says the user interface, which is before the API
+        if health.get("apiServerReady") is False:  # so says the user interface, which is before the API
             raise ApiError(f"{self.host}: Kubeflow Pipelines is there, but its API is not ready. Try again later")
-        if not _HEALTH & set(found):
+        if not _HEALTH & set(health):
             raise ApiError(
                 f"{self.host}: answers, but not as Kubeflow Pipelines 2 does. Is kubeflow.host right? "
                 f"Expected as {EXAMPLE}"
             )
-        return found
+        return health
 
     def call(
         self,
@@ -81,12 +81,12 @@ class Api:
                 allow_redirects=False,
                 verify=self._verify,
             )
-            found = _parsed(answer)
+            content = _parsed(answer)
         except (requests.RequestException, urllib3.exceptions.HTTPError, OSError, UnicodeError) as error:
             raise _unreachable(self.host, error, method) from None
-        if 200 <= answer.status_code < 300 and isinstance(found, dict):
-            return found
-        raise _refusal(self.host, answer, found, secrets)
+        if 200 <= answer.status_code < 300 and isinstance(content, dict):
+            return content
+        raise _refusal(self.host, answer, content, secrets)
 
 
 def _host(host: str | None) -> str:
@@ -117,9 +117,9 @@ def _parsed(answer: requests.Response) -> Any:
         return None
 
 
-def _refusal(host: str, answer: requests.Response, found: Any, secrets: list[Secret]) -> ApiError:
+def _refusal(host: str, answer: requests.Response, content: Any, secrets: list[Secret]) -> ApiError:
     """What an answer means that is not one of KFP's good ones."""
-    status, said = answer.status_code, credentials.hide(_said(answer, found), secrets)
+    status, said = answer.status_code, credentials.hide(_said(answer, content), secrets)
     code = f"HTTP {status}: {said}" if said else f"HTTP {status}"
     if answer.is_redirect or answer.is_permanent_redirect:
         return _redirected(host, answer, secrets)
@@ -128,7 +128,7 @@ def _refusal(host: str, answer: requests.Response, found: Any, secrets: list[Sec
             f"{host}: not logged in ({code}). {credentials.advice(secrets)}", status, credentials.patience(secrets)
         )
     if status == http.HTTPStatus.FORBIDDEN:
-        if isinstance(found, dict) and "code" in found:  # from KFP itself, which knows who it is
+        if isinstance(content, dict) and "code" in content:  # from KFP itself, which knows who it is
             return ApiError(
                 f"{host}: refused ({code}). Is kubeflow.namespace right, and may this account work in it?", status
             )
@@ -137,7 +137,7 @@ def _refusal(host: str, answer: requests.Response, found: Any, secrets: list[Sec
         )
     if status >= 500 or status in (http.HTTPStatus.REQUEST_TIMEOUT, http.HTTPStatus.TOO_MANY_REQUESTS):
         return ApiError(f"{host}: {code}. Try again later{_unknown(answer.request.method)}", status, PATIENCE)
-    if isinstance(found, dict) and said:
+    if isinstance(content, dict) and said:
         return ApiError(f"{host}: {code}", status)
     if "https" in said.lower() and status == http.HTTPStatus.BAD_REQUEST:
         return ApiError(f"{host}: {code}. Set kubeflow.host to the same with https://", status)
@@ -213,16 +213,16 @@ def _unknown(method: str | None) -> str:
     return ". Whether it has been done all the same is not known: look there before" if method == "POST" else ""
 
 
-def _said(answer: requests.Response, found: Any) -> str:
+def _said(answer: requests.Response, content: Any) -> str:
     """What the server says, in one line: KFP's message, a page's title, or a text's first line."""
-    if isinstance(found, dict):
-        details = found.get("details")
+    if isinstance(content, dict):
+        details = content.get("details")
         details = (
             [each.get("message") for each in details if isinstance(each, dict)] if isinstance(details, list) else []
         )
         # The details hold the message for users, without the names of functions; of faults within they say nothing.
         good = [each for each in details if each and each not in ("Internal Server Error", "Service unavailable")]
-        return one_line(next(iter(good), None) or found.get("message") or found.get("error") or "")
+        return one_line(next(iter(good), None) or content.get("message") or content.get("error") or "")
     title = re.search(r"(?is)<title[^>]*>(.*?)</title>", answer.text[:100_000])
     if title:
         return one_line(html.unescape(title[1]).strip())

@@ -45,7 +45,7 @@ class Client:
     def __init__(self, config: KubeflowConfig, poll_seconds: float = 5):
         self._config, self._poll = config, poll_seconds
         self._api = Api(config)
-        health = self._api.knock()
+        health = self._api.health()
         self._namespace = config.namespace or self._own_namespace(health)
 
     def submit(self, package: str, name: str, parameters: Mapping[str, Any]) -> str:
@@ -115,9 +115,9 @@ class Client:
         same = [old["recurring_run_id"] for old in self._recurring(experiment) if old.get("display_name") == name]
         body = {"mode": "ENABLE", "trigger": trigger, "max_concurrency": 1, "no_catchup": True}
         answer = self._api.call("POST", "recurringruns", body={**job, **body, "experiment_id": experiment})
-        made = self._id(answer, "recurring_run_id")
-        self._remove(same, made)
-        return made
+        recurring_run = self._id(answer, "recurring_run_id")
+        self._remove(same, recurring_run)
+        return recurring_run
 
     def address(self, run: str) -> str:
         """The run's page."""
@@ -141,11 +141,13 @@ class Client:
         wanted = {"operation": "EQUALS", "key": "display_name", "stringValue": self._config.experiment}
         # KFP unquotes a filter once more than it should: a + in the name would be a blank, and a % an error.
         query = {"filter": urllib.parse.quote(json.dumps({"predicates": [wanted]})), "namespace": self._namespace}
-        found = _objects(self._api.call("GET", "experiments", query).get("experiments"))
-        if not found:
+        experiments = _objects(self._api.call("GET", "experiments", query).get("experiments"))
+        if not experiments:
             body = {"display_name": self._config.experiment, "namespace": self._namespace}
-            found = [self._api.call("POST", "experiments", body={key: value for key, value in body.items() if value})]
-        return self._id(found[0], "experiment_id")
+            experiments = [
+                self._api.call("POST", "experiments", body={key: value for key, value in body.items() if value})
+            ]
+        return self._id(experiments[0], "experiment_id")
 
     def _job(self, package: str, name: str, parameters: Mapping[str, Any]) -> dict[str, Any]:
         """What runs and recurring runs have in common."""
@@ -168,7 +170,7 @@ class Client:
             if not token:
                 return
 
-    def _remove(self, old: list[str], made: str) -> None:
+    def _remove(self, old: list[str], recurring_run: str) -> None:
         kept = {}
         for each in old:
             try:
@@ -178,19 +180,20 @@ class Client:
                     kept[each] = error
         if kept:
             raise UserError(
-                f"recurring run {made} is created, but {', '.join(kept)} of the same name could not be removed: remove "
-                f"it at {self._api.host}/#/recurringruns, or both start runs. {next(iter(kept.values()))}"
+                f"recurring run {recurring_run} is created, but {', '.join(kept)} of the same name could not be "
+                f"removed: remove it at {self._api.host}/#/recurringruns, or both start runs. "
+                f"{next(iter(kept.values()))}"
             )
 
     def _ended(self, run: str) -> str | None:
         """The state and the reason, if the run has ended."""
-        found = self._api.call("GET", f"runs/{urllib.parse.quote(run, safe='')}")
-        self._id(found, "run_id")
-        state = str(found.get("state") or "").upper()
+        answer = self._api.call("GET", f"runs/{urllib.parse.quote(run, safe='')}")
+        self._id(answer, "run_id")
+        state = str(answer.get("state") or "").upper()
         if state in _GOES_ON:
             return None
-        history = reversed(_objects(found.get("state_history")))
-        faults = _objects([found.get("error"), *(each.get("error") for each in history)])
+        history = reversed(_objects(answer.get("state_history")))
+        faults = _objects([answer.get("error"), *(each.get("error") for each in history)])
         reason = next((each["message"] for each in faults if each.get("message")), "")
         return f"{state}: {one_line(reason)}" if reason and state == "FAILED" else state
 
@@ -200,18 +203,18 @@ class Client:
         return UserError(f"{error}. The run goes on: {self.address(run)}")
 
     def _id(self, answer: Mapping[str, Any], key: str) -> str:
-        found = answer.get(key)
-        if not isinstance(found, str) or not re.fullmatch(r"[\w.:-]+", found):
+        identifier = answer.get(key)
+        if not isinstance(identifier, str) or not re.fullmatch(r"[\w.:-]+", identifier):
             raise ApiError(
                 f"{self._api.host}: the answer has no {key}, so that it is not one of Kubeflow Pipelines. "
                 f"Is kubeflow.host right? Expected as {EXAMPLE}"
             )
-        return found
+        return identifier
 
 
-def _objects(found: Any) -> list[dict[str, Any]]:
+def _objects(value: Any) -> list[dict[str, Any]]:
     """A list's objects: what else a server sends in their place is not of KFP, and no reason to fail without a word."""
-    return [each for each in found if isinstance(each, dict)] if isinstance(found, list) else []
+    return [each for each in value if isinstance(each, dict)] if isinstance(value, list) else []
 
 
 def check_cron(text: str) -> str:
@@ -247,12 +250,12 @@ def _plain(parameters: Mapping[str, Any]) -> dict[str, Any]:
             return value.isoformat()
         raise TypeError
 
-    found = {}
+    plain = {}
     for name, value in parameters.items():
         try:
-            found[name] = json.loads(json.dumps(value, default=date, allow_nan=False))
+            plain[name] = json.loads(json.dumps(value, default=date, allow_nan=False))
         except (TypeError, ValueError):
             raise UserError(
                 f"--parameter {name}: expected text, a number, true, false, a list or a mapping: put text into quotes"
             ) from None
-    return found
+    return plain

@@ -150,7 +150,7 @@ def _connect(config: Config, name: str, task: Json, component: Json, parameters:
 def _container(config: Config, name: str) -> Json:
     module = _PROBES if name in needs.PROBES else _LAUNCHER
     settings = needs.settings_of(name, config, config.kubeflow.parameters)
-    told = {
+    arguments = {
         "--task": name,
         "--settings": json.dumps(settings, ensure_ascii=False, sort_keys=True),
         "--note": needs.note(name, config),
@@ -159,7 +159,7 @@ def _container(config: Config, name: str) -> Json:
     container = {
         "image": config.kubeflow.image,
         "command": ["python", "-m", module],
-        "args": [part for argument in told.items() for part in argument],
+        "args": [part for argument in arguments.items() for part in argument],
         "env": [{"name": needs.PLACE, "value": needs.place(config)}],
     }
     limits = platform.limits(config.kubeflow.of(name))

@@ -82,23 +82,23 @@ def read(config: KubeflowConfig) -> list[Secret]:
 def _secret(kind: str, variable: str, setting: str, path: str | None) -> Secret | None:
     value = os.environ.get(variable, "").strip()
     if value:
-        found = Secret(kind, value, variable, renewed=False)
+        secret = Secret(kind, value, variable, renewed=False)
     elif path:
-        found = Secret(kind, _content(setting, path), f"{setting} = {path}", renewed=True)
+        secret = Secret(kind, _content(setting, path), f"{setting} = {path}", renewed=True)
     else:
         return None
-    patience = _GRACE if found.renewed else 0
-    if kind == "token" and not re.fullmatch(r"[!-~]+", found.value):
+    patience = _GRACE if secret.renewed else 0
+    if kind == "token" and not re.fullmatch(r"[!-~]+", secret.value):
         raise ApiError(
-            f"{found.source}: expected the token alone, one line of ASCII without blanks and without Bearer before it",
+            f"{secret.source}: expected the token alone, one line of ASCII without blanks and without Bearer before it",
             patience=patience,
         )
-    if kind == "cookie" and not re.fullmatch(r"[\w.-]+=[!-:<-~]*(; ?[\w.-]+=[!-:<-~]*)*", found.value, re.ASCII):
+    if kind == "cookie" and not re.fullmatch(r"[\w.-]+=[!-:<-~]*(; ?[\w.-]+=[!-:<-~]*)*", secret.value, re.ASCII):
         raise ApiError(
-            f"{found.source}: expected NAME=VALUE in one line, as oauth2_proxy_kubeflow=...; more with ; between",
+            f"{secret.source}: expected NAME=VALUE in one line, as oauth2_proxy_kubeflow=...; more with ; between",
             patience=patience,
         )
-    return found
+    return secret
 
 
 def _content(setting: str, path: str) -> str:

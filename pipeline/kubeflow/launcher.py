@@ -167,13 +167,13 @@ def _complete(invocation: pipeline_spec_pb2.ExecutorInput, inputs: Json) -> None
 
 def _unwrapped(metadata: Json) -> Json:
     """Metadata as it was before it went through KFP, which wraps lists and mappings and adds some of its own."""
-    found = {}
+    unwrapped = {}
     for key, value in metadata.items():
         if key in _KFPS_OWN:
             continue
         is_wrapped = isinstance(value, dict) and len(value) == 1 and next(iter(value)) in ("list", "struct")
-        found[key] = next(iter(value.values())) if is_wrapped else value
-    return found
+        unwrapped[key] = next(iter(value.values())) if is_wrapped else value
+    return unwrapped
 
 
 def _has_files(folder: str) -> bool:
@@ -225,8 +225,8 @@ def _on_engine(task: str, config: Config, invocation: pipeline_spec_pb2.Executor
     folder = f"{config.beam.exchange.rstrip('/')}/{uuid.uuid4().hex}"
     try:
         for side, artifacts in (("in", invocation.inputs.artifacts), ("out", invocation.outputs.artifacts)):
-            for name, found in artifacts.items():
-                for index, artifact in enumerate(found.artifacts):
+            for name, artifact_list in artifacts.items():
+                for index, artifact in enumerate(artifact_list.artifacts):
                     here, artifact.uri = artifact.uri, f"{folder}/{side}/{name}/{index}"
                     if side == "in":
                         _copy(here, artifact.uri)

@@ -71,11 +71,11 @@ def settings_of(task: str, config: Config, parameters: Iterable[str]) -> dict[st
     Returns:
         Values by key, as JSON has them.
     """
-    told = {}
+    settings = {}
     for key, value in _leaves(config.model_dump(mode="json")):
         if depends_on(task, key) and not any(key == other or _is_below(key, other) for other in parameters):
-            told[key] = value
-    return told
+            settings[key] = value
+    return settings
 
 
 def note(task: str, config: Config) -> str:

@@ -40,36 +40,36 @@ def retry_policy(resources: ResourcesConfig) -> Json:
 
 def limits(resources: ResourcesConfig) -> Json:
     """The container's share of a node: what is asked for is what it may take."""
-    found: Json = {}
+    resource_spec: Json = {}
     if resources.cpu:
-        found |= {"resourceCpuRequest": resources.cpu, "resourceCpuLimit": resources.cpu}
+        resource_spec |= {"resourceCpuRequest": resources.cpu, "resourceCpuLimit": resources.cpu}
     if resources.memory:
-        found |= {"resourceMemoryRequest": resources.memory, "resourceMemoryLimit": resources.memory}
+        resource_spec |= {"resourceMemoryRequest": resources.memory, "resourceMemoryLimit": resources.memory}
     if resources.gpus:
-        found["accelerator"] = {"resourceType": resources.gpu_type, "resourceCount": str(resources.gpus)}
-    return found
+        resource_spec["accelerator"] = {"resourceType": resources.gpu_type, "resourceCount": str(resources.gpus)}
+    return resource_spec
 
 
 def executor_config(config: Config, task: str) -> Json:
     """The rest, as a `KubernetesExecutorConfig`."""
-    resources, made = config.kubeflow.of(task), kubernetes.KubernetesExecutorConfig()
+    resources, kubernetes_config = config.kubeflow.of(task), kubernetes.KubernetesExecutorConfig()
     if resources.node_selector:
-        made.node_selector.labels.update(resources.node_selector)
+        kubernetes_config.node_selector.labels.update(resources.node_selector)
     for toleration in resources.tolerations:
-        made.tolerations.add(**toleration.model_dump(exclude_none=True))
+        kubernetes_config.tolerations.add(**toleration.model_dump(exclude_none=True))
     if resources.timeout_seconds:
-        made.active_deadline_seconds = resources.timeout_seconds
+        kubernetes_config.active_deadline_seconds = resources.timeout_seconds
     for name in config.kubeflow.image_pull_secrets:
-        pull = made.image_pull_secret.add(secret_name=name)
+        pull = kubernetes_config.image_pull_secret.add(secret_name=name)
         pull.secret_name_parameter.runtime_value.constant.string_value = name
     for secret in config.kubeflow.secrets:
-        of_secret = made.secret_as_env.add(secret_name=secret.name)
+        of_secret = kubernetes_config.secret_as_env.add(secret_name=secret.name)
         of_secret.secret_name_parameter.runtime_value.constant.string_value = secret.name
         for key, variable in secret.environment.items():
             of_secret.key_to_env.add(secret_key=key, env_var=variable)
     if volume := config.kubeflow.volume:
-        mount = made.pvc_mount.add(mount_path=volume.path, constant=volume.claim)
+        mount = kubernetes_config.pvc_mount.add(mount_path=volume.path, constant=volume.claim)
         mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
     if task == "InfraValidator":  # TFX looks for its own pod there, and KFP says the pod's name only
-        made.field_path_as_env.add(name="KFP_NAMESPACE", field_path="metadata.namespace")
-    return json_format.MessageToDict(made)
+        kubernetes_config.field_path_as_env.add(name="KFP_NAMESPACE", field_path="metadata.namespace")
+    return json_format.MessageToDict(kubernetes_config)

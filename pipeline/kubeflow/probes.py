@@ -35,8 +35,8 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(task: str, settings: dict[str, Any], invocation: dict[str, Any]) -> None:
     config, facts = needs.config_in_container(settings, invocation.get("inputs", {}).get("parameterValues", {}))
-    found = _fingerprints(config) if task == "Fingerprints" else _pushed_version(config, facts["model_identity"])
-    for name, value in found.items():
+    values = _fingerprints(config) if task == "Fingerprints" else _pushed_version(config, facts["model_identity"])
+    for name, value in values.items():
         write_parameter(invocation["outputs"]["parameters"][name]["outputFile"], value)
         print(f"{name}: {value or '(none)'}")
 

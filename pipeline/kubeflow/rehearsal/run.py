@@ -104,15 +104,15 @@ class Rehearsal:
 
     def mounts(self, task: str) -> dict[str, pathlib.Path]:
         """The folders of this machine that are a task's volumes, by their paths in its container."""
-        found = {}
+        folders_by_path = {}
         for mount in self.on_kubernetes(task).get("pvcMount", ()):
             claim = mount["pvcNameParameter"]["runtimeValue"]["constant"]
             folder = self.volumes.get(claim) or self.folder / "volumes" / claim
             if not folder.is_dir():
                 folder.mkdir(parents=True)
                 folder.chmod(0o777)
-            found[mount["mountPath"]] = folder.absolute()
-        return found
+            folders_by_path[mount["mountPath"]] = folder.absolute()
+        return folders_by_path
 
     def on_kubernetes(self, task: str) -> Json:
         """What the platform specification says of a task."""
@@ -150,12 +150,12 @@ class _Task:
         ]
         key = cache_key(asked, self._image, types, claims)
         is_cached = self._task.get("cachingOptions", {}).get("enableCache", False)
-        if is_cached and (found := self._store.cached(key)):
-            return True, found
-        made = self._launch(asked)
+        if is_cached and (cached := self._store.cached(key)):
+            return True, cached
+        execution = self._launch(asked)
         if is_cached:
-            self._store.remember(key, made)
-        return False, made
+            self._store.remember(key, execution)
+        return False, execution
 
     def _inputs(self, values: Mapping[str, Any], done: Mapping[str, Execution]) -> Json:
         """As the driver resolves them."""
@@ -205,9 +205,9 @@ class _Task:
             own.scratch(launcher.local_path(artifact["uri"])).parent.mkdir(parents=True, exist_ok=True)
         own.open()
         self._execute(own, asked)
-        made = self._record(own, asked)
+        execution = self._record(own, asked)
         shutil.rmtree(own.folder, ignore_errors=True)
-        return made
+        return execution
 
     def _execute(self, own: container.Container, asked: Json) -> None:
         said = json.dumps(asked, ensure_ascii=False)
@@ -226,21 +226,21 @@ class _Task:
         """Uploads what the command wrote, and keeps what it says of it."""
         path = own.scratch(asked["outputs"]["outputFile"])
         written = json.loads(path.read_text(encoding="utf-8")) if path.exists() else {}
-        made = Execution({}, dict(written.get("parameterValues", {})))
+        execution = Execution({}, dict(written.get("parameterValues", {})))
         for name, output in asked["outputs"]["artifacts"].items():
             artifact = output["artifacts"][0]
             said = {} if name == _LOGS else written.get("artifacts", {}).get(name, {"artifacts": [{}]})["artifacts"][0]
             uri = said.get("uri") or artifact["uri"]
             self._store.upload(own.scratch(launcher.local_path(uri)), uri)
-            made.artifacts[name] = self._store.record(name, uri, said.get("metadata", {}))
+            execution.artifacts[name] = self._store.record(name, uri, said.get("metadata", {}))
         for name, output in asked["outputs"]["parameters"].items():
-            if name not in made.parameters:
-                made.parameters[name] = own.scratch(output["outputFile"]).read_text(encoding="utf-8")
-        return made
+            if name not in execution.parameters:
+                execution.parameters[name] = own.scratch(output["outputFile"]).read_text(encoding="utf-8")
+        return execution
 
 
 def _artifacts(side: Json) -> list[Json]:
-    return [artifact for found in side["artifacts"].values() for artifact in found["artifacts"]]
+    return [artifact for artifact_list in side["artifacts"].values() for artifact in artifact_list["artifacts"]]
 
 
 def _check_arguments(task: str, of: str, arguments: Mapping[str, Any]) -> None:

@@ -89,11 +89,14 @@ def cache_key(executor_input: Json, container: Json, output_types: Mapping[str, 
     """
     inputs, outputs = executor_input["inputs"], executor_input["outputs"]
     known = {
-        "inputs": {name: [one["name"] for one in found["artifacts"]] for name, found in inputs["artifacts"].items()},
+        "inputs": {
+            name: [one["name"] for one in artifact_list["artifacts"]]
+            for name, artifact_list in inputs["artifacts"].items()
+        },
         "parameters": inputs["parameterValues"],
         "outputs": {
-            name: {key: value for key, value in found["artifacts"][0].items() if key != "uri"}
-            for name, found in outputs["artifacts"].items()
+            name: {key: value for key, value in artifact_list["artifacts"][0].items() if key != "uri"}
+            for name, artifact_list in outputs["artifacts"].items()
         },
         "output parameters": {name: output_types[name] for name in outputs["parameters"]},
         "image": container["image"],
