@@ -187,8 +187,8 @@ class Embeddings:
 
 
 def _pairs(words: np.ndarray, scores: np.ndarray) -> list[tuple[str, float]]:
-    found = zip(words[0], scores[0], strict=True)
-    return [(str(word), float(score)) for word, score in found if word]
+    pairs = zip(words[0], scores[0], strict=True)
+    return [(str(word), float(score)) for word, score in pairs if word]
 
 
 def _text(word: str) -> str:
@@ -265,8 +265,8 @@ def _similar(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[st
 
 
 def _analogy(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
-    found = embeddings.analogy(options.a, options.b, options.c, options.topn)
-    yield from (f"{score:.3f}  {word}" for word, score in found)
+    answers = embeddings.analogy(options.a, options.b, options.c, options.topn)
+    yield from (f"{score:.3f}  {word}" for word, score in answers)
 
 
 def _similarity(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:

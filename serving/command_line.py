@@ -109,12 +109,12 @@ def _prepare_streams() -> None:
 
 
 def _fail(error: Exception) -> None:
-    told = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
+    message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
     if isinstance(error, OSError) and not error.filename:
-        told = error.strerror or told
+        message = error.strerror or message
     _flush()
     try:
-        print(f"error: {printable(told)}", file=sys.stderr, flush=True)
+        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
     except OSError:
         _to_nowhere(sys.stderr)
 

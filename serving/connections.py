@@ -19,7 +19,7 @@ _LOOK_SECONDS = 0.5
 class _Connection:
     """A client's; `end` is when its patience ends, infinite while the server is to blame for the time that passes."""
 
-    made: float
+    accepted_at: float
     end: float
     left: float = -math.inf  # when the handler of its last request returned
 
@@ -78,9 +78,9 @@ class Connections:
             if math.isinf(self._open[longest].end):
                 return _Refused()
             self._end(longest)
-        made = self._runner.server()
-        self._open[made] = _Connection(_now(), _now() + self._limits.header_seconds)
-        return made
+        protocol = self._runner.server()
+        self._open[protocol] = _Connection(_now(), _now() + self._limits.header_seconds)
+        return protocol
 
     async def _watch(self) -> None:
         while True:
@@ -93,7 +93,7 @@ class Connections:
     def _forget_closed(self) -> None:
         """Those that are accepted have no transport until the loop comes to them: hence the second."""
         for protocol, connection in list(self._open.items()):
-            if protocol.transport is None and connection.made + 1 < _now():
+            if protocol.transport is None and connection.accepted_at + 1 < _now():
                 del self._open[protocol]
 
     def _end(self, protocol: asyncio.Protocol) -> None:

@@ -128,13 +128,13 @@ def _run(arguments: list[str] | None) -> None:
     parser.add_argument("--to", required=True, metavar="FOLDER", help="where they go; made if needed")
     options = parser.parse_args(arguments)
     _check_target(options.to)
-    found = load(options.model)
+    exported = load(options.model)
     with quiet():
         from word2vec import vectors
 
     for form in dict.fromkeys(options.form):
         try:
-            paths = vectors.FORMS[form](options.to, found.words, found.table)
+            paths = vectors.FORMS[form](options.to, exported.words, exported.table)
         except Exception as error:  # each writer's library has its own
             raise UserError(f"--to {options.to}: {form} cannot be written: {folders.reason(error)}") from None
         for path in paths:

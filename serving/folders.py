@@ -26,12 +26,12 @@ def find(folder: str) -> dict[int, str]:
     Raises:
         OSError, tf.errors.OpError: the folder cannot be listed.
     """
-    found = {}
+    folders_by_number = {}
     for name in sorted(_names(folder)):
         number = parse(name)
         if number is not None and _is_whole(os.path.join(folder, name)):
-            found[number] = os.path.join(folder, name)
-    return found
+            folders_by_number[number] = os.path.join(folder, name)
+    return folders_by_number
 
 
 def parse(name: str) -> int | None:
@@ -74,8 +74,8 @@ def without_globs(folder: str) -> Iterator[str]:
 
 def reason(error: BaseException) -> str:
     """An error of the system's, of TensorFlow's or of a library's, in one line."""
-    told = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
-    return " ".join(str(told).split())
+    message = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
+    return " ".join(str(message).split())
 
 
 def _names(folder: str) -> list[str]:

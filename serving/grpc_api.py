@@ -141,8 +141,8 @@ class _Service:
             outputs = await version.predict(signature, inputs)
             wanted = list(dict.fromkeys(request.output_filter)) or list(outputs)
             if unknown := set(wanted) - set(outputs):
-                told = shortened(", ".join(sorted(unknown)))
-                raise invalid(f"output_filter: no output {told}. There are {', '.join(outputs)}")
+                unknown_names = shortened(", ".join(sorted(unknown)))
+                raise invalid(f"output_filter: no output {unknown_names}. There are {', '.join(outputs)}")
             spec = _spec(version, spec)
         return await self._built(spec, {name: outputs[name] for name in wanted})
 
@@ -171,21 +171,21 @@ class _Service:
 
 def metadata(version: Version, spec: model_pb2.ModelSpec) -> get_model_metadata_pb2.GetModelMetadataResponse:
     """The answer of GetModelMetadata."""
-    made = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=_spec(version, spec))
+    response = get_model_metadata_pb2.GetModelMetadataResponse(model_spec=_spec(version, spec))
     signatures = get_model_metadata_pb2.SignatureDefMap(signature_def=version.signature_defs)
-    made.metadata[_SIGNATURE_DEF].Pack(signatures)
-    return made
+    response.metadata[_SIGNATURE_DEF].Pack(signatures)
+    return response
 
 
 def status(versions: Versions, wanted: int | None) -> get_model_status_pb2.GetModelStatusResponse:
     """The answer of GetModelStatus; `wanted` is a version's number, or None for all."""
-    made = get_model_status_pb2.GetModelStatusResponse()
-    for found, state in sorted(versions.states().items(), reverse=True):
-        if wanted in (None, found):
-            one = made.model_version_status.add(version=found)
+    response = get_model_status_pb2.GetModelStatusResponse()
+    for version, state in sorted(versions.states().items(), reverse=True):
+        if wanted in (None, version):
+            one = response.model_version_status.add(version=version)
             one.state = get_model_status_pb2.ModelVersionStatus.State.Value(state)
             one.status.SetInParent()
-    return made
+    return response
 
 
 def number(spec: model_pb2.ModelSpec) -> int | None:
@@ -205,16 +205,16 @@ def no_labels(label: str) -> ServingError:
 
 
 def _response(spec: model_pb2.ModelSpec, outputs: Mapping[str, np.ndarray]) -> predict_pb2.PredictResponse:
-    made = predict_pb2.PredictResponse(model_spec=spec)
+    response = predict_pb2.PredictResponse(model_spec=spec)
     for name, value in outputs.items():
-        made.outputs[name].CopyFrom(tf.make_tensor_proto(value))
-    return made
+        response.outputs[name].CopyFrom(tf.make_tensor_proto(value))
+    return response
 
 
 def _spec(version: Version, asked: model_pb2.ModelSpec) -> model_pb2.ModelSpec:
-    made = model_pb2.ModelSpec(name=asked.name, signature_name=asked.signature_name or "serving_default")
-    made.version.value = version.number
-    return made
+    spec = model_pb2.ModelSpec(name=asked.name, signature_name=asked.signature_name or "serving_default")
+    spec.version.value = version.number
+    return spec
 
 
 def _array(value: Any, name: str, dtype: int) -> np.ndarray:

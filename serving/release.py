@@ -38,14 +38,14 @@ def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> 
     there = folders.find(model)
     for label, number in labels.items():
         if number not in there:
-            found = ", ".join(map(str, sorted(there))) or "none"
-            raise UserError(f"--{label} {number}: no such version in {model}. There is: {found}")
-    made = model_server_config_pb2.ModelServerConfig()
-    one = made.model_config_list.config.add(name=name, base_path=base_path, model_platform="tensorflow")
+            known = ", ".join(map(str, sorted(there))) or "none"
+            raise UserError(f"--{label} {number}: no such version in {model}. There is: {known}")
+    server_config = model_server_config_pb2.ModelServerConfig()
+    one = server_config.model_config_list.config.add(name=name, base_path=base_path, model_platform="tensorflow")
     one.model_version_policy.specific.versions.extend(sorted(set(labels.values())))
     for label, number in labels.items():
         one.version_labels[label] = number
-    return text_format.MessageToString(made)
+    return text_format.MessageToString(server_config)
 
 
 def main(arguments: list[str] | None = None) -> int:

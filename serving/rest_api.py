@@ -54,18 +54,18 @@ def application(versions: Versions, *, map_words: int, hosts: Hosts, most_bytes:
         most_bytes: of a request's body.
     """
     api = _Api(versions, map_words)
-    made = web.Application(client_max_size=most_bytes, middlewares=[_framed, _says_why])
-    made[_HOSTS] = hosts
+    app = web.Application(client_max_size=most_bytes, middlewares=[_framed, _says_why])
+    app[_HOSTS] = hosts
     for path in _VERSIONS:
-        made.router.add_get(path, api.status)
-        made.router.add_get(f"{path}/metadata", api.metadata)
-        made.router.add_post(f"{path}:predict", api.predict)
-    made.router.add_get("/", api.page)
-    made.router.add_get("/map", api.map)
-    made.router.add_get("/plotly.js", _plotly)
+        app.router.add_get(path, api.status)
+        app.router.add_get(f"{path}/metadata", api.metadata)
+        app.router.add_post(f"{path}:predict", api.predict)
+    app.router.add_get("/", api.page)
+    app.router.add_get("/map", api.map)
+    app.router.add_get("/plotly.js", _plotly)
     for name in ("page.css", "page.js"):
-        made.router.add_get(f"/{name}", _file(name))
-    return made
+        app.router.add_get(f"/{name}", _file(name))
+    return app
 
 
 # Set once there are some; a server without does not end its clients' connections.
@@ -102,9 +102,9 @@ async def _says_why(request: web.Request, handler: Handler) -> web.StreamRespons
     except web.HTTPException as error:
         if error.status < 400:
             raise
-        told = f"{request.method} {shortened(request.path, 200)}: {error.reason}"
+        message = f"{request.method} {shortened(request.path, 200)}: {error.reason}"
         headers = {"Allow": error.headers["Allow"]} if "Allow" in error.headers else None
-        return web.json_response({"error": told}, status=error.status, headers=headers)
+        return web.json_response({"error": message}, status=error.status, headers=headers)
     except ConnectionError:  # the client has gone
         raise
     except Exception as error:
@@ -121,14 +121,14 @@ class _Api:
         """GetModelStatus."""
         wanted = _number(request)
         with self._versions.use(request.match_info["name"], wanted):
-            found = grpc_api.status(self._versions, wanted)
+            response = grpc_api.status(self._versions, wanted)
         states = [
             {
                 "version": str(one.version),
                 "state": type(one).State.Name(one.state),
                 "status": {"error_code": "OK", "error_message": ""},
             }
-            for one in found.model_version_status
+            for one in response.model_version_status
         ]
         return web.json_response({"model_version_status": states})
 
@@ -136,11 +136,11 @@ class _Api:
         """GetModelMetadata."""
         name = request.match_info["name"]
         with self._versions.use(name, _number(request)) as version:
-            found = grpc_api.metadata(version, model_pb2.ModelSpec(name=name))
-        made = json_format.MessageToDict(
-            found, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
+            response = grpc_api.metadata(version, model_pb2.ModelSpec(name=name))
+        content = json_format.MessageToDict(
+            response, preserving_proto_field_name=True, always_print_fields_with_no_presence=True
         )
-        return web.json_response(made)
+        return web.json_response(content)
 
     async def predict(self, request: web.Request) -> web.Response:
         """Predict: `{"instances": [...]}`, one row per question, or `{"inputs": {...}}`, one column per input."""
@@ -202,12 +202,12 @@ async def _body(request: web.Request) -> bytes:
 
 def _json(body: bytes) -> Mapping[str, Any]:
     try:
-        found = json.loads(body)
+        parsed = json.loads(body)
     except (ValueError, RecursionError) as error:
         raise invalid(f"not JSON: {shortened(str(error), 200)}") from None
-    if not isinstance(found, dict):
+    if not isinstance(parsed, dict):
         raise invalid("expected a JSON object")
-    return found
+    return parsed
 
 
 def _signature_name(asked: Mapping[str, Any]) -> str:
@@ -229,8 +229,8 @@ def _inputs(asked: Mapping[str, Any], definition: meta_graph_pb2.SignatureDef) -
     by_row = "instances" in asked
     values = _columns_of_rows(asked["instances"], names) if by_row else _columns(asked["inputs"], names)
     if unknown := set(values) - set(names):
-        told = shortened(", ".join(sorted(unknown)) or "one without a name")
-        raise invalid(f"no input {told}. The signature takes {', '.join(sorted(names))}")
+        unknown_names = shortened(", ".join(sorted(unknown)) or "one without a name")
+        raise invalid(f"no input {unknown_names}. The signature takes {', '.join(sorted(names))}")
     return {name: _array(value, name, tf.as_dtype(definition.inputs[name].dtype)) for name, value in values.items()}
 
 
@@ -262,11 +262,11 @@ def _array(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
     """JSON to an array; texts become bytes, and so does `{"b64": ...}`. No input takes a list in a list."""
     flat = value if isinstance(value, list) else [value]
     if dtype == tf.string:
-        made = np.empty(len(flat), object)
-        made[:] = [_bytes(one, name) for one in flat]
+        array = np.empty(len(flat), object)
+        array[:] = [_bytes(one, name) for one in flat]
     else:
-        made = np.array([_integer(one, name, dtype) for one in flat], dtype.as_numpy_dtype)
-    return made if isinstance(value, list) else made.reshape(())
+        array = np.array([_integer(one, name, dtype) for one in flat], dtype.as_numpy_dtype)
+    return array if isinstance(value, list) else array.reshape(())
 
 
 def _integer(value: Any, name: str, dtype: tf.DType) -> int:

@@ -76,8 +76,8 @@ def connect(address: str, model: str, version: int | None, tls: bool | str) -> T
         raise ValueError(f"version {version}: expected a whole number from 0 to {_LARGEST_VERSION}")
     if isinstance(tls, str):
         _check_certificates(tls)
-    made = _Rest if scheme else _Grpc
-    return made(address, parts.hostname, model, version, tls)
+    transport_class = _Rest if scheme else _Grpc
+    return transport_class(address, parts.hostname, model, version, tls)
 
 
 def ask(
@@ -232,9 +232,9 @@ class _Rest:
         except self._errors.RequestException as error:
             raise self._failure(error) from None
         if answer.status_code in _AGAIN:
-            raise TryAgainError(f"{self._address}: HTTP {answer.status_code}: {_told(answer)}")
+            raise TryAgainError(f"{self._address}: HTTP {answer.status_code}: {_error_message(answer)}")
         if answer.status_code != 200:
-            raise RequestError(f"{self._address}: HTTP {answer.status_code}: {_told(answer)}")
+            raise RequestError(f"{self._address}: HTTP {answer.status_code}: {_error_message(answer)}")
         try:
             return {name: _typed(values) for name, values in answer.json()["outputs"].items()}
         except (ValueError, KeyError, TypeError, AttributeError, RecursionError):
@@ -267,7 +267,7 @@ class _Rest:
 _NO_TF_SERVING = "this is no TF Serving"
 
 
-def _told(answer: Any) -> str:
+def _error_message(answer: Any) -> str:
     """What a server says is wrong."""
     with contextlib.suppress(ValueError, KeyError, TypeError, RecursionError):
         return str(answer.json()["error"])
@@ -275,24 +275,24 @@ def _told(answer: Any) -> str:
 
 
 def _first_of(*variables: str) -> str:
-    found = (os.environ.get(spelled) for name in variables for spelled in (name.lower(), name.upper()))
-    return next(filter(None, found), "")
+    values = (os.environ.get(spelled) for name in variables for spelled in (name.lower(), name.upper()))
+    return next(filter(None, values), "")
 
 
 def _texts(values: np.ndarray) -> np.ndarray:
     """Bytes to texts, in an array of objects: of NumPy's own each would be as wide as the longest."""
     if values.dtype != object:
         return values
-    made = np.empty(values.size, object)
-    made[:] = [value.decode("utf-8", errors="replace") for value in values.ravel()]
-    return made.reshape(values.shape)
+    texts = np.empty(values.size, object)
+    texts[:] = [value.decode("utf-8", errors="replace") for value in values.ravel()]
+    return texts.reshape(values.shape)
 
 
 def _typed(values: list[Any]) -> np.ndarray:
-    made = np.array(values)
-    if made.dtype.kind == "U":
+    array = np.array(values)
+    if array.dtype.kind == "U":
         return np.array(values, object)
-    return made.astype(np.float32) if made.dtype == np.float64 else made
+    return array.astype(np.float32) if array.dtype == np.float64 else array
 
 
 def _read(path: str) -> bytes:

@@ -67,8 +67,8 @@ def _check_sizes(path: str, model: Any) -> list[str]:
     words, counts = _read_vocabulary(path)
     shapes = {name: _shape(model, name) for name in ("unit", "norms", "weights")}
     if len(shapes["unit"]) != 2 or any(shape[:1] != (len(counts),) for shape in shapes.values()):
-        told = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
-        raise UserError(f"its vocabulary has {len(counts):,} words, and its variables are of other sizes: {told}")
+        sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
+        raise UserError(f"its vocabulary has {len(counts):,} words, and its variables are of other sizes: {sizes}")
     if not np.allclose(serving_model.weights(counts), model.weights.numpy(), rtol=1e-3):
         raise UserError("its vocabulary's counts are not those of its vectors")
     norms = model.norms.numpy()

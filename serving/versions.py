@@ -172,10 +172,10 @@ class Versions:
         Raises:
             OSError, tf.errors.OpError: the folder cannot be listed.
         """
-        found = await asyncio.to_thread(folders.find, self.folder)
-        self._failed = {number: failure for number, failure in self._failed.items() if number in found}
-        for number in sorted(found, reverse=True):
-            if number in self._loaded or await self._load(number, found[number]):
+        folders_by_number = await asyncio.to_thread(folders.find, self.folder)
+        self._failed = {number: failure for number, failure in self._failed.items() if number in folders_by_number}
+        for number in sorted(folders_by_number, reverse=True):
+            if number in self._loaded or await self._load(number, folders_by_number[number]):
                 self._served = self._loaded[number]
                 break
         for number, version in list(self._loaded.items()):
@@ -199,17 +199,17 @@ class Versions:
                 threads.shutdown(wait=False, cancel_futures=True)
 
     async def _watch(self, seconds: float) -> None:
-        told = ""
+        last_reason = ""
         while True:
             await asyncio.sleep(seconds)
             try:
                 await self.refresh()
-                told = ""
+                last_reason = ""
             except Exception as error:  # whatever it is, the next look may find things mended
                 reason = folders.reason(error)
-                if reason != told:
+                if reason != last_reason:
                     logging.warning("%s: cannot look for new versions, and tries again: %s", self.name, reason)
-                told = reason
+                last_reason = reason
 
     async def _load(self, number: int, folder: str) -> bool:
         start = time.monotonic()
