@@ -49,16 +49,16 @@ def main() -> None:
     _prepare(options.corpus, "imdb", RUN)
     _prepare(options.corpus, "quality", RUN_OF_QUALITY)
     config = systems.trainer_settings(RUN)
-    found = bench_report.Found(options, config)
+    measurements = bench_report.Measurements(options, config)
     with tempfile.TemporaryDirectory() as folder:
         tokens = Tokens(pathlib.Path(folder))
-        _sides(screen, found, tokens)
-        _write(found)  # the rest takes long
+        _sides(screen, measurements, tokens)
+        _write(measurements)  # the rest takes long
         if not options.quick:
-            _shapes(screen, found, tokens)
-            _extras(screen, found)
-            _write(found)
-    screen.print(bench_report.table(found.sides))
+            _shapes(screen, measurements, tokens)
+            _extras(screen, measurements)
+            _write(measurements)
+    screen.print(bench_report.table(measurements.sides))
     screen.print(f"{REPORT}\n{RUN / 'results.json'}")
 
 
@@ -72,9 +72,9 @@ class Tokens:
             part.writelines(itertools.takewhile(lambda _: part.tell() < self.whole.stat().st_size // _PARTS, lines))
 
 
-def _write(found: bench_report.Found) -> None:
-    results = json.dumps([_schema(row) for row in found.sides], indent=2)
-    for path, text in ((RUN / "results.json", f"{results}\n"), (REPORT, bench_report.page(found))):
+def _write(measurements: bench_report.Measurements) -> None:
+    results = json.dumps([_schema(row) for row in measurements.sides], indent=2)
+    for path, text in ((RUN / "results.json", f"{results}\n"), (REPORT, bench_report.page(measurements))):
         whole_files.write_text(path, text)
 
 
@@ -127,9 +127,9 @@ def _compared(options: argparse.Namespace, config: Settings) -> Iterator[_Side]:
         yield _Side("fasttext", "fasttext", options.fasttext_epochs, config, 1)
 
 
-def _sides(screen: rich.console.Console, found: bench_report.Found, tokens: Tokens) -> None:
-    options = found.options
-    sides = list(_compared(options, found.config))
+def _sides(screen: rich.console.Console, measurements: bench_report.Measurements, tokens: Tokens) -> None:
+    options = measurements.options
+    sides = list(_compared(options, measurements.config))
     if not importlib.util.find_spec("fasttext"):
         screen.print("fastText is not installed (pip install fasttext, which needs a C++ compiler): left out")
     for seed in range(1, options.seeds + 1):
@@ -138,16 +138,16 @@ def _sides(screen: rich.console.Console, found: bench_report.Found, tokens: Toke
                 continue
             more = {"tokens": str(tokens.whole), "threads": options.threads}
             row = train(side.system, seed, side.epochs, side.config, run=side.run, **more)
-            found.sides.append({**row, "name": side.name})
+            measurements.sides.append({**row, "name": side.name})
             speed = f"{row['words_per_second']:>9,} words/s"
             screen.print(f"{side.name:<24} seed {seed}  {speed}  {bench_report.scores(row)}")
     if options.quick:
         return
     for _ in range(3):
         for cores in (1, 2):
-            row = train("tfx-word2vec", 1, 1, found.config, cores=cores, speed_only=True)
-            found.cores.setdefault(cores, []).append(row["words_per_second"])
-    screen.print(f"cores {found.cores}")
+            row = train("tfx-word2vec", 1, 1, measurements.config, cores=cores, speed_only=True)
+            measurements.cores.setdefault(cores, []).append(row["words_per_second"])
+    screen.print(f"cores {measurements.cores}")
 
 
 def train(
@@ -180,27 +180,27 @@ def child(module: str, request: dict[str, Any]) -> Figures:
     return json.loads(done.stdout.splitlines()[-1])
 
 
-def _shapes(screen: rich.console.Console, found: bench_report.Found, tokens: Tokens) -> None:
+def _shapes(screen: rich.console.Console, measurements: bench_report.Measurements, tokens: Tokens) -> None:
     """Windows and dimensions, one epoch per pair of them: gensim's of the first part of the text."""
     for window, dimensions in SHAPES:
         config = {
-            **found.config,
-            "skipgram": {**found.config["skipgram"], "window": window},
-            "trainer": {**found.config["trainer"], "dimensions": dimensions},
+            **measurements.config,
+            "skipgram": {**measurements.config["skipgram"], "window": window},
+            "trainer": {**measurements.config["trainer"], "dimensions": dimensions},
         }
-        more = {"tokens": str(tokens.part), "threads": found.options.threads, "speed_only": True}
+        more = {"tokens": str(tokens.part), "threads": measurements.options.threads, "speed_only": True}
         rows = [train(system, 1, 1, config, **more)["words_per_second"] for system in ("tfx-word2vec", "gensim")]
-        found.shapes[window, dimensions] = tuple(rows)
+        measurements.shapes[window, dimensions] = tuple(rows)
         screen.print(f"window {window}, {dimensions} dimensions  {rows}")
 
 
-def _extras(screen: rich.console.Console, found: bench_report.Found) -> None:
+def _extras(screen: rich.console.Console, measurements: bench_report.Measurements) -> None:
     """Losses and sizes, a profile, and Keras' fit."""
 
     def measure(name: str, **request: Any) -> Figures:
         figures = child("benchmarks.steps", {"measurement": name, **request})
-        told = " ".join(str(request[key]) for key in ("loss", "vocabulary", "dimensions") if key in request)
-        screen.print(f"{name} {told}  {figures}")
+        parameters = " ".join(str(request[key]) for key in ("loss", "vocabulary", "dimensions") if key in request)
+        screen.print(f"{name} {parameters}  {figures}")
         return figures
 
     def speed(size: int, loss: str, dimensions: int = 128) -> Figures:
@@ -209,7 +209,7 @@ def _extras(screen: rich.console.Console, found: bench_report.Found) -> None:
             steps_per_call=_steps_per_call(loss),
         )  # fmt: skip
 
-    trainer, extras = found.config["trainer"], found.extras
+    trainer, extras = measurements.config["trainer"], measurements.extras
     extras["losses"] = {(size, loss): speed(size, loss) for size in (1_000, 10_000, 57_000, 500_000) for loss in LOSSES}
     extras["sizes"] = {
         (size, dimensions): speed(size, "nce", dimensions)
@@ -218,7 +218,7 @@ def _extras(screen: rich.console.Console, found: bench_report.Found) -> None:
     }
     extras["equal_time"] = {
         loss: measure(
-            "equal_time", loss=loss, run=str(RUN), config=found.config, seconds=found.options.seconds,
+            "equal_time", loss=loss, run=str(RUN), config=measurements.config, seconds=measurements.options.seconds,
             steps_per_call=_steps_per_call(loss),
         )
         for loss in LOSSES

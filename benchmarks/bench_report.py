@@ -22,7 +22,7 @@ Figures = dict[str, Any]
 
 
 @dataclasses.dataclass
-class Found:
+class Measurements:
     """What was measured, as it comes.
 
     Attributes:
@@ -59,22 +59,22 @@ HEADER = ["system", "epochs", "seeds", "words/s", "times gensim", "of gensim's t
 
 def table(sides: list[Figures]) -> rich.table.Table:
     """The systems, for a screen."""
-    made = rich.table.Table(*HEADER, box=None)
+    rich_table = rich.table.Table(*HEADER, box=None)
     for row in _rows(_by_system(sides)):
-        made.add_row(*row)
-    return made
+        rich_table.add_row(*row)
+    return rich_table
 
 
-def page(found: Found) -> str:
+def page(measurements: Measurements) -> str:
     """The whole of docs/BENCHMARKS.md."""
     parts = [
         "# Benchmarks",
         f"Written by `make bench`. {_machine()}\n\nTimings on virtual machines vary by a fifth and more from run to "
         "run: what counts are the ratios within one run.",
-        *_beside_others(found),
-        *(_shape_parts(found) if found.shapes else []),
-        *(_core_parts(found) if found.cores else []),
-        *(_extra_parts(found) if found.extras else []),
+        *_beside_others(measurements),
+        *(_shape_parts(measurements) if measurements.shapes else []),
+        *(_core_parts(measurements) if measurements.cores else []),
+        *(_extra_parts(measurements) if measurements.extras else []),
     ]
     return "\n\n".join(parts) + "\n"
 
@@ -112,10 +112,10 @@ def _rows(by_system: dict[str, list[Figures]]) -> list[list[str]]:
     ]  # fmt: skip
 
 
-def _beside_others(found: Found) -> list[str]:
-    trainer, skipgram, options = found.config["trainer"], found.config["skipgram"], found.options
-    by_system = _by_system(found.sides)
-    wait = max(row["input_wait"] for row in found.sides if "input_wait" in row)
+def _beside_others(measurements: Measurements) -> list[str]:
+    trainer, skipgram, options = measurements.config["trainer"], measurements.config["skipgram"], measurements.options
+    by_system = _by_system(measurements.sides)
+    wait = max(row["input_wait"] for row in measurements.sides if "input_wait" in row)
     corpus = "/".join(pathlib.PurePath(options.corpus).parts[-2:])
     return [
         "## Beside gensim and fastText",
@@ -133,7 +133,7 @@ def _beside_others(found: Found) -> list[str]:
             [[name, *_quality(rows, SECOND_HALF)] for name, rows in by_system.items()],
         ),
         "Each run:",
-        markdown(["system", "seed", "words/s", *BENCHMARKS], [_run_row(row) for row in found.sides]),
+        markdown(["system", "seed", "words/s", *BENCHMARKS], [_run_row(row) for row in measurements.sides]),
         f"Waiting for data took at most {wait:.1%} of our training's time.",
     ]
 
@@ -142,7 +142,7 @@ def _run_row(row: Figures) -> list[str]:
     return [row["name"], str(row["seed"]), f"{row['words_per_second']:,}", *(f"{row[name]:.3f}" for name in BENCHMARKS)]
 
 
-def _shape_parts(found: Found) -> list[str]:
+def _shape_parts(measurements: Measurements) -> list[str]:
     return [
         "## Windows and dimensions",
         "One epoch each; gensim's of the first quarter of the text.",
@@ -150,14 +150,14 @@ def _shape_parts(found: Found) -> list[str]:
             ["window", "dimensions", "words/s", "gensim's", "times gensim"],
             [
                 [str(window), str(dimensions), f"{ours:,}", f"{theirs:,}", f"{ours / theirs:.1f}"]
-                for (window, dimensions), (ours, theirs) in found.shapes.items()
+                for (window, dimensions), (ours, theirs) in measurements.shapes.items()
             ],
         ),
     ]
 
 
-def _core_parts(found: Found) -> list[str]:
-    of_one = statistics.median(found.cores[1])
+def _core_parts(measurements: Measurements) -> list[str]:
+    of_one = statistics.median(measurements.cores[1])
     return [
         "## Cores",
         "One epoch each, in turn; medians of three.",
@@ -165,14 +165,14 @@ def _core_parts(found: Found) -> list[str]:
             ["cores", "words/s", "times one core's"],
             [
                 [str(cores), f"{statistics.median(speeds):,}", f"{statistics.median(speeds) / of_one:.2f}"]
-                for cores, speeds in found.cores.items()
+                for cores, speeds in measurements.cores.items()
             ],
         ),
     ]
 
 
-def _extra_parts(found: Found) -> list[str]:
-    losses, sizes, fit = (found.extras[name] for name in ("losses", "sizes", "fit"))
+def _extra_parts(measurements: Measurements) -> list[str]:
+    losses, sizes, fit = (measurements.extras[name] for name in ("losses", "sizes", "fit"))
 
     def cell(size: int, loss: str) -> list[str]:
         row, full = losses[size, loss], losses[size, "full_softmax"]
@@ -187,13 +187,13 @@ def _extra_parts(found: Found) -> list[str]:
             ["vocabulary", "loss", "examples/s", "times full softmax", "peak MiB"],
             [cell(size, loss) for size, loss in losses],
         ),
-        f"Quality after about {found.options.seconds:.0f} s of training on the corpus above, plain SGD, the learning "
-        "rate falling from 0.03 to 0 within them:",
+        f"Quality after about {measurements.options.seconds:.0f} s of training on the corpus above, plain SGD, the "
+        "learning rate falling from 0.03 to 0 within them:",
         markdown(
             ["loss", "seconds", *BENCHMARKS],
             [
                 [loss, str(row["seconds"]), *(f"{row[name]:.3f}" for name in BENCHMARKS)]
-                for loss, row in found.extras["equal_time"].items()
+                for loss, row in measurements.extras["equal_time"].items()
             ],
         ),
         "## Vocabulary size",
@@ -205,14 +205,14 @@ def _extra_parts(found: Found) -> list[str]:
                 for (size, dimensions), row in sizes.items()
             ],
         ),
-        *_profile_parts(found),
+        *_profile_parts(measurements),
         f"TensorFlow's kernel: Keras' `fit` does {fit['fit_steps_per_second']:,} steps/s, the training loop "
         f"{fit['loop_steps_per_second']:,} (one stream each).",
     ]
 
 
-def _profile_parts(found: Found) -> list[str]:
-    trainer, profile = found.config["trainer"], found.extras["profile"]
+def _profile_parts(measurements: Measurements) -> list[str]:
+    trainer, profile = measurements.config["trainer"], measurements.extras["profile"]
     shares = profile["share_of_limit"]
     return [
         "## Where a block's time goes",

@@ -57,12 +57,12 @@ def main() -> None:
 
 def _row(size: int, models: int) -> list[str]:
     with tempfile.TemporaryDirectory() as work:
-        made = [
+        folders = [
             bench.child(_NAME, {"part": "make", "size": size, "folder": f"{work}/{number}", "seed": number})["folder"]
             for number in range(models)
         ]
-        found = bench.child(_NAME, {"part": "evaluate", "models": made, "work": work})
-    return [f"{size:,}", str(models), f"{found['seconds']:.1f}", f"{found['peak']:,}", f"{found['imports']:,}"]
+        figures = bench.child(_NAME, {"part": "evaluate", "models": folders, "work": work})
+    return [f"{size:,}", str(models), f"{figures['seconds']:.1f}", f"{figures['peak']:,}", f"{figures['imports']:,}"]
 
 
 def make(size: int, folder: str, seed: int) -> dict[str, Any]:
@@ -96,12 +96,12 @@ def evaluate(models: list[str], work: str) -> dict[str, Any]:
         {"evaluation": [evaluation], "blessing": [blessing]},
         {"eval_config": json_format.MessageToJson(config), "example_splits": json.dumps(["eval"])},
     )
-    found = results.read(evaluation.uri)
+    outcome = results.read(evaluation.uri)
     return {
         "seconds": time.perf_counter() - start,
         "peak": _peak(),
         "imports": imports,
-        "values": {result.name: result.values for result in found.benchmarks},
+        "values": {result.name: result.values for result in outcome.benchmarks},
     }
 
 
@@ -113,33 +113,33 @@ def beside_gensim(model: str) -> str:
     with tempfile.TemporaryDirectory() as work:
         (pathlib.Path(work) / "0").mkdir()
         os.symlink(os.path.abspath(model), f"{work}/0/Format-Serving")
-        found = bench.child(_NAME, {"part": "evaluate", "models": [f"{work}/0"], "work": work})["values"]
+        values = bench.child(_NAME, {"part": "evaluate", "models": [f"{work}/0"], "work": work})["values"]
     vectors = _keyed_vectors(model)
     rows = []
     start = time.perf_counter()
     accuracy, _ = vectors.evaluate_word_analogies(_path("google_analogies"))
     seconds = time.perf_counter() - start
-    rows.append(_compared("google_analogies", "analogy_accuracy", found, accuracy))
+    rows.append(_compared("google_analogies", "analogy_accuracy", values, accuracy))
     for name in ("simlex999", "wordsim353"):
         pearson, spearman, unknown = vectors.evaluate_word_pairs(_path(name))
-        rows.append(_compared(name, "spearman_correlation", found, spearman.statistic))
-        rows.append(_compared(name, "pearson_correlation", found, pearson.statistic))
-        rows.append(_compared(name, "coverage", found, 1 - unknown / 100))
+        rows.append(_compared(name, "spearman_correlation", values, spearman.statistic))
+        rows.append(_compared(name, "pearson_correlation", values, pearson.statistic))
+        rows.append(_compared(name, "coverage", values, 1 - unknown / 100))
     table = bench_report.markdown(["benchmark", "measure", "ours", "gensim", "difference"], rows)
     return f"{table}\n\ngensim took {seconds:.1f} s for the analogies."
 
 
-def _compared(benchmark: str, measure: str, found: dict[str, Any], theirs: float) -> list[str]:
-    ours = found[benchmark][measure]
+def _compared(benchmark: str, measure: str, values: dict[str, Any], theirs: float) -> list[str]:
+    ours = values[benchmark][measure]
     return [benchmark, measure.replace("_", " "), f"{ours:.6f}", f"{theirs:.6f}", f"{abs(ours - theirs):.1e}"]
 
 
 def _keyed_vectors(model: str) -> KeyedVectors:
     words = vocabulary.read(os.path.join(model, "assets", vocabulary.ASSET)).words
     table = tf.train.load_variable(os.path.join(model, "variables", "variables"), saved_keys.key("unit"))
-    made = KeyedVectors(table.shape[1])
-    made.add_vectors(words, table)
-    return made
+    keyed = KeyedVectors(table.shape[1])
+    keyed.add_vectors(words, table)
+    return keyed
 
 
 def _questions() -> list[Any]:
@@ -151,25 +151,25 @@ def _path(name: str) -> str:
 
 
 def _examples(work: str) -> standard_artifacts.Examples:
-    made = standard_artifacts.Examples()
-    made.uri, made.split_names = f"{work}/examples", artifact_utils.encode_split_names(["eval"])
-    os.makedirs(f"{made.uri}/Split-eval")
-    with tf.io.TFRecordWriter(f"{made.uri}/Split-eval/questions.gz", "GZIP") as writer:
+    examples = standard_artifacts.Examples()
+    examples.uri, examples.split_names = f"{work}/examples", artifact_utils.encode_split_names(["eval"])
+    os.makedirs(f"{examples.uri}/Split-eval")
+    with tf.io.TFRecordWriter(f"{examples.uri}/Split-eval/questions.gz", "GZIP") as writer:
         for example in questions.serialize(_questions()):
             writer.write(example)
-    return made
+    return examples
 
 
 def _model(folder: str) -> standard_artifacts.Model:
-    made = standard_artifacts.Model()
-    made.uri, made.id = folder, 1
-    return made
+    artifact = standard_artifacts.Model()
+    artifact.uri, artifact.id = folder, 1
+    return artifact
 
 
 def _blessing(work: str) -> standard_artifacts.ModelBlessing:
-    made = standard_artifacts.ModelBlessing()
-    made.uri = f"{work}/blessing"
-    return made
+    blessing = standard_artifacts.ModelBlessing()
+    blessing.uri = f"{work}/blessing"
+    return blessing
 
 
 def _peak() -> int:

@@ -41,8 +41,8 @@ def figures(target: np.ndarray, context: np.ndarray, bias: np.ndarray, pairs: np
         top = of_all.max(1)
         log_z[part] = top + np.log(np.exp(of_all - top[:, np.newaxis]).sum(1))
         scores[part] = of_all[np.arange(len(contexts)), contexts]
-    found = {"log_z": log_z.mean(), "log_z_sd": log_z.std(), "as_it_stands": scores.mean()}
-    return {name: round(float(value), 4) for name, value in {**found, "normalised": (scores - log_z).mean()}.items()}
+    measures = {"log_z": log_z.mean(), "log_z_sd": log_z.std(), "as_it_stands": scores.mean()}
+    return {name: round(float(value), 4) for name, value in {**measures, "normalised": (scores - log_z).mean()}.items()}
 
 
 def _tables(artifact: pathlib.Path) -> list[np.ndarray]:

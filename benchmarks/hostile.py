@@ -146,8 +146,8 @@ class Sender:
                 first = connection.makefile("rb").readline()
             except TimeoutError:
                 return "waits"
-        found = re.match(rb"HTTP/1\.\d (\d+)", first)
-        return found[1].decode() if found else "closed"
+        status_line = re.match(rb"HTTP/1\.\d (\d+)", first)
+        return status_line[1].decode() if status_line else "closed"
 
 
 def is_fault(outcome: str) -> bool:
@@ -167,8 +167,8 @@ def main() -> int:
     command = [sys.executable, "-m", "serving.local", "--model", options.model, "--port", "0", "--rest-port", "0"]
     process = subprocess.Popen(command, cwd=bench.ROOT, stdout=subprocess.PIPE, text=True)
     try:
-        told = "".join(process.stdout.readline() for _ in range(3))
-        rest, grpc_address = (re.search(rf"{name} (\S+)", told)[1] for name in ("page", "gRPC"))
+        startup_output = "".join(process.stdout.readline() for _ in range(3))
+        rest, grpc_address = (re.search(rf"{name} (\S+)", startup_output)[1] for name in ("page", "gRPC"))
         text, faults = attack(process.pid, rest, grpc_address, options.requests, options.seed)
         print(text)
         return int(bool(faults) or process.poll() is not None)
@@ -205,11 +205,11 @@ def attack(pid: int, rest: str, grpc_address: str, count: int, seed: int) -> tup
     rows = [
         [
             kind,
-            str(found.total()),
+            str(tally.total()),
             f"{longest[kind]:.2f}",
-            ", ".join(f"{name} {times}" for name, times in found.most_common()),
+            ", ".join(f"{name} {times}" for name, times in tally.most_common()),
         ]
-        for kind, found in sorted(outcomes.items())
+        for kind, tally in sorted(outcomes.items())
     ]
     after = memory(pid)
     lines = [
@@ -427,8 +427,8 @@ def _examples_bad(draw: random.Random) -> Request:
             feature.float_list.value.extend([float("nan")] * times)
         elif kind == 2:
             feature.int64_list.value.extend([-1] * times)
-    made = example.SerializeToString()
-    examples = [draw.choice([made, draw.randbytes(30), b""]) for _ in range(draw.randrange(1, 4))]
+    serialized = example.SerializeToString()
+    examples = [draw.choice([serialized, draw.randbytes(30), b""]) for _ in range(draw.randrange(1, 4))]
     if draw.random() < 0.5:
         return Grpc(_predict("evaluate", examples=examples).SerializeToString())
     rows = [{"b64": base64.b64encode(one).decode()} for one in examples]

@@ -455,20 +455,20 @@ class Rehearsal:
 
 def left_over(run_folder: pathlib.Path) -> list[str]:
     """What a run that has ended should not have left in its folder."""
-    found = [
+    leftovers = [
         str(path.relative_to(run_folder))
         for path in run_folder.rglob("*")
         if any(fnmatch.fnmatch(path.name, pattern) for pattern in _UNFINISHED)
     ]
-    found += [str(path.relative_to(run_folder)) for path in (run_folder / "checkpoints").glob("*")]
+    leftovers += [str(path.relative_to(run_folder)) for path in (run_folder / "checkpoints").glob("*")]
     if not (run_folder / "metadata.sqlite").exists():
-        return [*found, "no metadata"]
+        return [*leftovers, "no metadata"]
     with contextlib.closing(sqlite3.connect(run_folder / "metadata.sqlite")) as metadata:
         known = {uri for (uri,) in metadata.execute("select uri from Artifact")}
         at_work = metadata.execute("select id from Execution where last_known_state in (1, 2)").fetchall()
-    found += [f"execution {number} at work" for (number,) in at_work]
-    made = [str(path) for path in (run_folder / "artifacts").glob("*/*/*")]
-    return found + [f"{path}, which no metadata know" for path in made if path not in known]
+    leftovers += [f"execution {number} at work" for (number,) in at_work]
+    artifact_folders = [str(path) for path in (run_folder / "artifacts").glob("*/*/*")]
+    return leftovers + [f"{path}, which no metadata know" for path in artifact_folders if path not in known]
 
 
 def _write_project(folder: pathlib.Path) -> None:
@@ -519,14 +519,14 @@ def _serves(root: pathlib.Path) -> bool:
 
 def _processes(session: int, trial: str) -> dict[int, str]:
     """The command lines of a session's processes, and of those that were started in a trial."""
-    found = {}
+    command_lines = {}
     for stat in pathlib.Path("/proc").glob("[0-9]*/stat"):
         with contextlib.suppress(OSError):
             state, _, _, its_session = stat.read_text().rpartition(")")[2].split()[:4]
             environment = stat.with_name("environ").read_bytes().split(b"\0")
             if state != "Z" and (int(its_session) == session or f"{_TRIAL}={trial}".encode() in environment):
-                found[int(stat.parent.name)] = stat.with_name("cmdline").read_text().replace("\0", " ")
-    return found
+                command_lines[int(stat.parent.name)] = stat.with_name("cmdline").read_text().replace("\0", " ")
+    return command_lines
 
 
 def _workers(run: forked.Run) -> list[int]:
@@ -543,9 +543,9 @@ def _when_worker(run: forked.Run) -> float:
 def _orphans(run: forked.Run, trial: str) -> dict[int, str]:
     """What goes on after the end of a run."""
     until = time.monotonic() + _GRACE_SECONDS
-    while (found := _processes(run.pid, trial)) and time.monotonic() < until:
+    while (still_running := _processes(run.pid, trial)) and time.monotonic() < until:
         time.sleep(0.05)
-    return found
+    return still_running
 
 
 def table(outcomes: Sequence[Outcome]) -> str:

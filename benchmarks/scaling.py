@@ -207,10 +207,10 @@ def _io() -> dict[str, int]:
 
 def _shuffled(job: str) -> int:
     """Bytes that a job's tasks got from others by a key, or spread over all; without what was handed straight on."""
-    found = _get(f"/jobs/{job}")
-    plan = {node["id"]: node for node in found["plan"]["nodes"]}
+    details = _get(f"/jobs/{job}")
+    plan = {node["id"]: node for node in details["plan"]["nodes"]}
     total = 0
-    for vertex in found["vertices"]:
+    for vertex in details["vertices"]:
         strategies = [given["ship_strategy"] for given in plan[vertex["id"]].get("inputs", [])]
         if strategies and not any(one.startswith(("Forward", "Broadcast")) for one in strategies):
             total += vertex["metrics"]["read-bytes"]
@@ -275,9 +275,9 @@ def _facts(runs: dict[str, Any]) -> dict[str, Any]:
     assets = pathlib.Path(graph.uri, "transform_fn", "assets")
     digest, sizes = hashlib.sha256(), {}
     for name, folder in (("examples", examples.uri), ("pairs", pairs.uri), ("vocabulary", assets)):
-        made = sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file())
-        sizes[f"{name}_bytes"] = sum(path.stat().st_size for path in made)
-        for path in made:
+        files = sorted(path for path in pathlib.Path(folder).rglob("*") if path.is_file())
+        sizes[f"{name}_bytes"] = sum(path.stat().st_size for path in files)
+        for path in files:
             digest.update(path.name.encode())
             digest.update(path.read_bytes())
     return {

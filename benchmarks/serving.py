@@ -64,8 +64,8 @@ class _Server:
         self._process = subprocess.Popen(
             command, cwd=bench.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )  # fmt: skip
-        told = "".join(self._process.stdout.readline() for _ in range(3))
-        self.grpc, self.rest = (re.search(rf"{name} (\S+)", told)[1] for name in ("gRPC", "page"))
+        startup_output = "".join(self._process.stdout.readline() for _ in range(3))
+        self.grpc, self.rest = (re.search(rf"{name} (\S+)", startup_output)[1] for name in ("gRPC", "page"))
 
     def __enter__(self) -> _Server:
         return self
@@ -88,8 +88,10 @@ class _Server:
 def _latencies(options: argparse.Namespace, folder: str, version: str) -> str:
     rows = []
     for side, signature in (("gensim", "most_similar"), *(("bare signature", name) for name in QUESTIONS)):
-        found = bench.child(_NAME, {"part": side.split()[0], "version": version, "signature": signature, "seconds": 10})
-        rows.append([side, signature, "1", *_figures(found["latencies"], found["seconds"])])
+        measured = bench.child(
+            _NAME, {"part": side.split()[0], "version": version, "signature": signature, "seconds": 10}
+        )
+        rows.append([side, signature, "1", *_figures(measured["latencies"], measured["seconds"])])
     with _Server(folder) as server:
         for interface in ("gRPC", "REST"):
             address = server.grpc if interface == "gRPC" else server.rest
@@ -166,9 +168,9 @@ def gensim(version: str, signature: str, seconds: float) -> dict[str, Any]:
 
     from serving import export
 
-    found = export.load(version)
-    keyed = KeyedVectors(found.table.shape[1])
-    keyed.add_vectors(found.words.words, found.table)
+    vectors = export.load(version)
+    keyed = KeyedVectors(vectors.table.shape[1])
+    keyed.add_vectors(vectors.words.words, vectors.table)
     return _timed(lambda word: keyed.most_similar(word, topn=10), version, seconds)
 
 
@@ -239,10 +241,10 @@ def _sizes(sizes: list[int]) -> str:
         with tempfile.TemporaryDirectory() as work:
             bench.child("benchmarks.evaluation", {"part": "make", "size": size, "folder": f"{work}/1", "seed": 1})
             folder = pathlib.Path(work) / "1" / "Format-Serving"
-            found = bench.child(_NAME, {"part": "load", "version": str(folder)})
+            loading = bench.child(_NAME, {"part": "load", "version": str(folder)})
             stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
         vectors = size * 128 * 4
-        figures = [f"{stored / 1e6:.1f}", f"{stored / vectors:.3f}", f"{found['seconds']:.2f}", f"{found['mib']:,}"]
+        figures = [f"{stored / 1e6:.1f}", f"{stored / vectors:.3f}", f"{loading['seconds']:.2f}", f"{loading['mib']:,}"]
         rows.append([f"{size:,}", "128", *figures])
     return bench_report.markdown(
         ["words", "dimensions", "MB", "times the vectors", "seconds to load", "MiB for it"], rows

@@ -30,24 +30,24 @@ DEFAULTS, WINDOW = settings.TrainerSettings(), settings.SkipGramSettings().windo
 LENGTH, LEARNING_RATE = DEFAULTS.block_length, DEFAULTS.first_learning_rate
 
 
-def made_up(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndarray, list[blocks.Batch]]:
+def zipf_batches(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndarray, list[blocks.Batch]]:
     """(counts int64 [V], batches): words by Zipf's law, thinned out as subsampling does it."""
     counts = np.maximum(1e9 / np.arange(1, size + 1), 1).astype(np.int64)
     keep = pairs.keep_probability(tf.constant(counts), tf.constant(counts.sum()), 1e-3).numpy()
     shares = np.cumsum(counts * keep)
     draw = np.random.default_rng(1)
-    made = []
+    drawn_batches = []
     for step in range(batches):
         uniforms = draw.random((blocks_per_step, LENGTH + 2 * WINDOW)) * shares[-1]
         reach = tf.fill([blocks_per_step, LENGTH], WINDOW)
         ids = tf.constant(np.searchsorted(shares, uniforms, side="right"), tf.int32)
-        made.append(blocks.Batch(tf.constant(step, tf.int64), blocks.Blocks(ids, reach, reach)))
-    return counts, made
+        drawn_batches.append(blocks.Batch(tf.constant(step, tf.int64), blocks.Blocks(ids, reach, reach)))
+    return counts, drawn_batches
 
 
 def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: str) -> model.SkipGram:
     """A compiled model with the default settings."""
-    made = model.SkipGram(
+    skip_gram = model.SkipGram(
         len(counts),
         dimensions,
         window=WINDOW,
@@ -58,9 +58,9 @@ def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: s
         loss=loss,
     )
     # Speed does not depend on the learning rate, and this one can't diverge on a thousand words.
-    made.compile(optimizer=optimizers.make("sgd", 1e-4))
-    made.optimizer.build([table.embeddings for table in made.tables])
-    return made
+    skip_gram.compile(optimizer=optimizers.make("sgd", 1e-4))
+    skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
+    return skip_gram
 
 
 def dataset_of(batches: list[blocks.Batch]) -> tf.data.Dataset:
@@ -77,25 +77,25 @@ def documents_of(batches: list[blocks.Batch]) -> Iterator[blocks.Documents]:
         yield blocks.Documents(some, np.array([0, len(some)]), None, 0, (1, number))
 
 
-def steps_of(made: model.SkipGram, options: dict[str, Any]) -> tuple[training.Steps, int]:
+def steps_of(skip_gram: model.SkipGram, options: dict[str, Any]) -> tuple[training.Steps, int]:
     """What trains a loss as the Trainer does by default, and how many blocks each of its steps has."""
     cores, per_call, blocks_per_step = threads.cores(), options["steps_per_call"], options["blocks_per_step"]
     if options["loss"] == "full_softmax":
         strategy = tf.distribute.get_strategy()
-        return TensorFlowSteps(made, strategy, streams=cores, steps_per_call=per_call), blocks_per_step
+        return TensorFlowSteps(skip_gram, strategy, streams=cores, steps_per_call=per_call), blocks_per_step
     rate = optimizers.LinearDecay(1e-4, 1e-4, 10**9)
-    return CompiledSteps(made, rate, streams=cores, steps_per_call=_compiled(per_call, made)), 1
+    return CompiledSteps(skip_gram, rate, streams=cores, steps_per_call=_compiled(per_call, skip_gram)), 1
 
 
-def _compiled(per_call: int, made: model.SkipGram) -> int:
+def _compiled(per_call: int, skip_gram: model.SkipGram) -> int:
     """The compiled kernel's steps for so many of TensorFlow's, as in the Trainer."""
-    return per_call * job.COMPILED_POSITIONS // made.block_length
+    return per_call * job.COMPILED_POSITIONS // skip_gram.block_length
 
 
 def speed(options: dict[str, Any]) -> dict[str, Any]:
     """Positions and examples (pairs) per second of one loss at one vocabulary size."""
-    counts, batches = made_up(options["vocabulary"], 400, options["blocks_per_step"])
-    made = new_model(counts, options["dimensions"], options["blocks_per_step"], options["loss"])
+    counts, batches = zipf_batches(options["vocabulary"], 400, options["blocks_per_step"])
+    skip_gram = new_model(counts, options["dimensions"], options["blocks_per_step"], options["loss"])
 
     class Listener(logging.Handler):
         heard: list[tuple[float, int]] = []
@@ -107,10 +107,10 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
 
     listener = Listener()
     progress.add_handler(listener)
-    steps, size = steps_of(made, options)
+    steps, size = steps_of(skip_gram, options)
     with tempfile.TemporaryDirectory() as folder:
         run = training.Training(
-            made,
+            skip_gram,
             steps,
             training.Schedule(1, 1e9),
             epoch_steps=tf.Variable(10**9, dtype=tf.int64),
@@ -131,17 +131,17 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
 
 def fit(options: dict[str, Any]) -> dict[str, Any]:
     """Keras' fit beside the loop of TensorFlow's steps, both with one stream: steps per second."""
-    counts, batches = made_up(options["vocabulary"], 400, 16)
+    counts, batches = zipf_batches(options["vocabulary"], 400, 16)
     steps, rates = 4000, {}
-    made = new_model(counts, 128, 16, "nce")
-    made.compile(optimizer=made.optimizer, steps_per_execution=100, jit_compile=False)
+    skip_gram = new_model(counts, 128, 16, "nce")
+    skip_gram.compile(optimizer=skip_gram.optimizer, steps_per_execution=100, jit_compile=False)
     for _ in range(2):  # the first time includes tracing
         started = time.perf_counter()
-        made.fit(dataset_of(batches), steps_per_epoch=steps, epochs=1, verbose=0)
+        skip_gram.fit(dataset_of(batches), steps_per_epoch=steps, epochs=1, verbose=0)
         rates["fit_steps_per_second"] = round(steps / (time.perf_counter() - started))
-    made = new_model(counts, 128, 16, "nce")
+    skip_gram = new_model(counts, 128, 16, "nce")
     for _ in range(2):
-        loop = TensorFlowSteps(made, tf.distribute.get_strategy(), streams=1, steps_per_call=100)
+        loop = TensorFlowSteps(skip_gram, tf.distribute.get_strategy(), streams=1, steps_per_call=100)
         iterator = iter(dataset_of(batches).batch(100))
         loop.train_steps(iterator)
         started = time.perf_counter()
@@ -171,16 +171,16 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
             blocks_per_step=16, seed=1, epoch=epoch,
         )  # fmt: skip
 
-    made = new_model(words.counts, 128, 16, options["loss"])
+    skip_gram = new_model(words.counts, 128, 16, options["loss"])
     epoch_steps = tf.Variable(10**9, dtype=tf.int64)
     rate = optimizers.LinearDecay(LEARNING_RATE, 1e-4, epoch_steps)
-    made.compile(optimizer=optimizers.make("sgd", rate))
-    made.optimizer.build([table.embeddings for table in made.tables])
+    skip_gram.compile(optimizer=optimizers.make("sgd", rate))
+    skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
     strategy, cores, per_call = tf.distribute.get_strategy(), threads.cores(), options["steps_per_call"]
     if tensorflow:
-        steps: training.Steps = TensorFlowSteps(made, strategy, streams=cores, steps_per_call=per_call)
+        steps: training.Steps = TensorFlowSteps(skip_gram, strategy, streams=cores, steps_per_call=per_call)
     else:
-        steps = CompiledSteps(made, rate, streams=cores, steps_per_call=_compiled(per_call, made))
+        steps = CompiledSteps(skip_gram, rate, streams=cores, steps_per_call=_compiled(per_call, skip_gram))
 
     class Clock(logging.Handler):
         """Tells the learning rate, as it goes, how many steps there is time for."""
@@ -199,11 +199,11 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     progress.add_handler(clock)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
         training.Training(
-            made, steps, training.Schedule(10**6, 1e9), epoch_steps=epoch_steps, words_per_position=1.0,
+            skip_gram, steps, training.Schedule(10**6, 1e9), epoch_steps=epoch_steps, words_per_position=1.0,
             checkpoints=Checkpoints(folder, writes=False), logs=None,
         ).run(batches if tensorflow else blocks.DocumentChunks(files, weighting="expected", seed=1))  # fmt: skip
     keyed = KeyedVectors(128)
-    keyed.add_vectors(words.words, made.target.embeddings.numpy())
+    keyed.add_vectors(words.words, skip_gram.target.embeddings.numpy())
     return {"seconds": round(clock.seconds, 1), "vocabulary": len(words), **systems.quality(keyed)}
 
 

@@ -180,8 +180,8 @@ def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) ->
 
 
 def _figures(options: dict[str, Any], words_per_second: float, peak_rss_mib: int, vectors: Any) -> Figures:
-    found = {"words_per_second": round(words_per_second), "peak_rss_mib": peak_rss_mib}
-    return found if options.get("speed_only") else {**found, **quality(vectors)}
+    figures = {"words_per_second": round(words_per_second), "peak_rss_mib": peak_rss_mib}
+    return figures if options.get("speed_only") else {**figures, **quality(vectors)}
 
 
 def quality(vectors: Any) -> Figures:
@@ -189,9 +189,9 @@ def quality(vectors: Any) -> Figures:
     from gensim.test.utils import datapath
 
     with tempfile.TemporaryDirectory() as folder:
-        found = _scores(vectors, *map(datapath, _FILES))
+        overall = _scores(vectors, *map(datapath, _FILES))
         halves = _scores(vectors, *(_second_half(datapath(name), folder) for name in _FILES))
-    return dict(zip((*BENCHMARKS, *SECOND_HALF), (*found, *halves), strict=True))
+    return dict(zip((*BENCHMARKS, *SECOND_HALF), (*overall, *halves), strict=True))
 
 
 _FILES = ("wordsim353.tsv", "simlex999.txt", "questions-words.txt")
@@ -207,9 +207,9 @@ def _second_half(path: str, folder: str) -> str:
     lines = pathlib.Path(path).read_text(encoding="utf-8").splitlines(keepends=True)
     questions = [place for place, line in enumerate(lines) if line[0] not in ":#"]
     first = set(questions[::2])
-    made = pathlib.Path(folder, pathlib.PurePath(path).name)
-    made.write_text("".join(line for place, line in enumerate(lines) if place not in first), encoding="utf-8")
-    return str(made)
+    half_file = pathlib.Path(folder, pathlib.PurePath(path).name)
+    half_file.write_text("".join(line for place, line in enumerate(lines) if place not in first), encoding="utf-8")
+    return str(half_file)
 
 
 def _peak_mib() -> int:

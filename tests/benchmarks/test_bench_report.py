@@ -30,7 +30,7 @@ def row(name, seed, speed, score, epochs=5):
 
 def found():
     options = argparse.Namespace(corpus="here/imdb/*.gz", threads=2, seconds=40.0)
-    made = bench_report.Found(options, CONFIG)
+    made = bench_report.Measurements(options, CONFIG)
     made.sides += [row("gensim", seed, speed, 0.25) for seed, speed in ((1, 100), (2, 110), (3, 400))]
     made.sides += [row(bench_report.OURS, seed, 1_320, 0.25 + seed / 100) for seed in (1, 2, 3)]
     made.sides += [row(bench_report.QUALITY, 1, 440, 0.3, epochs=10)]
