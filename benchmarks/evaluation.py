@@ -28,8 +28,8 @@ from tfx.types import artifact_utils, standard_artifacts
 
 from benchmarks import arguments, bench, bench_report
 from components import builtin
-from components.benchmarks import files
 from components.evaluator import eval_config, results
+from components.questions import files
 from word2vec import questions, saved_keys, serving_model, vocabulary
 
 BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")

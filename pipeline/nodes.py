@@ -33,8 +33,8 @@ def _fields(group: str, model: type, *without: str) -> tuple[str, ...]:
 
 
 OF = {
-    "BenchmarkExampleGen": Node(
-        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("benchmarks", "evaluator")
+    "QuestionExampleGen": Node(
+        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("questions", "evaluator")
     ),
     "ExampleGen": Node(
         _fields("corpus", CorpusConfig, "schema_file"), ("corpus_fingerprint",), ("corpus",), beam="text"

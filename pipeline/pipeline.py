@@ -11,13 +11,13 @@ import tensorflow_data_validation as tfdv
 from tfx import v1 as tfx
 from tfx.dsl.components.base import base_node
 
-from components.benchmarks.component import BenchmarkExampleGen
 from components.card.component import ModelCard
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
 from components.evaluator import baseline, eval_config
 from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
 from components.pusher.last_pushed import LastPushed
+from components.questions.component import QuestionExampleGen
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
 from pipeline import engines, fingerprint, nodes
@@ -54,10 +54,10 @@ def create_pipeline(
             version below `pusher.destination`, or empty for none. By default it has one.
     """
     chain = _Chain(config, fingerprints, beam)
-    benchmark_gen = chain.add("BenchmarkExampleGen", _benchmark_gen(config, fingerprints))
-    example_gen, transform = _add_text(chain, after=benchmark_gen)
+    question_gen = chain.add("QuestionExampleGen", _question_gen(config, fingerprints))
+    example_gen, transform = _add_text(chain, after=question_gen)
     trainer = _add_trainer(chain, transform, checkpoints)
-    evaluator = _add_evaluator(chain, benchmark_gen, trainer, pushed_version)
+    evaluator = _add_evaluator(chain, question_gen, trainer, pushed_version)
     channels = {
         "examples": example_gen.outputs["examples"],
         "transform_graph": transform.outputs["transform_graph"],
@@ -65,14 +65,14 @@ def create_pipeline(
         "evaluation": evaluator.outputs["evaluation"],
     }
     card = chain.add("ModelCard", _card(config, fingerprints, channels, evaluator))
-    _add_pusher(chain, benchmark_gen, channels["model"], evaluator, card, root)
+    _add_pusher(chain, question_gen, channels["model"], evaluator, card, root)
     chain.add(
         "Report",
         Report(
             **channels,
             model_run=trainer.outputs["model_run"],
             model_card=card.outputs["model_card"],
-            benchmarks=benchmark_gen.outputs["examples"],
+            benchmarks=question_gen.outputs["examples"],
             **config.report.model_dump(),
             durations=durations,
             notes=notes,
@@ -112,15 +112,15 @@ class _Chain:
         return node
 
 
-def _benchmark_gen(config: Config, fingerprints: Fingerprints) -> BenchmarkExampleGen:
-    return BenchmarkExampleGen(
+def _question_gen(config: Config, fingerprints: Fingerprints) -> QuestionExampleGen:
+    return QuestionExampleGen(
         benchmarks=json.dumps(config.evaluator.benchmarks),
         thresholds=json.dumps(sorted(config.evaluator.thresholds)),
-        fingerprint=fingerprints.benchmarks + code_of("BenchmarkExampleGen"),
+        fingerprint=fingerprints.benchmarks + code_of("QuestionExampleGen"),
     )
 
 
-def _add_text(chain: _Chain, after: BenchmarkExampleGen) -> tuple[CorpusExampleGen, SkipGramTransform]:
+def _add_text(chain: _Chain, after: QuestionExampleGen) -> tuple[CorpusExampleGen, SkipGramTransform]:
     """From text to pairs; nothing long begins before the benchmarks are known to be right."""
     config, fingerprints = chain.config, chain.fingerprints
     example_gen = chain.add(
@@ -190,7 +190,7 @@ def _card(
 
 def _add_pusher(
     chain: _Chain,
-    benchmark_gen: BenchmarkExampleGen,
+    question_gen: QuestionExampleGen,
     model: tfx.types.BaseChannel,
     evaluator: tfx.components.Evaluator,
     card: ModelCard,
@@ -199,7 +199,7 @@ def _add_pusher(
     config = chain.config
     infra_blessing = None
     if config.serving.infra_validation != "off":
-        infra_validator = chain.add("InfraValidator", _infra_validator(config, benchmark_gen, model))
+        infra_validator = chain.add("InfraValidator", _infra_validator(config, question_gen, model))
         infra_blessing = infra_validator.outputs["blessing"]
     folder = _absolute(config.pusher.destination) or os.path.join(root, "serving_model")
     chain.add(
@@ -257,7 +257,7 @@ def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) 
 
 
 def _add_evaluator(
-    chain: _Chain, benchmark_gen: BenchmarkExampleGen, trainer: tfx.components.Trainer, pushed_version: str | None
+    chain: _Chain, question_gen: QuestionExampleGen, trainer: tfx.components.Trainer, pushed_version: str | None
 ) -> tfx.components.Evaluator:
     """Holds the model against the thresholds, and against the last one that was blessed."""
     if pushed_version is None:
@@ -268,7 +268,7 @@ def _add_evaluator(
     return chain.add(
         "Evaluator",
         tfx.components.Evaluator(
-            examples=benchmark_gen.outputs["examples"],
+            examples=question_gen.outputs["examples"],
             model=trainer.outputs["model"],
             baseline_model=last.outputs["model"],
             eval_config=eval_config.make(
@@ -282,9 +282,7 @@ def _add_evaluator(
     )
 
 
-def _infra_validator(
-    config: Config, benchmark_gen: BenchmarkExampleGen, model: tfx.types.BaseChannel
-) -> InfraValidator:
+def _infra_validator(config: Config, question_gen: QuestionExampleGen, model: tfx.types.BaseChannel) -> InfraValidator:
     settings, proto = config.serving, tfx.proto
     platforms = {
         "docker": {"local_docker": proto.LocalDockerConfig()},
@@ -294,7 +292,7 @@ def _infra_validator(
     }
     return InfraValidator(
         model=model,
-        examples=benchmark_gen.outputs["examples"],
+        examples=question_gen.outputs["examples"],
         serving_spec=proto.ServingSpec(
             tensorflow_serving=proto.TensorFlowServing(image_name=settings.image, tags=settings.tags),
             **platforms[settings.infra_validation],

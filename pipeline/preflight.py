@@ -6,7 +6,7 @@ import os
 import shutil
 import stat
 
-from components.benchmarks import files as benchmarks
+from components.questions import files as question_files
 from pipeline import engines, streams
 from pipeline.configs import Config
 from pipeline.inputs import Inputs
@@ -115,4 +115,4 @@ def _check_schema(config: Config, inputs: Inputs) -> None:
 
 def _check_benchmarks(config: Config) -> None:
     """Makes sure that each line is a question, and that each threshold has some."""
-    benchmarks.check_thresholds(config.evaluator.thresholds, benchmarks.read_all(config.evaluator.benchmarks))
+    question_files.check_thresholds(config.evaluator.thresholds, question_files.read_all(config.evaluator.benchmarks))

@@ -61,7 +61,7 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
         served=_served(runs),
         neighbours=_neighbours(
             path_utils.serving_model_path(_uri(runs, "Trainer", "model")),
-            _well_known(_uri(runs, "BenchmarkExampleGen", "examples"), words),
+            _well_known(_uri(runs, "QuestionExampleGen", "examples"), words),
         ),
         model=pushed.get_string_custom_property("pushed_destination")
         if pushed.get_int_custom_property("pushed")

@@ -21,10 +21,10 @@ def make(thresholds: Mapping[str, Mapping[str, float | None]], **options: Any) -
     Args:
         thresholds: by benchmark or `benchmark/section`. `lower_bound`: the least score at which the model is blessed;
             `absolute`: the least change of the score from the baseline (-0.01: it may fall by so much).
-        **options: of `metrics.Benchmark`.
+        **options: of `metrics.AnswerScores`.
     """
     metric = tfma.MetricConfig(
-        class_name=metrics.Benchmark.__name__, module=metrics.__name__, config=json.dumps(options)
+        class_name=metrics.AnswerScores.__name__, module=metrics.__name__, config=json.dumps(options)
     )
     spec = tfma.MetricsSpec(metrics=[metric])
     for name, threshold in thresholds.items():

@@ -29,7 +29,7 @@ COVERAGE, QUESTIONS, SCORE, CHANGE = "coverage", "questions", "score", "change"
 DISTINCT = "distinct_questions", "distinct_scores", "distinct_answers"
 
 
-class Benchmark(tfma.metrics.Metric):
+class AnswerScores(tfma.metrics.Metric):
     """All that is measured of the questions of a slice, for each model, and the change from the baseline to the model.
 
     For every model: each of `MEASURES` (NaN where nothing could be asked), for all but the baseline with its interval;
@@ -56,7 +56,7 @@ class Benchmark(tfma.metrics.Metric):
         when_uncovered: str = "block",
         samples: int = 1000,
         seed: int = 1,
-        name: str = "benchmark",
+        name: str = "answer_scores",
     ):
         super().__init__(
             _computations,

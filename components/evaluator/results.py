@@ -20,7 +20,7 @@ class Result:
     Attributes:
         benchmark: its name.
         section: the section's; None for the whole benchmark.
-        values: what was measured of the model, by `metrics.Benchmark`'s names.
+        values: what was measured of the model, by `metrics.AnswerScores`'s names.
         baseline: the same for the baseline; empty without one.
         changes: TFMA's differences between both; empty without a baseline.
         lower_bound: the score at which the model is blessed, if there is such a threshold.

@@ -39,7 +39,7 @@ def test_it_is_the_local_pipeline(spec):
     assert spec.schema_version == "2.1.0"
     tasks = spec.root.dag.tasks
     assert set(tasks) == {
-        *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
+        *("QuestionExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
         *("Transform", "Trainer", "Baseline", "Evaluator", "ModelCard", "Pusher", "Report"),
         *("Fingerprints", "PushedVersion"),
     }

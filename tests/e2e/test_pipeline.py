@@ -23,7 +23,7 @@ from tests.e2e.conftest import ROOT, make_project
 from word2vec import pairs, vocabulary
 
 COMPONENTS = [
-    *("BenchmarkExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
+    *("QuestionExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
     *("Transform", "Trainer", "Evaluator", "ModelCard", "Pusher", "Report"),
 ]
 AFTER_TRANSFORM = {"Trainer", "Evaluator", "ModelCard", "Pusher", "Report"}

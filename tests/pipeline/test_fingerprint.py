@@ -9,7 +9,7 @@ import pytest
 
 from pipeline import fingerprint
 
-COMPONENTS = ("benchmarks", "card", "corpus", "evaluator", "report", "skipgram", "trainer")
+COMPONENTS = ("card", "corpus", "evaluator", "questions", "report", "skipgram", "trainer")
 
 
 @pytest.fixture

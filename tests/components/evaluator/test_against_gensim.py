@@ -8,9 +8,9 @@ import tensorflow as tf
 from gensim.models import KeyedVectors
 from gensim.test.utils import datapath
 
-from components.benchmarks import files
 from components.evaluator import statistics
 from components.evaluator.statistics import Answers
+from components.questions import files
 from word2vec import questions
 from word2vec.serving_model import ServingModel
 

@@ -50,7 +50,7 @@ def test_facts_come_from_tasks_that_have_ended():
                 found[name, parameter] = producer
     assert found == {
         ("ExampleGen", "corpus_fingerprint"): "Fingerprints",
-        ("BenchmarkExampleGen", "benchmarks_fingerprint"): "Fingerprints",
+        ("QuestionExampleGen", "benchmarks_fingerprint"): "Fingerprints",
         ("SchemaGen", "schema_fingerprint"): "Fingerprints",
         ("ModelCard", "corpus_fingerprint"): "Fingerprints",
         ("PushedVersion", "model_identity"): "Trainer",

@@ -6,7 +6,7 @@ import re
 from collections.abc import Iterable, Sequence
 
 from components import builtin, file_io, files
-from components.benchmarks import lines
+from components.questions import lines
 from word2vec.errors import UserError
 from word2vec.questions import FEWEST_PAIRS, SIMILARITY, Question
 

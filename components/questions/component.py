@@ -12,8 +12,8 @@ from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
-from components.benchmarks import files
 from components.component import Component
+from components.questions import files
 from word2vec import progress, questions
 
 SPLIT = "eval"
@@ -43,8 +43,8 @@ class Executor(base_executor.BaseExecutor):
         examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
-class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
-    """What BenchmarkExampleGen takes and gives."""
+class QuestionExampleGenSpec(component_spec.ComponentSpec):
+    """What QuestionExampleGen takes and gives."""
 
     PARAMETERS = {
         "benchmarks": component_spec.ExecutionParameter(type=str),
@@ -55,7 +55,7 @@ class BenchmarkExampleGenSpec(component_spec.ComponentSpec):
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
 
 
-class BenchmarkExampleGen(Component):
+class QuestionExampleGen(Component):
     """Reads analogy and similarity questions into tf.Examples (`word2vec.questions`), in the split `eval`.
 
     Args:
@@ -64,5 +64,5 @@ class BenchmarkExampleGen(Component):
         fingerprint: stands for the files' content and for the code of reader and Evaluator.
     """
 
-    SPEC_CLASS = BenchmarkExampleGenSpec
+    SPEC_CLASS = QuestionExampleGenSpec
     EXECUTOR_SPEC = executor_spec.ExecutorClassSpec(Executor)

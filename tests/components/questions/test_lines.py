@@ -10,8 +10,8 @@ import lzma
 import pytest
 import zstandard
 
-from components.benchmarks import files
 from components.files import COMPRESSIONS
+from components.questions import files
 from word2vec.errors import UserError
 
 PAIR = [(("a", "b"), 7.0)]

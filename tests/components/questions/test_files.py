@@ -3,7 +3,7 @@ from __future__ import annotations
 import gensim.test.utils
 import pytest
 
-from components.benchmarks import files
+from components.questions import files
 from word2vec.errors import UserError
 
 
