@@ -1,6 +1,6 @@
 """The questions that a model is measured by: analogies and similar pairs, many of them in each tf.Example.
 
-The benchmarks' ExampleGen writes them, the served model answers them, the Evaluator's metrics score the answers. Each
+QuestionExampleGen writes them, the served model answers them, the Evaluator's metrics score the answers. Each
 tf.Example costs them more than a question in it does.
 """
 
