@@ -8,12 +8,12 @@ import socket
 
 import pytest
 
-from benchmarks import hostile
+from benchmarks import hostile, hostile_requests
 from tests.serving.conftest import Server
 
 # Of each kind so many, where all are tried.
 FEW = 15
-KINDS = len({kind for kind, _ in itertools.islice(hostile.requests(0), 100)})
+KINDS = len({kind for kind, _ in itertools.islice(hostile_requests.requests(0), 100)})
 
 
 def attack(folder, count, seed):
@@ -30,7 +30,7 @@ def attack(folder, count, seed):
 
 
 def test_the_same_seed_draws_the_same_requests():
-    drawn = [list(itertools.islice(hostile.requests(seed), 3 * KINDS)) for seed in (1, 1, 2)]
+    drawn = [list(itertools.islice(hostile_requests.requests(seed), 3 * KINDS)) for seed in (1, 1, 2)]
     assert drawn[0] == drawn[1] != drawn[2]
 
 
@@ -39,7 +39,7 @@ def test_an_answer_that_never_comes_is_a_fault(monkeypatch):
     with socket.create_server(("127.0.0.1", 0)) as silent:
         address = f"127.0.0.1:{silent.getsockname()[1]}"
         sender = hostile.Sender(f"http://{address}", address)
-        assert sender.send(hostile.Rest(b"{}")) == "late"
+        assert sender.send(hostile_requests.Rest(b"{}")) == "late"
         sender.close()
     assert hostile.is_fault("late")
 
