@@ -25,7 +25,7 @@ from pipeline import arguments, console, streams, yaml_reader
 from pipeline.configs import Config
 from pipeline.kubeflow import checks
 from word2vec import whole_files
-from word2vec.errors import UserError, printable
+from word2vec.errors import UserError, printable, reason
 
 
 def main(argv: Sequence[str] | None = None) -> int:
@@ -60,7 +60,7 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
     except FileNotFoundError:
         pass
     except (OSError, ValueError) as error:  # names that no file system has
-        raise UserError(f"--output {printable(str(output))}: {streams.reason(error)}") from None
+        raise UserError(f"--output {printable(str(output))}: {reason(error)}") from None
     is_there = output.parent.is_dir() and not output.is_dir() and os.access(output.parent, os.W_OK | os.X_OK)
     if not is_there:
         raise UserError(f"--output {printable(str(output))}: expected a file in a folder that can be written to")
@@ -112,7 +112,7 @@ def _compiled(config: Config, parameters: dict[str, Any]) -> Iterator[str]:
         try:
             folder = stack.enter_context(tempfile.TemporaryDirectory())
         except OSError as error:
-            raise UserError(f"TMPDIR: there is no folder for a while: {streams.reason(error)}") from None
+            raise UserError(f"TMPDIR: there is no folder for a while: {reason(error)}") from None
         package = pathlib.Path(folder) / "pipeline.yaml"
         compile_pipeline(config, package)
         spec, _ = _read(package)
@@ -133,7 +133,7 @@ def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:
-            raise UserError(f"--folder {printable(str(folder))}: {streams.reason(error)}") from None
+            raise UserError(f"--folder {printable(str(folder))}: {reason(error)}") from None
         compile_pipeline(config, package)
     spec, platform = _read(package)
     from pipeline.kubeflow.rehearsal import run
@@ -168,9 +168,7 @@ def _read(package: pathlib.Path) -> tuple[dict[str, Any], dict[str, Any]]:
             raise ValueError("expected mappings")
         json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     except (OSError, UnicodeDecodeError, ValueError, yaml.YAMLError, json_format.ParseError) as error:
-        raise UserError(
-            f"--pipeline {printable(str(package))}: not a compiled pipeline: {streams.reason(error)}"
-        ) from None
+        raise UserError(f"--pipeline {printable(str(package))}: not a compiled pipeline: {reason(error)}") from None
     return spec, platform[0] if platform else {}
 
 

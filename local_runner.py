@@ -21,7 +21,7 @@ import rich.console
 from pipeline import arguments, console, engines, lock, metadata_file, orphans, streams
 from pipeline.configs import Config
 from word2vec import whole_files
-from word2vec.errors import UserError, printable
+from word2vec.errors import UserError, printable, reason
 from word2vec.training import tf_config
 
 if TYPE_CHECKING:
@@ -73,10 +73,10 @@ def _main(argv: Sequence[str] | None) -> int:
 
 def _reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
-        return streams.reason(error)
+        return reason(error)
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
-    return f"{streams.reason(error)} ({type(error).__name__})"
+    return f"{reason(error)} ({type(error).__name__})"
 
 
 def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str, *, use_cache: bool) -> bool:

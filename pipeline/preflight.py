@@ -7,10 +7,10 @@ import shutil
 import stat
 
 from components.questions import files as question_files
-from pipeline import engines, streams
+from pipeline import engines
 from pipeline.configs import Config
 from pipeline.inputs import Inputs
-from word2vec.errors import UserError, first_line, printable
+from word2vec.errors import UserError, first_line, printable, reason
 
 # What a run puts below its folder is called so, and Linux takes so much.
 _LONGEST_BELOW, _LONGEST_PATH, _LONGEST_NAME = 200, 4096, 255
@@ -53,7 +53,7 @@ def _check_folder(path: str, setting: str) -> None:
             raise UserError(f"{setting}: {printable(there)} is no folder. Expected a folder, or one that can be made")
         usage = shutil.disk_usage(there)
     except OSError as error:
-        raise UserError(f"{setting}: {streams.reason(error)}") from None
+        raise UserError(f"{setting}: {reason(error)}") from None
     if not os.access(there, os.W_OK | os.X_OK):
         raise UserError(f"{setting}: {printable(there)} cannot be written to")
     if usage.total and usage.free < _LEAST_FREE:
@@ -84,7 +84,7 @@ def _check_infra_validation(config: Config) -> None:
             docker.from_env().ping()
         except docker.errors.DockerException as error:
             raise UserError(
-                f"serving.infra_validation = docker: Docker does not answer: {streams.reason(error)}. Start it, or set "
+                f"serving.infra_validation = docker: Docker does not answer: {reason(error)}. Start it, or set "
                 "serving.infra_validation=off"
             ) from None
 

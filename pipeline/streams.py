@@ -12,7 +12,7 @@ import unicodedata
 from collections.abc import Callable
 from typing import TextIO
 
-from word2vec.errors import UserError, first_line
+from word2vec.errors import UserError, reason
 
 # The encoding error handler for what is printed: marks in ASCII, and for all else its code.
 ERRORS = "word2vec.screen"
@@ -122,13 +122,6 @@ def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
         fail(reason(error))
         code = 1
     return code
-
-
-def reason(error: BaseException) -> str:
-    """What the system says, in one line."""
-    if isinstance(error, OSError) and error.strerror:
-        return f"{visible(os.fsdecode(error.filename))}: {error.strerror}" if error.filename else error.strerror
-    return visible(first_line(error))
 
 
 def _steers(letter: str) -> bool:

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import os
+
 _LONGEST = 1000  # characters of somebody's text in a message
 
 
@@ -19,6 +21,21 @@ class UserError(Exception):
 def first_line(error: BaseException) -> str:
     """The first line of what an error says; its type, if it says nothing."""
     return (str(error).strip().splitlines() or [type(error).__name__])[0]
+
+
+def reason(error: BaseException, *, with_file: bool = True) -> str:
+    """Why something failed, in one line: what the system says, a library's message, or the first line of the error.
+
+    Args:
+        error: anybody's.
+        with_file: whether the file that a system's error is about is named before it; who names it leaves it out.
+    """
+    if isinstance(error, OSError) and error.strerror:
+        file = error.filename
+        name = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
+        return f"{printable(name)}: {error.strerror}" if name and with_file else error.strerror
+    message = getattr(error, "message", None)  # TensorFlow's and Google's have one without codes and stacks
+    return printable(first_line(error) if not isinstance(message, str) else (message.strip().splitlines() or [""])[0])
 
 
 def printable(text: str) -> str:
