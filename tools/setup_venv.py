@@ -343,7 +343,7 @@ def set_up() -> None:
         say("glibc is older than 2.39: putting a private C runtime into .venv (35 MB)")
         make_private_runtime()
         record(runtime=base)
-    say("installing the pinned packages and compiling their byte-code (2 GB; some minutes the first time)")
+    say("installing the pinned packages and compiling their byte-code (4 GB; some minutes the first time)")
     install_packages()
     say("compiling the training kernel for this processor")
     compile_kernel()
