@@ -23,13 +23,12 @@ from typing import Any
 
 import rich.console
 
-from benchmarks import arguments, bench_report, systems
+from benchmarks import arguments, bench_report, parts, systems
 from pipeline import config_files
 from word2vec import whole_files
 
-ROOT = pathlib.Path(__file__).parent.parent
-RUN, RUN_OF_QUALITY = (ROOT / "runs" / name for name in ("bench", "bench-quality"))
-REPORT = ROOT / "docs" / "BENCHMARKS.md"
+RUN, RUN_OF_QUALITY = (parts.ROOT / "runs" / name for name in ("bench", "bench-quality"))
+REPORT = parts.ROOT / "docs" / "BENCHMARKS.md"
 BENCHMARKS = systems.BENCHMARKS
 LOSSES = ("full_softmax", "sampled_softmax", "nce", "negative_sampling")
 
@@ -99,10 +98,10 @@ def _parser() -> argparse.ArgumentParser:
 
 def _prepare(corpus: str, preset: str, run: pathlib.Path) -> None:
     """Makes the pairs, by the pipeline itself; what has not changed is not done again."""
-    command = [sys.executable, str(ROOT / "local_runner.py"), "--config", preset, "--name", run.name]
+    command = [sys.executable, str(parts.ROOT / "local_runner.py"), "--config", preset, "--name", run.name]
     subprocess.run(
         [*command, "--corpus", corpus, "--set", f"root={run.parent}", "--set", "trainer.epochs=1"],
-        check=True, cwd=ROOT, stdout=subprocess.DEVNULL,
+        check=True, cwd=parts.ROOT, stdout=subprocess.DEVNULL,
     )  # fmt: skip
 
 
@@ -165,19 +164,9 @@ def train(
     """
     with tempfile.TemporaryDirectory() as work:
         request = {"system": system, "seed": seed, "epochs": epochs, "run": str(run), "work": work, "config": config}
-        figures = child("benchmarks.systems", {**request, **more})
+        figures = parts.call("benchmarks.systems", {**request, **more})
     loss = config["trainer"]["loss"] if system == "tfx-word2vec" else "negative_sampling"
     return {"system": system, "loss": loss, "epochs": epochs, "seed": seed, **figures}
-
-
-def child(module: str, request: dict[str, Any]) -> Figures:
-    """Runs a module of ours in a process of its own, and returns what it prints last, in JSON."""
-    done = subprocess.run(
-        [sys.executable, "-m", module, json.dumps(request)], cwd=ROOT, capture_output=True, text=True, check=False
-    )
-    if done.returncode:
-        raise SystemExit(f"{module} failed:\n{done.stderr[-3000:]}")
-    return json.loads(done.stdout.splitlines()[-1])
 
 
 def _shapes(screen: rich.console.Console, measurements: bench_report.Measurements, tokens: Tokens) -> None:
@@ -198,7 +187,7 @@ def _extras(screen: rich.console.Console, measurements: bench_report.Measurement
     """Losses and sizes, a profile, and Keras' fit."""
 
     def measure(name: str, **request: Any) -> Figures:
-        figures = child("benchmarks.steps", {"measurement": name, **request})
+        figures = parts.call("benchmarks.steps", {"measurement": name, **request})
         parameters = " ".join(str(request[key]) for key in ("loss", "vocabulary", "dimensions") if key in request)
         screen.print(f"{name} {parameters}  {figures}")
         return figures

@@ -14,6 +14,7 @@ from typing import Any
 
 import rich.table
 
+from benchmarks import markdown
 from benchmarks.systems import BENCHMARKS, SECOND_HALF
 
 OURS, QUALITY = "tfx-word2vec", "tfx-word2vec, quality"
@@ -40,12 +41,6 @@ class Measurements:
     cores: dict[int, list[int]] = dataclasses.field(default_factory=dict)
     shapes: dict[tuple[int, int], tuple[int, int]] = dataclasses.field(default_factory=dict)
     extras: dict[str, Any] = dataclasses.field(default_factory=dict)
-
-
-def markdown(header: list[str], rows: list[list[str]]) -> str:
-    """A table."""
-    lines = [header, ["---"] * len(header), *rows]
-    return "\n".join(f"| {' | '.join(line)} |" for line in lines)
 
 
 def scores(row: Figures) -> str:
@@ -125,15 +120,15 @@ def _beside_others(measurements: Measurements) -> list[str]:
         "as each has it by default. Speed is the median over the seeds, quality their mean, by gensim's own "
         "evaluation; words are counted before subsampling. `quality` is the preset of this name "
         "(pipeline/presets/quality.yaml).",
-        markdown(HEADER, _rows(by_system)),
+        markdown.table(HEADER, _rows(by_system)),
         "Our settings were chosen on IMDB reviews by these benchmarks (docs/nce.md): the default by all questions, "
         "`quality` by every other question. The questions between those, and the means of each system's seeds:",
-        markdown(
+        markdown.table(
             ["system", *_QUALITY_COLUMNS],
             [[name, *_quality(rows, SECOND_HALF)] for name, rows in by_system.items()],
         ),
         "Each run:",
-        markdown(["system", "seed", "words/s", *BENCHMARKS], [_run_row(row) for row in measurements.sides]),
+        markdown.table(["system", "seed", "words/s", *BENCHMARKS], [_run_row(row) for row in measurements.sides]),
         f"Waiting for data took at most {wait:.1%} of our training's time.",
     ]
 
@@ -146,7 +141,7 @@ def _shape_parts(measurements: Measurements) -> list[str]:
     return [
         "## Windows and dimensions",
         "One epoch each; gensim's of the first quarter of the text.",
-        markdown(
+        markdown.table(
             ["window", "dimensions", "words/s", "gensim's", "times gensim"],
             [
                 [str(window), str(dimensions), f"{ours:,}", f"{theirs:,}", f"{ours / theirs:.1f}"]
@@ -161,7 +156,7 @@ def _core_parts(measurements: Measurements) -> list[str]:
     return [
         "## Cores",
         "One epoch each, in turn; medians of three.",
-        markdown(
+        markdown.table(
             ["cores", "words/s", "times one core's"],
             [
                 [str(cores), f"{statistics.median(speeds):,}", f"{statistics.median(speeds) / of_one:.2f}"]
@@ -183,13 +178,13 @@ def _extra_parts(measurements: Measurements) -> list[str]:
         "## Losses",
         "Examples are pairs. On made-up text of so many words (Zipf's law, subsampled), 128 dimensions; the full "
         "softmax by TensorFlow, 16 blocks per step, the others by the compiled kernel.",
-        markdown(
+        markdown.table(
             ["vocabulary", "loss", "examples/s", "times full softmax", "peak MiB"],
             [cell(size, loss) for size, loss in losses],
         ),
         f"Quality after about {measurements.options.seconds:.0f} s of training on the corpus above, plain SGD, the "
         "learning rate falling from 0.03 to 0 within them:",
-        markdown(
+        markdown.table(
             ["loss", "seconds", *BENCHMARKS],
             [
                 [loss, str(row["seconds"]), *(f"{row[name]:.3f}" for name in BENCHMARKS)]
@@ -198,7 +193,7 @@ def _extra_parts(measurements: Measurements) -> list[str]:
         ),
         "## Vocabulary size",
         "NCE on made-up text, as above; the memory is that of the whole process.",
-        markdown(
+        markdown.table(
             ["vocabulary", "dimensions", "positions/s", "peak MiB"],
             [
                 [f"{size:,}", str(dimensions), f"{row['positions_per_second']:,}", f"{row['peak_rss_mib']:,}"]
@@ -221,7 +216,7 @@ def _profile_parts(measurements: Measurements) -> list[str]:
         f"this one is computed. This core multiplies at most {profile['limit_gflops']} GFLOP/s (a tile of which "
         "everything is in the nearest cache); shares are of what is needed, a query with the keys in its window and "
         "the noise:",
-        markdown(
+        markdown.table(
             ["part", "microseconds", "share of the limit"],
             [
                 [name, str(value), f"{shares[name]:.0%}" if name in shares else ""]

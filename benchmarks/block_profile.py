@@ -9,10 +9,13 @@ from typing import Any
 import numba
 import numpy as np
 
+from benchmarks import made_up_text
+from word2vec import settings
 from word2vec.training import kernel, kernel_blocks, kernel_losses, kernel_rows, samplers
 from word2vec.training.tiles import REGISTERS, call, multiply
 
-WINDOW, DIMENSIONS = 5, 128
+WINDOW, DEFAULTS = made_up_text.WINDOW, settings.TrainerSettings()
+NEGATIVES, DIMENSIONS = DEFAULTS.negatives, DEFAULTS.dimensions
 BLOCKS, REPEATS = 4096, 5  # so many that their rows are not all in the cache
 Figures = dict[str, Any]
 
@@ -22,16 +25,16 @@ class _Case:
 
     def __init__(self, vocabulary: int, length: int, noise: int, dimensions: int):
         draw = np.random.default_rng(1)
-        shares = np.maximum(1e9 / np.arange(1, vocabulary + 1), 1)
-        self.kept = shares * np.minimum(np.sqrt(1e-3 / (shares / shares.sum())), 1)
-        stream = np.searchsorted(np.cumsum(self.kept), draw.random(BLOCKS * length + 2 * WINDOW) * self.kept.sum())
+        counts = made_up_text.zipf_counts(vocabulary)
+        stream = made_up_text.words(counts, draw, BLOCKS * length + 2 * WINDOW)
         reach = np.full(BLOCKS * length, WINDOW, np.int32)
-        self.chunk = kernel.Chunk(stream.astype(np.int32), reach, reach, draw.permutation(BLOCKS), 0)
+        self.chunk = kernel.Chunk(stream, reach, reach, draw.permutation(BLOCKS), 0)
         table = draw.normal(0, 0.1, (vocabulary, dimensions)).astype(np.float32)
         self.tables = kernel.Tables(table, table.copy(), None)
         weights = kernel.pair_weights(WINDOW, length, "expected")
-        self.settings = kernel.Settings(WINDOW, length, noise, 5, False, True, weights, 1)
-        self.noise = kernel.Noise(*samplers.alias_table(shares**0.75 / (shares**0.75).sum()), None, None, 0.0)
+        self.settings = kernel.Settings(WINDOW, length, noise, NEGATIVES, False, True, weights, 1)
+        sampler = samplers.make(DEFAULTS.sampler, counts, DEFAULTS.noise_power)
+        self.noise = kernel.Noise(*sampler.alias_table(), None, None, 0.0)
         self.own = kernel.scratch(self.settings, dimensions)
 
     def train(self) -> None:
@@ -113,7 +116,7 @@ def _score(times, words, turned, moves, outs, keys, window, dimensions, product)
 def _exponentials(times, moves, ids, weights, of_query, keys, columns):
     for _ in range(times):
         hits = kernel_losses.any_hit(ids, keys, columns)
-        kernel_losses.move(moves, ids, weights, of_query, WINDOW, 5, hits, np.float32(1e-4), weights, None)
+        kernel_losses.move(moves, ids, weights, of_query, WINDOW, NEGATIVES, hits, np.float32(1e-4), weights, None)
 
 
 @numba.njit(nogil=True)

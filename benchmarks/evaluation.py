@@ -12,8 +12,6 @@ import argparse
 import json
 import os
 import pathlib
-import resource
-import sys
 import tempfile
 import time
 from typing import Any
@@ -25,11 +23,13 @@ from google.protobuf import json_format
 from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
+from tfx.utils import path_constants
 
-from benchmarks import arguments, bench, bench_report
+from benchmarks import arguments, markdown, parts
 from components import builtin
 from components.evaluator import eval_config, results
 from components.questions import files
+from pipeline import configs, engines
 from word2vec import questions, saved_keys, serving_model, vocabulary
 
 BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")
@@ -39,9 +39,7 @@ _DIMENSIONS = 128
 
 def main() -> None:
     """Measures what the arguments ask for; with one in JSON, which is how it calls itself, one part of it."""
-    if sys.argv[1:] and sys.argv[1].startswith("{"):
-        options = json.loads(sys.argv[1])
-        print(json.dumps(PARTS[options.pop("part")](**options)), flush=True)
+    if parts.is_one_of(PARTS):
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=arguments.version, help="a pushed version's folder")
@@ -52,16 +50,16 @@ def main() -> None:
     if options.model:
         print(beside_gensim(str(options.model)), "\n")
     rows = [_row(size, models) for size in options.words for models in (1, 2)]
-    print(bench_report.markdown(["words", "models", "seconds", "peak MiB", "of them, imports"], rows))
+    print(markdown.table(["words", "models", "seconds", "peak MiB", "of them, imports"], rows))
 
 
 def _row(size: int, models: int) -> list[str]:
     with tempfile.TemporaryDirectory() as work:
         folders = [
-            bench.child(_NAME, {"part": "make", "size": size, "folder": f"{work}/{number}", "seed": number})["folder"]
+            parts.call(_NAME, {"part": "make", "size": size, "folder": f"{work}/{number}", "seed": number})["folder"]
             for number in range(models)
         ]
-        figures = bench.child(_NAME, {"part": "evaluate", "models": folders, "work": work})
+        figures = parts.call(_NAME, {"part": "evaluate", "models": folders, "work": work})
     return [f"{size:,}", str(models), f"{figures['seconds']:.1f}", f"{figures['peak']:,}", f"{figures['imports']:,}"]
 
 
@@ -73,8 +71,9 @@ def make(size: int, folder: str, seed: int) -> dict[str, Any]:
     path = os.path.join(folder, vocabulary.ASSET)
     pathlib.Path(path).write_text("".join(f"{size - place} {word}\n" for place, word in enumerate(words)))
     vectors = np.random.default_rng(seed).standard_normal((len(words), _DIMENSIONS), np.float32)
-    serving_model.ServingModel(vectors, path).save(f"{folder}/Format-Serving")
-    return {"folder": folder}
+    version = os.path.join(folder, path_constants.SERVING_MODEL_DIR)
+    serving_model.ServingModel(vectors, path).save(version)
+    return {"folder": folder, "version": version}
 
 
 def evaluate(models: list[str], work: str) -> dict[str, Any]:
@@ -88,9 +87,9 @@ def evaluate(models: list[str], work: str) -> dict[str, Any]:
         {name: {"lower_bound": 0.0} for name in BENCHMARKS},
         min_coverage=0.1, when_uncovered="block", samples=1000, seed=1,
     )  # fmt: skip
-    runner = "--runner=apache_beam.runners.portability.fn_api_runner.fn_runner.FnApiRunner"
-    context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=[runner], tmp_dir=work, unique_id="1")
-    imports, start = _peak(), time.perf_counter()
+    beam = engines.arguments(configs.BeamConfig(), text_bytes=0).evaluator
+    context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=beam, tmp_dir=work, unique_id="1")
+    imports, start = parts.peak_mib(), time.perf_counter()
     executor.Executor(context).Do(
         inputs,
         {"evaluation": [evaluation], "blessing": [blessing]},
@@ -99,7 +98,7 @@ def evaluate(models: list[str], work: str) -> dict[str, Any]:
     outcome = results.read(evaluation.uri)
     return {
         "seconds": time.perf_counter() - start,
-        "peak": _peak(),
+        "peak": parts.peak_mib(),
         "imports": imports,
         "values": {result.name: result.values for result in outcome.benchmarks},
     }
@@ -112,8 +111,8 @@ def beside_gensim(model: str) -> str:
     """A table of both sides' measures of the same vectors."""
     with tempfile.TemporaryDirectory() as work:
         (pathlib.Path(work) / "0").mkdir()
-        os.symlink(os.path.abspath(model), f"{work}/0/Format-Serving")
-        values = bench.child(_NAME, {"part": "evaluate", "models": [f"{work}/0"], "work": work})["values"]
+        os.symlink(os.path.abspath(model), os.path.join(work, "0", path_constants.SERVING_MODEL_DIR))
+        values = parts.call(_NAME, {"part": "evaluate", "models": [f"{work}/0"], "work": work})["values"]
     vectors = _keyed_vectors(model)
     rows = []
     start = time.perf_counter()
@@ -125,7 +124,7 @@ def beside_gensim(model: str) -> str:
         rows.append(_compared(name, "spearman_correlation", values, spearman.statistic))
         rows.append(_compared(name, "pearson_correlation", values, pearson.statistic))
         rows.append(_compared(name, "coverage", values, 1 - unknown / 100))
-    table = bench_report.markdown(["benchmark", "measure", "ours", "gensim", "difference"], rows)
+    table = markdown.table(["benchmark", "measure", "ours", "gensim", "difference"], rows)
     return f"{table}\n\ngensim took {seconds:.1f} s for the analogies."
 
 
@@ -170,10 +169,6 @@ def _blessing(work: str) -> standard_artifacts.ModelBlessing:
     blessing = standard_artifacts.ModelBlessing()
     blessing.uri = f"{work}/blessing"
     return blessing
-
-
-def _peak() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
 
 
 if __name__ == "__main__":

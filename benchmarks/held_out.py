@@ -6,7 +6,6 @@ that the sum over the vocabulary of exp(s + b), Z, is 1 for every target word. C
 
 from __future__ import annotations
 
-import json
 import os
 import pathlib
 import tempfile
@@ -14,7 +13,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import systems
+from benchmarks import parts, systems
 
 PAIRS = 20_000  # that are measured
 _AT_ONCE = 256
@@ -53,7 +52,7 @@ def _tables(artifact: pathlib.Path) -> list[np.ndarray]:
     from word2vec.training import checkpoints, warm_start
 
     reader = tf.train.load_checkpoint(checkpoints.copied(os.path.join(artifact, warm_start.FOLDER)))
-    keys = [saved_keys.key(name) for name in ("target", "context", "bias")]
+    keys = [saved_keys.key(name) for name in checkpoints.TABLES]
     return [reader.get_tensor(key) for key in keys if reader.has_tensor(key)]
 
 
@@ -85,7 +84,7 @@ def _pairs(run: pathlib.Path) -> np.ndarray:
 
 def main() -> None:
     """Trains as the first argument, in JSON, says."""
-    options = systems.of_a_part()
+    options = parts.request()
     import tensorflow_text  # noqa: F401
     from gensim.models import KeyedVectors
 
@@ -100,7 +99,7 @@ def main() -> None:
         keyed = KeyedVectors.load_word2vec_format(str(work / "model" / vectors.FOLDER / vectors.BINARY), binary=True)
         target, context, *learned = _tables(work / "model")
     bias = learned[0][:, 0] if learned else _fixed_bias(run, config["trainer"])
-    print(json.dumps({**systems.quality(keyed), **figures(target, context, bias, _pairs(run))}), flush=True)
+    parts.answer({**systems.quality(keyed), **figures(target, context, bias, _pairs(run))})
 
 
 if __name__ == "__main__":

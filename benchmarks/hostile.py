@@ -12,18 +12,17 @@ import collections
 import contextlib
 import http.client
 import itertools
-import pathlib
 import re
 import socket
-import subprocess
 import sys
 import time
 import urllib.parse
 
 import grpc
 
-from benchmarks import arguments, bench, bench_report
+from benchmarks import arguments, markdown
 from benchmarks.hostile_requests import Grpc, Raw, Request, Rest, requests
+from benchmarks.local_server import LocalServer, memory
 
 # Longer than the server lets a client take: an answer that has not come by then does not come.
 _SECONDS, _RAW_SECONDS = 90, 0.2
@@ -109,17 +108,10 @@ def main() -> int:
     parser.add_argument("--requests", type=arguments.count(), default=10_000)
     parser.add_argument("--seed", type=arguments.count(0), default=1)
     options = parser.parse_args()
-    command = [sys.executable, "-m", "serving.local", "--model", options.model, "--port", "0", "--rest-port", "0"]
-    process = subprocess.Popen(command, cwd=bench.ROOT, stdout=subprocess.PIPE, text=True)
-    try:
-        startup_output = "".join(process.stdout.readline() for _ in range(3))
-        rest, grpc_address = (re.search(rf"{name} (\S+)", startup_output)[1] for name in ("page", "gRPC"))
-        text, faults = attack(process.pid, rest, grpc_address, options.requests, options.seed)
+    with LocalServer(options.model) as server:
+        text, faults = attack(server.pid, server.rest, server.grpc, options.requests, options.seed)
         print(text)
-        return int(bool(faults) or process.poll() is not None)
-    finally:
-        process.terminate()
-        process.wait()
+        return int(bool(faults) or not server.is_running)
 
 
 def attack(pid: int, rest: str, grpc_address: str, count: int, seed: int) -> tuple[str, list[str]]:
@@ -158,18 +150,12 @@ def attack(pid: int, rest: str, grpc_address: str, count: int, seed: int) -> tup
     ]
     after = memory(pid)
     lines = [
-        bench_report.markdown(["kind", "requests", "longest, s", "came of them"], rows),
+        markdown.table(["kind", "requests", "longest, s", "came of them"], rows),
         f"{count:,} hostile requests: {len(faults)} faults of the server's. Memory {before} MiB before, "
         f"{after['VmRSS']} MiB after, {after['VmHWM']} MiB at most.",
         *faults[:20],
     ]
     return "\n\n".join(lines), faults
-
-
-def memory(pid: int) -> dict[str, int]:
-    """What a process takes (`VmRSS`) and took at most (`VmHWM`), in MiB."""
-    status = pathlib.Path(f"/proc/{pid}/status").read_text(encoding="utf-8")
-    return {name: int(kib) // 1024 for name, kib in re.findall(r"(VmRSS|VmHWM):\s+(\d+)", status)}
 
 
 if __name__ == "__main__":

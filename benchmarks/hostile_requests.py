@@ -16,14 +16,10 @@ from typing import Any
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-SIGNATURES = {
-    "serving_default": ["words"],
-    "most_similar": ["words", "k"],
-    "similarity": ["word1", "word2"],
-    "analogy": ["a", "b", "c", "k"],
-    "embed_text": ["texts"],
-    "evaluate": ["examples"],
-}
+from word2vec import serving_model
+
+# The names of each signature's inputs.
+SIGNATURES = {name: list(signature.inputs) for name, signature in serving_model.SIGNATURES.items()}
 _PREDICT = "/v1/models/word2vec:predict"
 _SERVICE = "/tensorflow.serving.PredictionService/"
 

@@ -38,8 +38,10 @@ def _half_of_checkpoint(original: Callable, checkpoint: Any, prefix: str) -> Non
 
 
 def _half_of_manifest(original: Callable, folder: str) -> None:
+    from word2vec.training import checkpoints
+
     original(folder)
-    path = os.path.join(folder, "manifest.json")
+    path = os.path.join(folder, checkpoints.MANIFEST)
     os.truncate(path, os.stat(path).st_size // 2)
 
 

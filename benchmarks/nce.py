@@ -15,7 +15,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import arguments, bench, systems
+from benchmarks import arguments, bench, markdown, parts, systems
 
 NOISES: dict[str, dict[str, Any]] = {
     "unigram^0.75": {"noise_power": 0.75},
@@ -69,11 +69,11 @@ def main() -> None:
     if not held_out.is_dir():
         parser.error(f"argument --run: {options.run}: it has no split eval. See above how to make one that has")
     config = systems.trainer_settings(options.run)
-    print(f"| settings | {' | '.join(MEASURES)} |\n" + "|---" * (1 + len(MEASURES)) + "|", flush=True)
+    print(markdown.head(["settings", *MEASURES]), flush=True)
     for name, settings in cases(options.shares, options.losses, options.noises):
         rows = [_train(options, config, settings, seed) for seed in range(1, options.seeds + 1)]
         means = (np.mean([row[measure] for row in rows]) for measure in MEASURES)
-        print(f"| {name} | {' | '.join(f'{mean:.3f}' for mean in means)} |", flush=True)
+        print(markdown.row([name, *(f"{mean:.3f}" for mean in means)]), flush=True)
 
 
 def _train(
@@ -82,7 +82,7 @@ def _train(
     settings = dict(settings)
     rate = settings.pop("share") * config["trainer"]["learning_rate"]
     trainer = {**config["trainer"], **settings, "bias_learning_rate": rate, "epochs": options.epochs, "seed": seed}
-    return bench.child("benchmarks.held_out", {"run": str(options.run), "config": {**config, "trainer": trainer}})
+    return parts.call("benchmarks.held_out", {"run": str(options.run), "config": {**config, "trainer": trainer}})
 
 
 if __name__ == "__main__":

@@ -30,8 +30,9 @@ import uuid
 from collections.abc import Callable, Iterator, Sequence
 from typing import Any
 
-from benchmarks import forked
+from benchmarks import arguments, forked, markdown
 from benchmarks.kill_points import Kill, Note
+from pipeline import metadata_file
 
 NAME = "tiny"
 _TRIAL = "RELIABILITY_TRIAL"
@@ -277,9 +278,9 @@ def left_over(run_folder: pathlib.Path) -> list[str]:
         if any(fnmatch.fnmatch(path.name, pattern) for pattern in _UNFINISHED)
     ]
     leftovers += [str(path.relative_to(run_folder)) for path in (run_folder / "checkpoints").glob("*")]
-    if not (run_folder / "metadata.sqlite").exists():
+    if not (run_folder / metadata_file.NAME).exists():
         return [*leftovers, "no metadata"]
-    with contextlib.closing(sqlite3.connect(run_folder / "metadata.sqlite")) as metadata:
+    with contextlib.closing(sqlite3.connect(run_folder / metadata_file.NAME)) as metadata:
         known = {uri for (uri,) in metadata.execute("select uri from Artifact")}
         at_work = metadata.execute("select id from Execution where last_known_state in (1, 2)").fetchall()
     leftovers += [f"execution {number} at work" for (number,) in at_work]
@@ -366,10 +367,8 @@ def _orphans(run: forked.Run, trial: str) -> dict[int, str]:
 
 def table(outcomes: Sequence[Outcome]) -> str:
     """A row per instant, as Markdown."""
-    rows = [
-        "| killed | trials | kills | ended well | same bits | one version, served | something left over |",
-        "|---|---|---|---|---|---|---|",
-    ]
+    header = ["killed", "trials", "kills", "ended well", "same bits", "one version, served", "something left over"]
+    rows = []
     for name in dict.fromkeys(outcome.instant for outcome in outcomes):
         of_it = [outcome for outcome in outcomes if outcome.instant == name]
         counts = (
@@ -380,16 +379,16 @@ def table(outcomes: Sequence[Outcome]) -> str:
             sum(outcome.is_served for outcome in of_it),
             sum(bool(outcome.left) for outcome in of_it),
         )
-        rows.append(f"| {name} | " + " | ".join(map(str, counts)) + " |")
-    return "\n".join(rows)
+        rows.append([name, *map(str, counts)])
+    return markdown.table(header, rows)
 
 
 def main() -> int:
     """Does all of it, and prints what came of it; returns the exit code."""
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--times", type=int, default=10, help="trials per instant")
-    parser.add_argument("--random", type=int, default=20, help="trials at random")
-    parser.add_argument("--seed", type=int, default=0)
+    parser.add_argument("--times", type=arguments.count(), default=10, help="trials per instant")
+    parser.add_argument("--random", type=arguments.count(0), default=20, help="trials at random")
+    parser.add_argument("--seed", type=arguments.count(0), default=0)
     options = parser.parse_args()
     folder = pathlib.Path(tempfile.mkdtemp(prefix="reliability-"))
     rehearsal = Rehearsal(folder, options.seed)

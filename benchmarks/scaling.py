@@ -19,7 +19,6 @@ import hashlib
 import json
 import os
 import pathlib
-import resource
 import subprocess
 import sys
 import tempfile
@@ -30,7 +29,7 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import arguments
+from benchmarks import arguments, parts
 from pipeline import nodes
 
 TEXT = ("ExampleGen", "StatisticsGen", "SchemaGen", "ExampleValidator", "Transform")  # nodes.ON_THE_ENGINE, and between
@@ -268,6 +267,7 @@ def _run(options: argparse.Namespace) -> dict[str, Any]:
 
 def _facts(runs: dict[str, Any]) -> dict[str, Any]:
     """What was made, in numbers, and a digest of all of it."""
+    from components.corpus.report import CorpusReport
     from word2vec import vocabulary
 
     (graph,), (pairs,) = (runs["Transform"].outputs[key] for key in ("transform_graph", "transformed_examples"))
@@ -283,10 +283,10 @@ def _facts(runs: dict[str, Any]) -> dict[str, Any]:
     return {
         "words": vocabulary.read_tokens(str(assets / vocabulary.TOKENS_ASSET)),
         "vocabulary": len(vocabulary.read(str(assets / vocabulary.ASSET))),
-        "documents": json.loads(pathlib.Path(examples.uri, "corpus_report.json").read_text())["documents"],
+        "documents": CorpusReport.read(os.path.join(examples.uri, CorpusReport.FILE)).documents,
         **sizes,
         "digest": digest.hexdigest()[:16],
-        "peak_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024,
+        "peak_mib": parts.peak_mib(),
     }
 
 
@@ -295,7 +295,7 @@ def _print(row: dict[str, Any]) -> None:
     total = sum(one["seconds"] for one in row["components"].values())
     print(
         f"{row['engine']}, {row['files']} files: {row['documents']:,} documents, {row['words']:,} words, "
-        f"{row['vocabulary']:,} in the vocabulary, {total:.0f} s, {row['peak_mib']:,.0f} MiB, result {row['digest']}"
+        f"{row['vocabulary']:,} in the vocabulary, {total:.0f} s, {row['peak_mib']:,} MiB, result {row['digest']}"
     )
     for name in nodes.ON_THE_ENGINE:
         one = row["components"][name]

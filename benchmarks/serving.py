@@ -9,13 +9,10 @@ pushed while clients ask, and hostile requests are sent. Prints tables in Markdo
 from __future__ import annotations
 
 import argparse
-import json
 import os
 import pathlib
 import random
-import re
 import shutil
-import subprocess
 import sys
 import tempfile
 import threading
@@ -26,7 +23,8 @@ from typing import Any
 
 import numpy as np
 
-from benchmarks import arguments, bench, bench_report, hostile
+from benchmarks import arguments, hostile, markdown, parts
+from benchmarks.local_server import LocalServer, memory
 
 QUESTIONS = {"serving_default": {}, "most_similar": {"k": 10}}
 _FREQUENT = 5000
@@ -34,9 +32,7 @@ _FREQUENT = 5000
 
 def main() -> None:
     """Measures all of it; with an argument in JSON, which is how it calls itself, one process' part."""
-    if sys.argv[1:] and sys.argv[1].startswith("{"):
-        options = json.loads(sys.argv[1])
-        print(json.dumps(PARTS[options.pop("part")](**options)), flush=True)
+    if parts.is_one_of(PARTS):
         return
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", type=arguments.versions, required=True, help="the folder of the versions")
@@ -58,41 +54,14 @@ def main() -> None:
     print(_sizes(options.words), flush=True)
 
 
-class _Server:
-    def __init__(self, model: str):
-        command = [sys.executable, "-m", "serving.local", "--model", model, "--port", "0", "--rest-port", "0"]
-        self._process = subprocess.Popen(
-            command, cwd=bench.ROOT, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
-        )  # fmt: skip
-        startup_output = "".join(self._process.stdout.readline() for _ in range(3))
-        self.grpc, self.rest = (re.search(rf"{name} (\S+)", startup_output)[1] for name in ("gRPC", "page"))
-
-    def __enter__(self) -> _Server:
-        return self
-
-    def __exit__(self, *_: object) -> None:
-        self._process.terminate()
-        self._process.wait()
-
-    @property
-    def pid(self) -> int:
-        """Its process."""
-        return self._process.pid
-
-    @property
-    def memory(self) -> int:
-        """Resident, in MiB."""
-        return hostile.memory(self.pid)["VmRSS"]
-
-
 def _latencies(options: argparse.Namespace, folder: str, version: str) -> str:
     rows = []
     for side, signature in (("gensim", "most_similar"), *(("bare signature", name) for name in QUESTIONS)):
-        measured = bench.child(
+        measured = parts.call(
             _NAME, {"part": side.split()[0], "version": version, "signature": signature, "seconds": 10}
         )
         rows.append([side, signature, "1", *_figures(measured["latencies"], measured["seconds"])])
-    with _Server(folder) as server:
+    with LocalServer(folder) as server:
         for interface in ("gRPC", "REST"):
             address = server.grpc if interface == "gRPC" else server.rest
             for signature in QUESTIONS:
@@ -101,7 +70,7 @@ def _latencies(options: argparse.Namespace, folder: str, version: str) -> str:
                     figures = _figures(latencies, options.seconds)
                     rows.append([f"server, {interface}", signature, str(clients), *figures])
                     print(rows[-1], file=sys.stderr)
-    return bench_report.markdown(["side", "question", "clients", "p50 ms", "p99 ms", "requests/s"], rows)
+    return markdown.table(["side", "question", "clients", "p50 ms", "p99 ms", "requests/s"], rows)
 
 
 def _figures(latencies: list[float], seconds: float) -> list[str]:
@@ -118,7 +87,7 @@ def _load(address: str, signature: str, clients: int, seconds: float, version: s
         for _ in range(processes)
     ]  # fmt: skip
     with ThreadPool(processes) as pool:
-        answers = pool.map(lambda request: bench.child(_NAME, request), requests)
+        answers = pool.map(lambda request: parts.call(_NAME, request), requests)
     return [latency for answer in answers for latency in answer["latencies"]]
 
 
@@ -205,7 +174,7 @@ def _pushes(options: argparse.Namespace, folder: pathlib.Path) -> str:
             except Exception:
                 counts["failed"] += 1
 
-    with _Server(str(folder)) as server:
+    with LocalServer(str(folder)) as server:
         asking = [
             threading.Thread(target=run, args=(address, signature))
             for address in (server.grpc, server.rest) * 2
@@ -213,25 +182,25 @@ def _pushes(options: argparse.Namespace, folder: pathlib.Path) -> str:
         ]
         for thread in asking:
             thread.start()
-        memory = [server.memory]
+        resident = [memory(server.pid)["VmRSS"]]
         for number in range(1, options.pushes + 1):
             pushed = folder / str(int(version.name) + number)
             shutil.copytree(version, pushed, ignore=shutil.ignore_patterns("saved_model.pb"))
-            shutil.copy(version / "saved_model.pb", pushed)  # last, as TFX's Pusher does
+            shutil.copy(version / "saved_model.pb", pushed)  # last, as our Pusher does at a URI
             time.sleep(4)
-            memory.append(server.memory)
+            resident.append(memory(server.pid)["VmRSS"])
         stop.set()
         for thread in asking:
             thread.join()
     return (
         f"{options.pushes} versions pushed in {4 * options.pushes} s under 8 clients: {counts['answered']:,} requests "
-        f"answered, {counts['failed']} failed. Memory {memory[0]} MiB before, {memory[len(memory) // 2]} MiB halfway, "
-        f"{memory[-1]} MiB at the end."
+        f"answered, {counts['failed']} failed. Memory {resident[0]} MiB before, {resident[len(resident) // 2]} MiB "
+        f"halfway, {resident[-1]} MiB at the end."
     )
 
 
 def _hostile(options: argparse.Namespace, folder: str) -> str:
-    with _Server(folder) as server:
+    with LocalServer(folder) as server:
         return hostile.attack(server.pid, server.rest, server.grpc, options.hostile, seed=1)[0]
 
 
@@ -239,16 +208,14 @@ def _sizes(sizes: list[int]) -> str:
     rows = []
     for size in sizes:
         with tempfile.TemporaryDirectory() as work:
-            bench.child("benchmarks.evaluation", {"part": "make", "size": size, "folder": f"{work}/1", "seed": 1})
-            folder = pathlib.Path(work) / "1" / "Format-Serving"
-            loading = bench.child(_NAME, {"part": "load", "version": str(folder)})
-            stored = sum(path.stat().st_size for path in folder.rglob("*") if path.is_file())
+            request = {"part": "make", "size": size, "folder": f"{work}/1", "seed": 1}
+            version = parts.call("benchmarks.evaluation", request)["version"]
+            loading = parts.call(_NAME, {"part": "load", "version": version})
+            stored = sum(path.stat().st_size for path in pathlib.Path(version).rglob("*") if path.is_file())
         vectors = size * 128 * 4
         figures = [f"{stored / 1e6:.1f}", f"{stored / vectors:.3f}", f"{loading['seconds']:.2f}", f"{loading['mib']:,}"]
         rows.append([f"{size:,}", "128", *figures])
-    return bench_report.markdown(
-        ["words", "dimensions", "MB", "times the vectors", "seconds to load", "MiB for it"], rows
-    )
+    return markdown.table(["words", "dimensions", "MB", "times the vectors", "seconds to load", "MiB for it"], rows)
 
 
 def load(version: str) -> dict[str, Any]:
@@ -257,7 +224,7 @@ def load(version: str) -> dict[str, Any]:
     import tensorflow_text  # noqa: F401
 
     def resident() -> int:
-        return hostile.memory(os.getpid())["VmRSS"]
+        return memory(os.getpid())["VmRSS"]
 
     tf.constant(0)
     before, start = resident(), time.perf_counter()

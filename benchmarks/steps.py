@@ -7,10 +7,8 @@ from __future__ import annotations
 
 import contextlib
 import itertools
-import json
 import logging
 import pathlib
-import resource
 import tempfile
 import time
 from collections.abc import Iterator
@@ -19,30 +17,27 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from benchmarks import block_profile, systems
-from word2vec import pairs, progress, settings, threads, vocabulary
+from benchmarks import block_profile, made_up_text, parts, systems
+from benchmarks.made_up_text import WINDOW
+from word2vec import progress, settings, threads, vocabulary
 from word2vec.training import blocks, job, model, optimizers, samplers, training
 from word2vec.training.checkpoints import Checkpoints
 from word2vec.training.compiled_steps import CompiledSteps
 from word2vec.training.tensorflow_steps import TensorFlowSteps
 
-DEFAULTS, WINDOW = settings.TrainerSettings(), settings.SkipGramSettings().window
+DEFAULTS = settings.TrainerSettings()
 LENGTH, LEARNING_RATE = DEFAULTS.block_length, DEFAULTS.first_learning_rate
 
 
 def zipf_batches(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndarray, list[blocks.Batch]]:
-    """(counts int64 [V], batches): words by Zipf's law, thinned out as subsampling does it."""
-    counts = np.maximum(1e9 / np.arange(1, size + 1), 1).astype(np.int64)
-    keep = pairs.keep_probability(tf.constant(counts), tf.constant(counts.sum()), 1e-3).numpy()
-    shares = np.cumsum(counts * keep)
-    draw = np.random.default_rng(1)
-    drawn_batches = []
-    for step in range(batches):
-        uniforms = draw.random((blocks_per_step, LENGTH + 2 * WINDOW)) * shares[-1]
-        reach = tf.fill([blocks_per_step, LENGTH], WINDOW)
-        ids = tf.constant(np.searchsorted(shares, uniforms, side="right"), tf.int32)
-        drawn_batches.append(blocks.Batch(tf.constant(step, tf.int64), blocks.Blocks(ids, reach, reach)))
-    return counts, drawn_batches
+    """(counts int64 [V], batches) of made-up text."""
+    counts = made_up_text.zipf_counts(size)
+    ids = made_up_text.words(counts, np.random.default_rng(1), (batches, blocks_per_step, LENGTH + 2 * WINDOW))
+    reach = tf.fill([blocks_per_step, LENGTH], WINDOW)
+    return counts, [
+        blocks.Batch(tf.constant(step, tf.int64), blocks.Blocks(tf.constant(of_step), reach, reach))
+        for step, of_step in enumerate(ids)
+    ]
 
 
 def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: str) -> model.SkipGram:
@@ -125,7 +120,7 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
     return {
         "positions_per_second": round(positions),
         "examples_per_second": round(positions * 2 * WINDOW),
-        "peak_rss_mib": resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024,
+        "peak_rss_mib": parts.peak_mib(),
     }
 
 
@@ -212,9 +207,9 @@ MEASUREMENTS = {"speed": speed, "fit": fit, "profile": profile, "equal_time": eq
 
 def main() -> None:
     """Does the measurement that the first argument, in JSON, asks for."""
-    options = systems.of_a_part()
+    options = parts.request()
     threads.one_thread_an_op()
-    print(json.dumps(MEASUREMENTS[options["measurement"]](options)), flush=True)
+    parts.answer(MEASUREMENTS[options["measurement"]](options))
 
 
 if __name__ == "__main__":

@@ -10,12 +10,13 @@ import json
 import logging
 import os
 import pathlib
-import resource
-import sys
 import tempfile
 import time
 from collections.abc import Callable
 from typing import Any
+
+from benchmarks import parts
+from components import builtin
 
 Figures = dict[str, Any]
 
@@ -43,7 +44,9 @@ def trainer_settings(run: pathlib.Path) -> dict[str, Any]:
     from ml_metadata.metadata_store import metadata_store
     from tfx.orchestration import metadata
 
-    connection = metadata.sqlite_metadata_connection_config(str(run / "metadata.sqlite"))
+    from pipeline import metadata_file
+
+    connection = metadata.sqlite_metadata_connection_config(str(run / metadata_file.NAME))
     executions = metadata_store.MetadataStore(connection).get_executions_by_type(
         "tfx.components.trainer.component.Trainer"
     )
@@ -79,7 +82,7 @@ def job_of(run: pathlib.Path, work: pathlib.Path, config: dict[str, Any], **trai
         train_files=[str(newest(run, "Transform", "transformed_examples") / "Split-train" / "*")],
         checkpoints=str(work),
         logs=str(work / "logs"),
-        serving_model=str(work / "model" / "Format-Serving"),
+        serving_model=str(work / "model" / "serving_model"),
     )
 
 
@@ -111,7 +114,7 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
     training = job_of(run, work, options["config"], seed=options["seed"], epochs=options["epochs"])
     job.train(training)
     seconds = time.perf_counter() - started
-    peak = _peak_mib()
+    peak = parts.peak_mib()
     from gensim.models import KeyedVectors
 
     keyed = KeyedVectors.load_word2vec_format(str(work / "model" / vectors.FOLDER / vectors.BINARY), binary=True)
@@ -145,7 +148,7 @@ def _gensim(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> F
     )
     seconds = time.perf_counter() - started
     words = sum(model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key)
-    return _figures(options, options["epochs"] * words / seconds, _peak_mib(), model.wv)
+    return _figures(options, options["epochs"] * words / seconds, parts.peak_mib(), model.wv)
 
 
 def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
@@ -171,7 +174,7 @@ def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) ->
         verbose=0,
     )
     seconds = time.perf_counter() - started
-    peak = _peak_mib()
+    peak = parts.peak_mib()
     words, counts = model.get_words(include_freq=True)
     known = [(word, count) for word, count in zip(words, counts, strict=True) if word != "</s>"]
     keyed = KeyedVectors(trainer["dimensions"])
@@ -186,15 +189,15 @@ def _figures(options: dict[str, Any], words_per_second: float, peak_rss_mib: int
 
 def quality(vectors: Any) -> Figures:
     """What gensim's own evaluation says of vectors, a `KeyedVectors`: of all questions, and of every other one."""
-    from gensim.test.utils import datapath
-
     with tempfile.TemporaryDirectory() as folder:
-        overall = _scores(vectors, *map(datapath, _FILES))
-        halves = _scores(vectors, *(_second_half(datapath(name), folder) for name in _FILES))
+        overall = _scores(vectors, *_files())
+        halves = _scores(vectors, *(_second_half(path, folder) for path in _files()))
     return dict(zip((*BENCHMARKS, *SECOND_HALF), (*overall, *halves), strict=True))
 
 
-_FILES = ("wordsim353.tsv", "simlex999.txt", "questions-words.txt")
+def _files() -> list[str]:
+    """Of BENCHMARKS."""
+    return [builtin.resolve(f"{builtin.SCHEME}{name}") for name in ("wordsim353", "simlex999", "google_analogies")]
 
 
 def _scores(vectors: Any, wordsim353: str, simlex999: str, analogies: str) -> list[float]:
@@ -212,31 +215,14 @@ def _second_half(path: str, folder: str) -> str:
     return str(half_file)
 
 
-def _peak_mib() -> int:
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss // 1024
-
-
 SYSTEMS: dict[str, Callable[..., Figures]] = {"tfx-word2vec": _ours, "gensim": _gensim, "fasttext": _fasttext}
-
-
-def of_a_part() -> dict[str, Any]:
-    """What a measurement that runs in a process of its own is told: the first argument, in JSON."""
-    try:
-        options = json.loads(sys.argv[1])
-    except (IndexError, ValueError):
-        options = None
-    if not isinstance(options, dict):
-        sys.exit(
-            "error: expected JSON, as the other measurements call this one. To measure: python -m benchmarks.bench"
-        )
-    return options
 
 
 def main() -> None:
     """Trains the system that the first argument, in JSON, asks for."""
-    options = of_a_part()
+    options = parts.request()
     run, work = pathlib.Path(options["run"]), pathlib.Path(options["work"])
-    print(json.dumps(SYSTEMS[options["system"]](options, run, work)), flush=True)
+    parts.answer(SYSTEMS[options["system"]](options, run, work))
 
 
 if __name__ == "__main__":

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 
-from benchmarks import arguments, bench, systems
+from benchmarks import arguments, bench, markdown, systems
 
 TEXTBOOK = {"bias": "learned", "sampler": "log_uniform"}
 VARIATIONS = {
@@ -40,13 +40,12 @@ def main() -> None:
     parser.add_argument("--epochs", type=arguments.count(), default=1)
     options = parser.parse_args()
     config = systems.trainer_settings(options.run)
-    print("| settings | words/s | " + " | ".join(bench.BENCHMARKS) + " |", flush=True)
-    print("|---" * (2 + len(bench.BENCHMARKS)) + "|", flush=True)
+    print(markdown.head(["settings", "words/s", *bench.BENCHMARKS]), flush=True)
     for name, settings in VARIATIONS.items():
         changed = {**config, "trainer": {**config["trainer"], **settings}}
         row = bench.train("tfx-word2vec", 1, options.epochs, changed, run=options.run)
-        scores = " | ".join(f"{row[benchmark]:.3f}" for benchmark in bench.BENCHMARKS)
-        print(f"| `{name}` | {row['words_per_second']:,} | {scores} |", flush=True)
+        scores = [f"{row[benchmark]:.3f}" for benchmark in bench.BENCHMARKS]
+        print(markdown.row([f"`{name}`", f"{row['words_per_second']:,}", *scores]), flush=True)
 
 
 if __name__ == "__main__":

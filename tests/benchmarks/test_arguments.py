@@ -35,6 +35,8 @@ def place(tmp_path, monkeypatch):
         ("scaling", [], "no file matches"),
         ("scaling", ["--corpus", "nowhere/*"], "--corpus nowhere/*: no file matches"),
         ("scaling", ["--vocabulary", "1"], "argument --vocabulary: expected a whole number from 2"),
+        ("reliability", ["--times", "0"], "argument --times: expected a whole number from 1"),
+        ("reliability", ["--random", "-1"], "argument --random: "),
         ("variations", ["--run", "empty"], "argument --run: empty: no run of the pipeline"),
         ("nce", ["--run", "empty"], "argument --run: empty: no run of the pipeline"),
         ("nce", ["--run", "without_eval"], "argument --run: without_eval: it has no split eval"),

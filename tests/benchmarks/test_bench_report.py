@@ -5,8 +5,6 @@ from __future__ import annotations
 import argparse
 import pathlib
 
-from gensim.test.utils import datapath
-
 from benchmarks import bench_report, systems
 
 CONFIG = {
@@ -57,11 +55,9 @@ def test_the_page_has_what_was_measured():
 
 
 def test_the_second_half_is_every_other_question(tmp_path):
-    for name in systems._FILES:
-        whole = pathlib.Path(datapath(name)).read_text(encoding="utf-8").splitlines()
-        half = (
-            pathlib.Path(systems._second_half(datapath(name), str(tmp_path))).read_text(encoding="utf-8").splitlines()
-        )
+    for path in systems._files():
+        whole = pathlib.Path(path).read_text(encoding="utf-8").splitlines()
+        half = pathlib.Path(systems._second_half(path, str(tmp_path))).read_text(encoding="utf-8").splitlines()
         headings = [line for line in whole if line[0] in ":#"]
         assert [line for line in half if line[0] in ":#"] == headings
         assert [line for line in half if line[0] not in ":#"] == [line for line in whole if line[0] not in ":#"][1::2]
