@@ -80,6 +80,21 @@ def test_a_path_that_is_not_there_is_found(text):
     assert len(missing(text)) == 1
 
 
+def headings(path: pathlib.Path) -> set[str]:
+    """As links name them."""
+    prose = re.sub(r"^```\w.*?^```$", "", path.read_text(encoding="utf-8"), flags=re.MULTILINE | re.DOTALL)
+    found = re.findall(r"^#+ (.*)$", prose, re.MULTILINE)
+    return {re.sub(r"[^\w -]", "", heading.lower()).replace(" ", "-") for heading in found}
+
+
+@pytest.mark.parametrize("page", [*ROOT.glob("*.md"), *ROOT.glob("docs/*.md")], ids=lambda path: path.name)
+def test_links_lead_to_files_and_headings(page):
+    links = re.findall(r"\]\((?!https?:)([^)#]*)#?([^)]*)\)", page.read_text(encoding="utf-8"))
+    targets = [((page.parent / name).resolve() if name else page, heading) for name, heading in links]
+    assert [path for path, _ in targets if not path.exists()] == []
+    assert [(path, heading) for path, heading in targets if heading and heading not in headings(path)] == []
+
+
 @pytest.mark.parametrize("page", [*PAGES, ".github/pull_request_template.md", ".github/workflows/ci.yml"])
 def test_make_is_called_with_targets_that_it_has(page):
     found = called((ROOT / page).read_text(encoding="utf-8"))
