@@ -88,7 +88,7 @@ def evaluate(models: list[str], work: str) -> dict[str, Any]:
         min_coverage=0.1, when_uncovered="block", samples=1000, seed=1,
     )  # fmt: skip
     beam = engines.arguments(configs.BeamConfig(), text_bytes=0).evaluator
-    context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=beam, tmp_dir=work, unique_id="1")
+    context = base_beam_executor.BaseBeamExecutor.Context(beam_pipeline_args=[*beam], tmp_dir=work, unique_id="1")
     imports, start = parts.peak_mib(), time.perf_counter()
     executor.Executor(context).Do(
         inputs,
@@ -104,7 +104,7 @@ def evaluate(models: list[str], work: str) -> dict[str, Any]:
     }
 
 
-PARTS = {"make": make, "evaluate": evaluate}
+PARTS: dict[str, parts.Part] = {"make": make, "evaluate": evaluate}
 
 
 def beside_gensim(model: str) -> str:

@@ -24,12 +24,13 @@ class LocalServer:
     def __init__(self, model: str):
         command = [sys.executable, "-m", "serving.local", "--model", model, "--port", "0", "--rest-port", "0"]
         self._process = subprocess.Popen(command, cwd=parts.ROOT, stdout=subprocess.PIPE, text=True)
+        assert self._process.stdout is not None
         said = "".join(self._process.stdout.readline() for _ in range(3))
-        found = [re.search(rf"{name} (\S+)", said) for name in ("page", "gRPC")]
-        if not all(found):
+        rest, grpc = (re.search(rf"{name} (\S+)", said) for name in ("page", "gRPC"))
+        if rest is None or grpc is None:
             self.stop()
             raise SystemExit(f"error: the server did not start. It said: {said}")
-        self.rest, self.grpc = (match[1] for match in found)
+        self.rest, self.grpc = rest[1], grpc[1]
 
     def __enter__(self) -> LocalServer:
         return self

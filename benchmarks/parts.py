@@ -12,6 +12,8 @@ from typing import Any
 
 ROOT = pathlib.Path(__file__).parent.parent
 
+Part = Callable[..., Mapping[str, Any]]
+
 
 def call(module: str, request: Mapping[str, Any]) -> dict[str, Any]:
     """Runs a module of ours in a process of its own, with a request; returns what it answers."""
@@ -37,7 +39,7 @@ def answer(figures: Mapping[str, Any]) -> None:
     print(json.dumps(figures), flush=True)
 
 
-def is_one_of(parts: Mapping[str, Callable[..., Mapping[str, Any]]]) -> bool:
+def is_one_of(parts: Mapping[str, Part]) -> bool:
     """Does the part that this process is told by its name, `part`, with the rest as arguments; False if there is none.
 
     Args:

@@ -235,7 +235,7 @@ def load(version: str) -> dict[str, Any]:
 
 
 _NAME = "benchmarks.serving"
-PARTS = {"ask": ask, "bare": bare, "gensim": gensim, "load": load}
+PARTS: dict[str, parts.Part] = {"ask": ask, "bare": bare, "gensim": gensim, "load": load}
 
 
 if __name__ == "__main__":
