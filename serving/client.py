@@ -20,6 +20,7 @@ import numpy as np
 
 from serving import command_line, transport
 from serving.transport import RequestError
+from word2vec import version_folders
 from word2vec.errors import UserError
 
 __all__ = ["Embeddings", "RequestError"]
@@ -235,7 +236,7 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--name", type=command_line.model_name, default="word2vec", help="the model's name (%(default)s)"
     )
-    version, seconds = command_line.count(0, 2**63 - 1), command_line.seconds(0.001, 86400)
+    version, seconds = command_line.count(0, version_folders.LARGEST), command_line.seconds(0.001, 86400)
     parser.add_argument("--version", type=version, help="the model's version; by default the newest")
     parser.add_argument(
         "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="time for a request (%(default)s)"

@@ -1,43 +1,27 @@
-"""The versions in a model's folder, as TF Serving finds them; without TensorFlow for a folder of this machine."""
+"""The versions in a model's folder that can be served; without TensorFlow for a folder of this machine."""
 
 from __future__ import annotations
 
 import contextlib
 import os
-import re
 import tempfile
 from collections.abc import Iterator
 
+from word2vec import version_folders
 from word2vec.errors import UserError
-
-MARK = "saved_model.pb"  # written last
-
-# What TF Serving reads a version's number from: an int64, with leading zeros if need be.
-_NUMBER = re.compile(r"[+-]?[0-9]{1,4000}", re.ASCII)
-_LARGEST = 2**63 - 1
 
 
 def find(folder: str) -> dict[int, str]:
     """The versions that are whole: their folders by number.
 
-    Of two folders of the same number (`7` and `007`) the last by name counts. Those of which it cannot be told whether
-    they are whole are there too: whoever loads them finds out.
+    Of two folders of the same number the last one counts, as `version_folders.listed` has them. Those of which it
+    cannot be told whether they are whole are there too: whoever loads them finds out.
 
     Raises:
         OSError, tf.errors.OpError: the folder cannot be listed.
     """
-    folders_by_number = {}
-    for name in sorted(_names(folder)):
-        number = parse(name)
-        if number is not None and _is_whole(os.path.join(folder, name)):
-            folders_by_number[number] = os.path.join(folder, name)
-    return folders_by_number
-
-
-def parse(name: str) -> int | None:
-    """The number that a folder's name is; None for all else."""
-    number = int(name) if _NUMBER.fullmatch(name) else None
-    return number if number is not None and -_LARGEST - 1 <= number <= _LARGEST else None
+    paths = ((number, os.path.join(folder, name)) for number, name in version_folders.listed(folder))
+    return {number: path for number, path in paths if _is_whole(path)}
 
 
 def check(folder: str) -> None:
@@ -47,7 +31,7 @@ def check(folder: str) -> None:
         UserError: it is none, or has no version, or is a version itself.
     """
     try:
-        is_folder = os.path.isdir(folder) if _is_local(folder) else _files().isdir(folder)
+        is_folder = os.path.isdir(folder) if version_folders.is_local(folder) else _files().isdir(folder)
         is_version = is_folder and _is_whole(folder)
         has_versions = is_folder and bool(find(folder))
     except Exception as error:  # the file systems of TensorFlow have errors of their own
@@ -63,7 +47,7 @@ def check(folder: str) -> None:
 @contextlib.contextmanager
 def without_globs(folder: str) -> Iterator[str]:
     """Another name of a folder whose name TensorFlow would take for a glob, as `[old]`, to read variables from it."""
-    if not set(folder) & set("[]*?\\") or not _is_local(folder):
+    if not set(folder) & set("[]*?\\") or not version_folders.is_local(folder):
         yield folder
         return
     with tempfile.TemporaryDirectory() as beside:
@@ -78,15 +62,9 @@ def reason(error: BaseException) -> str:
     return " ".join(str(message).split())
 
 
-def _names(folder: str) -> list[str]:
-    if _is_local(folder):
-        return os.listdir(folder) if os.path.isdir(folder) else []
-    return [name.rstrip("/") for name in _files().listdir(folder)] if _files().isdir(folder) else []
-
-
 def _is_whole(version: str) -> bool:
-    mark = os.path.join(version, MARK)
-    if not _is_local(version):
+    mark = os.path.join(version, version_folders.MARK)
+    if not version_folders.is_local(version):
         return _files().exists(mark)
     try:
         os.stat(mark)
@@ -95,10 +73,6 @@ def _is_whole(version: str) -> bool:
     except OSError:
         return True
     return True
-
-
-def _is_local(folder: str) -> bool:
-    return "://" not in folder
 
 
 def _files():  # noqa: ANN202  (a module)

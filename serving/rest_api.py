@@ -25,6 +25,7 @@ from serving.connections import Connections
 from serving.errors import HTTP, ServingError, invalid, shortened
 from serving.hosts import Hosts
 from serving.versions import Versions
+from word2vec import version_folders
 
 _PAGE = importlib.resources.files("serving") / "page"
 _MODEL = "/v1/models/{name:[^/:]+}"
@@ -184,7 +185,7 @@ def _number(request: web.Request) -> int | None:
     version = request.match_info.get("version")
     if version is None:
         return None
-    number = folders.parse(version)
+    number = version_folders.parse(version)
     if number is None:
         raise invalid(f"version {shortened(version)}: no number that a version can have")
     return number

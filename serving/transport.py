@@ -14,6 +14,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from serving.quiet import quiet
+from word2vec import version_folders
 
 # Seconds before a request is sent again; doubled each time.
 _FIRST_WAIT, _LONGEST_WAIT = 0.2, 5.0
@@ -23,8 +24,6 @@ _AGAIN = (429, 502, 503, 504)
 
 # That may ask over one connection to REST before some have to connect anew.
 _MOST_THREADS = 256
-
-_LARGEST_VERSION = 2**63 - 1
 
 
 class RequestError(Exception):
@@ -72,8 +71,8 @@ def connect(address: str, model: str, version: int | None, tls: bool | str) -> T
         raise ValueError(f"{address}: expected a port, as in {parts.hostname}:8500")
     if tls and scheme == "http":
         raise ValueError(f"{address}: TLS needs https://")
-    if version is not None and not 0 <= version <= _LARGEST_VERSION:
-        raise ValueError(f"version {version}: expected a whole number from 0 to {_LARGEST_VERSION}")
+    if version is not None and not 0 <= version <= version_folders.LARGEST:
+        raise ValueError(f"version {version}: expected a whole number from 0 to {version_folders.LARGEST}")
     if isinstance(tls, str):
         _check_certificates(tls)
     transport_class = _Rest if scheme else _Grpc

@@ -23,6 +23,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from serving import folders, verification
 from serving.batching import Arrays, Batcher
 from serving.errors import ServingError, invalid, not_found, shortened
+from word2vec import version_folders
 from word2vec.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
 
 # Rows of a request: the answers to more would take much memory.
@@ -244,7 +245,7 @@ def _files(folder: str) -> list[tuple[str, int, int]] | None:
 
 
 def _signature_defs(folder: str) -> dict[str, meta_graph_pb2.SignatureDef]:
-    with tf.io.gfile.GFile(os.path.join(folder, folders.MARK), "rb") as file:
+    with tf.io.gfile.GFile(os.path.join(folder, version_folders.MARK), "rb") as file:
         saved = saved_model_pb2.SavedModel.FromString(file.read())
     return {
         name: signature

@@ -17,7 +17,7 @@ import tensorflow as tf
 
 from components.card import card
 from components.pusher import versions
-from word2vec import progress
+from word2vec import progress, version_folders
 from word2vec.errors import UserError
 
 # What is not pushed whole yet: TF Serving passes over names that are no numbers.
@@ -55,7 +55,7 @@ def push(files: Mapping[str, str], folder: str) -> str:
                 return newest
             _remove(folder, _leftovers(folder, is_alone=is_alone) + _begun(files, folder))
             number = _next_number(folder, versions.find(folder))
-            (_copy if _is_remote(folder) else _copy_and_rename)(files, os.path.join(folder, str(number)))
+            (_copy_and_rename if version_folders.is_local(folder) else _copy)(files, os.path.join(folder, str(number)))
             return str(number)
     except (OSError, tf.errors.OpError) as error:
         reason = getattr(error, "strerror", None) or str(getattr(error, "message", error)).strip().split("\n")[0]
@@ -122,10 +122,6 @@ def _said(path: str) -> Any:
             return None
 
 
-def _is_remote(folder: str) -> bool:
-    return "://" in folder
-
-
 class _Ranked(NamedTuple):
     """In which order files are written: the model's fingerprint first, its mark last."""
 
@@ -135,7 +131,7 @@ class _Ranked(NamedTuple):
 
     @classmethod
     def of(cls, name: str) -> _Ranked:
-        return cls(name == versions.MARK, name != versions.IDENTITY, name)
+        return cls(name == version_folders.MARK, name != versions.IDENTITY, name)
 
 
 def _copy(files: Mapping[str, str], version: str) -> None:
@@ -175,7 +171,7 @@ def _flush(path: str) -> None:
 @contextlib.contextmanager
 def _alone(folder: str) -> Iterator[bool]:
     """Keeps other processes from pushing to a local folder; death releases it. Whether it could."""
-    if _is_remote(folder):
+    if not version_folders.is_local(folder):
         yield False
         return
     descriptor = os.open(folder, os.O_RDONLY)
@@ -224,7 +220,7 @@ def _remove(folder: str, names: list[str]) -> None:
 
 def _next_number(folder: str, there: Mapping[int, str]) -> int:
     now, largest = int(time.time()), max(there, default=0)
-    if largest >= versions.LARGEST:
+    if largest >= version_folders.LARGEST:
         raise UserError(
             f"{os.path.join(folder, there[largest])}: the largest number that a version can have is taken, so that "
             "none could be served instead. Rename it, and run the same command again"

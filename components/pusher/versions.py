@@ -8,23 +8,16 @@ import re
 
 import tensorflow as tf
 
-from word2vec import progress
+from word2vec import progress, version_folders
 
-MARK = "saved_model.pb"  # the last file that a push writes
 IDENTITY = "fingerprint.pb"  # TensorFlow writes it with each SavedModel; no two have the same
 
 _SHARD = r"variables\.data-[0-9]{5}-of-[0-9]{5}"
 
-LARGEST = 2**63 - 1  # TF Serving's numbers have 64 bits
-
 
 def find(folder: str) -> dict[int, str]:
-    """The names that TF Serving reads as versions, whole or not, by their numbers, the smallest first."""
-    if not tf.io.gfile.isdir(folder):
-        return {}
-    names = (name.rstrip("/") for name in tf.io.gfile.listdir(folder))
-    numbers = {int(name): name for name in names if re.fullmatch("0*[0-9]{1,19}", name)}
-    return {number: numbers[number] for number in sorted(numbers) if number <= LARGEST}
+    """The names of the versions, whole or not, by their numbers, the smallest first."""
+    return dict(version_folders.listed(folder))
 
 
 def newest_other(folder: str, model: str) -> str:
@@ -49,7 +42,7 @@ def newest_other(folder: str, model: str) -> str:
 
 def is_finished(version: str) -> bool:
     """Whether a version has the file that is written last."""
-    return tf.io.gfile.exists(os.path.join(version, MARK))
+    return tf.io.gfile.exists(os.path.join(version, version_folders.MARK))
 
 
 def _has_weights(version: str) -> bool:

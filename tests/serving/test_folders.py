@@ -1,48 +1,18 @@
-"""Which folders are versions, as TF Serving reads their names."""
+"""Which versions of a folder can be served."""
 
 from __future__ import annotations
 
 import pytest
 
 from serving import folders
+from word2vec import version_folders
 from word2vec.errors import UserError
-
-
-@pytest.mark.parametrize(
-    ("name", "number"),
-    [
-        ("7", 7),
-        ("007", 7),
-        ("+7", 7),
-        ("-3", -3),
-        ("0", 0),
-        (str(2**63 - 1), 2**63 - 1),
-        (str(2**63), None),
-        (str(-(2**63)), -(2**63)),
-        (str(-(2**63) - 1), None),
-        ("9" * 200, None),
-        ("1_0", None),
-        ("٣", None),
-        ("²", None),
-        ("7.0", None),
-        ("0x7", None),
-        ("7.new", None),
-        ("", None),
-        ("temp", None),
-    ],
-)
-def test_names(name, number):
-    assert folders.parse(name) == number
-
-
-def test_numbers_of_thousands_of_digits_are_none():
-    assert folders.parse("9" * 5000) is None
 
 
 def make(folder, *names):
     for name in names:
         (folder / name).mkdir(parents=True)
-        (folder / name / folders.MARK).touch()
+        (folder / name / version_folders.MARK).touch()
 
 
 def test_whole_versions_are_found(tmp_path):

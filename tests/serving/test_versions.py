@@ -11,6 +11,7 @@ import pytest
 
 from serving import folders, versions
 from tests.serving.conftest import VECTORS, make_version
+from word2vec import version_folders
 
 
 @pytest.fixture
@@ -29,7 +30,7 @@ def loads(monkeypatch):
 
 def add_broken(folder, number):
     (folder / str(number)).mkdir()
-    (folder / str(number) / folders.MARK).write_bytes(b"broken")
+    (folder / str(number) / version_folders.MARK).write_bytes(b"broken")
 
 
 def mend(folder, number, version):
@@ -97,7 +98,7 @@ def test_a_failed_version_is_tried_again_after_a_while(own_versions_folder, load
 
 def test_odd_names_are_no_versions(own_versions_folder):
     folder = own_versions_folder
-    for name in (str(2**63), "9" * 200, "٩", "8.new", "-9"):
+    for name in (str(2**63), "9" * 200, "٩", "8.new", "-9", "+9"):
         shutil.copytree(folder / "7", folder / name)
     assert serve(folder) == [7]
     shutil.copytree(folder / "7", folder / "0008")

@@ -138,7 +138,7 @@ def test_a_version_that_is_not_whole_any_more_is_pushed_again(tmp_path, damage, 
         (["9999999999"], 10000000000),
         (["0009999999999"], 10000000000),
         (["9223372036854775806"], 9223372036854775807),
-        (["9223372036854775808", "9" * 200, "٣٣٣٣٣٣", "backup", "12a", "-5000"], 1000),
+        (["9223372036854775808", "9" * 200, "٣٣٣٣٣٣", "backup", "12a", "-5000", "+5000"], 1000),
     ],
 )
 def test_a_version_is_above_all_that_are_there(tmp_path, monkeypatch, notes, there, version):
