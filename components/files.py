@@ -14,7 +14,7 @@ import urllib.request
 from collections.abc import Callable, Iterator, Sequence
 
 from components import builtin
-from word2vec.errors import UserError, first_line, printable
+from word2vec.errors import UserError, printable, reason
 
 COMPRESSIONS = {".gz": "gzip", ".bz2": "bz2", ".zst": "zstd", ".xz": "xz"}
 _FORMS = [
@@ -60,7 +60,7 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
         try:
             matches = list(_match(builtin.resolve(path)))
         except (OSError, ValueError) as error:
-            raise UserError(f"{what} {printable(path)}: cannot be listed: {_reason(error)}") from None
+            raise UserError(f"{what} {printable(path)}: cannot be listed: {reason(error)}") from None
         if not matches:
             raise UserError(
                 f"{what} {printable(path)}: no file matches. "
@@ -244,12 +244,6 @@ def _look_at(path: str) -> _Match:
     if not stat.S_ISREG(facts.st_mode):
         raise OSError(f"{printable(path)} is no file that can be read twice")
     return path, facts.st_size, facts.st_mtime
-
-
-def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return f"{error.strerror}: {printable(str(error.filename))}" if error.filename else error.strerror
-    return printable(first_line(error))
 
 
 def _stem(path: str) -> str:

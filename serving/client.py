@@ -21,7 +21,7 @@ import numpy as np
 from serving import command_line, transport
 from serving.transport import RequestError
 from word2vec import version_folders
-from word2vec.errors import UserError
+from word2vec.errors import UserError, escaped
 
 __all__ = ["Embeddings", "RequestError"]
 
@@ -221,7 +221,7 @@ def _run(options: argparse.Namespace) -> None:
             options.server, model=options.name, version=options.version, timeout=options.timeout, tls=options.tls
         ) as embeddings:
             for line in options.answer(embeddings, options):
-                print(command_line.printable(line))
+                print(escaped(line))
     except KeyError as error:
         raise UserError(str(error.args[0])) from None
     except RequestError as error:

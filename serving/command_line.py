@@ -8,7 +8,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from word2vec.errors import UserError
+from word2vec.errors import UserError, escaped, reason
 
 # What a shell says of a program that was interrupted.
 _INTERRUPTED = 130
@@ -45,16 +45,11 @@ def run(body: Callable[[], None]) -> int:
 
 
 def say(line: str) -> None:
-    """Prints a line to whoever still reads."""
+    """Prints a line to whoever still reads, with what would steer a terminal shown as its code."""
     try:
-        print(printable(line), flush=True)
+        print(escaped(line), flush=True)
     except OSError:
         _to_nowhere(sys.stdout)
-
-
-def printable(text: str) -> str:
-    """A text in one line, with what would steer a terminal shown as its code."""
-    return "".join(letter if letter.isprintable() else repr(letter)[1:-1] for letter in text)
 
 
 def port(text: str) -> int:
@@ -98,7 +93,7 @@ def _whole(text: str, least: int, most: int) -> int:
 
 
 def _shown(text: str) -> str:
-    return printable(text if len(text) <= 80 else f"{text[:80]}…") or "nothing"
+    return escaped(text if len(text) <= 80 else f"{text[:80]}…") or "nothing"
 
 
 def _prepare_streams() -> None:
@@ -109,12 +104,10 @@ def _prepare_streams() -> None:
 
 
 def _fail(error: Exception) -> None:
-    message = f"{error.filename}: {error.strerror}" if isinstance(error, OSError) and error.filename else str(error)
-    if isinstance(error, OSError) and not error.filename:
-        message = error.strerror or message
+    message = reason(error) if isinstance(error, OSError) else str(error)
     _flush()
     try:
-        print(f"error: {printable(message)}", file=sys.stderr, flush=True)
+        print(f"error: {escaped(message)}", file=sys.stderr, flush=True)
     except OSError:
         _to_nowhere(sys.stderr)
 

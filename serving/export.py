@@ -15,7 +15,7 @@ import numpy as np
 
 from serving import command_line, folders
 from serving.quiet import quiet
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 from word2vec.saved_keys import key
 
 if TYPE_CHECKING:
@@ -89,7 +89,7 @@ def load(model: str) -> Vectors:
             is_older = not reader.has_tensor(key("unit"))
             unit, norms = (() if is_older else reader.get_tensor(key(name)) for name in ("unit", "norms"))
     except Exception as error:  # TensorFlow has many for files that are missing or damaged
-        raise UserError(f"{model}: its files are missing or damaged: {folders.reason(error)}") from None
+        raise UserError(f"{model}: its files are missing or damaged: {reason(error)}") from None
     if is_older:
         raise UserError(f"{model}: pushed by an older release, which kept vectors in another way. Push it anew")
     if not len(words) == len(unit) == len(norms):
@@ -136,7 +136,7 @@ def _run(arguments: list[str] | None) -> None:
         try:
             paths = vectors.FORMS[form](options.to, exported.words, exported.table)
         except Exception as error:  # each writer's library has its own
-            raise UserError(f"--to {options.to}: {form} cannot be written: {folders.reason(error)}") from None
+            raise UserError(f"--to {options.to}: {form} cannot be written: {reason(error)}") from None
         for path in paths:
             command_line.say(path)
 

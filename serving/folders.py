@@ -8,7 +8,7 @@ import tempfile
 from collections.abc import Iterator
 
 from word2vec import version_folders
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 
 
 def find(folder: str) -> dict[int, str]:
@@ -35,7 +35,7 @@ def check(folder: str) -> None:
         is_version = is_folder and _is_whole(folder)
         has_versions = is_folder and bool(find(folder))
     except Exception as error:  # the file systems of TensorFlow have errors of their own
-        raise UserError(f"--model {folder}: cannot be listed: {reason(error)}") from None
+        raise UserError(f"--model {folder}: cannot be listed: {reason(error, with_file=False)}") from None
     if not is_folder:
         raise UserError(f"--model {folder}: no such folder. Expected a run's, as runs/sample/serving_model")
     if is_version:
@@ -54,12 +54,6 @@ def without_globs(folder: str) -> Iterator[str]:
         link = os.path.join(beside, "model")
         os.symlink(os.path.abspath(folder), link)
         yield link
-
-
-def reason(error: BaseException) -> str:
-    """An error of the system's, of TensorFlow's or of a library's, in one line."""
-    message = getattr(error, "strerror", None) or getattr(error, "message", None) or str(error) or type(error).__name__
-    return " ".join(str(message).split())
 
 
 def _is_whole(version: str) -> bool:

@@ -25,7 +25,7 @@ from typing import TYPE_CHECKING
 from serving import command_line, folders
 from serving.limits import Limits
 from serving.quiet import quiet
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 
 if TYPE_CHECKING:
     from serving.versions import Versions
@@ -110,10 +110,10 @@ async def _load(served: Versions, folder: str) -> None:
     try:
         await served.refresh()
     except Exception as error:  # the file systems of TensorFlow have errors of their own
-        raise UserError(f"--model {folder}: cannot be listed: {folders.reason(error)}") from None
+        raise UserError(f"--model {folder}: cannot be listed: {reason(error, with_file=False)}") from None
     if served.served is None:
-        number, reason = max(served.failures.items(), default=(None, "it is gone"))
-        raise UserError(f"--model {folder}: none of its versions can be loaded. Version {number}: {reason}")
+        number, why = max(served.failures.items(), default=(None, "it is gone"))
+        raise UserError(f"--model {folder}: none of its versions can be loaded. Version {number}: {why}")
 
 
 @contextlib.asynccontextmanager
@@ -150,7 +150,7 @@ async def _rest(served: Versions, options: argparse.Namespace, limits: Limits) -
             yield port
     except OSError as error:
         where = f"{_in_address(options.host)}:{options.rest_port}"
-        raise UserError(f"--rest-port {options.rest_port}: cannot listen on {where}: {folders.reason(error)}") from None
+        raise UserError(f"--rest-port {options.rest_port}: cannot listen on {where}: {reason(error)}") from None
     finally:
         await runner.cleanup()
 
@@ -162,7 +162,7 @@ def _check_ports(options: argparse.Namespace) -> None:
     try:
         family, _, _, _, address = socket.getaddrinfo(options.host or "\0", None, type=socket.SOCK_STREAM)[0]
     except (OSError, ValueError) as error:
-        raise UserError(f"--host {options.host}: no address of this machine: {folders.reason(error)}") from None
+        raise UserError(f"--host {options.host}: no address of this machine: {reason(error)}") from None
     for option, port in (("--port", options.port), ("--rest-port", options.rest_port)):
         with socket.socket(family) as probe:
             probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
@@ -170,7 +170,7 @@ def _check_ports(options: argparse.Namespace) -> None:
                 probe.bind((address[0], port, *address[2:]))
             except OSError as error:
                 raise UserError(
-                    f"{option} {port}: cannot listen on {_in_address(options.host)}:{port}: {folders.reason(error)}. "
+                    f"{option} {port}: cannot listen on {_in_address(options.host)}:{port}: {reason(error)}. "
                     f"Stop what does, or give another; {option} 0 is any that is free"
                 ) from None
 

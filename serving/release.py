@@ -15,7 +15,7 @@ import sys
 from serving import command_line, folders
 from serving.quiet import quiet
 from word2vec import version_folders, whole_files
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 
 
 def config(model: str, labels: dict[str, int], *, name: str, base_path: str) -> str:
@@ -75,7 +75,7 @@ def _run(arguments: list[str] | None) -> None:
     try:
         whole_files.write_text(options.to, text)
     except (OSError, ValueError) as error:
-        raise UserError(f"--to {options.to}: cannot be written: {folders.reason(error)}") from None
+        raise UserError(f"--to {options.to}: cannot be written: {reason(error, with_file=False)}") from None
     command_line.say(str(options.to))
 
 

@@ -20,12 +20,13 @@ from plotly import offline
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import get_model_metadata_pb2, model_pb2  # noqa: F401  (json_format needs the first)
 
-from serving import folders, grpc_api, word_map
+from serving import grpc_api, word_map
 from serving.connections import Connections
 from serving.errors import HTTP, ServingError, invalid, shortened
 from serving.hosts import Hosts
 from serving.versions import Versions
 from word2vec import version_folders
+from word2vec.errors import reason
 
 _PAGE = importlib.resources.files("serving") / "page"
 _MODEL = "/v1/models/{name:[^/:]+}"
@@ -195,7 +196,7 @@ async def _body(request: web.Request) -> bytes:
     try:
         body = await request.read()
     except (http_exceptions.HttpProcessingError, web.RequestPayloadError) as error:
-        raise invalid(f"the body cannot be read: {shortened(folders.reason(error), 200)}") from None
+        raise invalid(f"the body cannot be read: {shortened(reason(error), 200)}") from None
     for connections in _connections(request):
         connections.answering(request)
     return body

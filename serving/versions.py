@@ -23,7 +23,7 @@ from tensorflow.core.protobuf import meta_graph_pb2, saved_model_pb2
 from serving import folders, verification
 from serving.batching import Arrays, Batcher
 from serving.errors import ServingError, invalid, not_found, shortened
-from word2vec import version_folders
+from word2vec import errors, version_folders
 from word2vec.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
 
 # Rows of a request: the answers to more would take much memory.
@@ -207,7 +207,7 @@ class Versions:
                 await self.refresh()
                 last_reason = ""
             except Exception as error:  # whatever it is, the next look may find things mended
-                reason = folders.reason(error)
+                reason = errors.reason(error)
                 if reason != last_reason:
                     logging.warning("%s: cannot look for new versions, and tries again: %s", self.name, reason)
                 last_reason = reason
@@ -221,7 +221,7 @@ class Versions:
         try:
             version = await asyncio.to_thread(Version, number, folder, self._threads, self._cores)
         except Exception as error:  # a version that can't be loaded must not stop the one that is served
-            reason = folders.reason(error)
+            reason = errors.reason(error)
             if failed is None or failed.reason != reason:
                 logging.warning("%s: version %d cannot be served: %s", self.name, number, reason)
             wait = min(2 * failed.wait, _LONGEST_WAIT) if is_same else _FIRST_WAIT
@@ -300,4 +300,4 @@ def _refusal(signature: str, error: tf.errors.OpError) -> ServingError:
         code = grpc.StatusCode.RESOURCE_EXHAUSTED
     else:
         code = grpc.StatusCode.INVALID_ARGUMENT
-    return ServingError(code, f"{signature}: {shortened(folders.reason(error), 400)}")
+    return ServingError(code, f"{signature}: {shortened(errors.reason(error), 400)}")

@@ -3,8 +3,15 @@
 from __future__ import annotations
 
 import os
+import re
 
 _LONGEST = 1000  # characters of somebody's text in a message
+
+# Lines before the one that says something, in what TensorFlow says of a graph: headings and stacks.
+_EMPTY = re.compile(
+    r"\s*|Graph execution error:|\d+ root error\(s\) found\.|Detected at node .*|<stack traces unavailable>|"
+    r"  File .*|    .*"
+)
 
 
 class UserError(Exception):
@@ -34,8 +41,11 @@ def reason(error: BaseException, *, with_file: bool = True) -> str:
         file = error.filename
         name = os.fsdecode(file) if isinstance(file, (str, bytes, os.PathLike)) else ""
         return f"{printable(name)}: {error.strerror}" if name and with_file else error.strerror
-    message = getattr(error, "message", None)  # TensorFlow's and Google's have one without codes and stacks
-    return printable(first_line(error) if not isinstance(message, str) else (message.strip().splitlines() or [""])[0])
+    message = getattr(error, "message", None)  # TensorFlow's and Google's have one without codes
+    if not isinstance(message, str):
+        return printable(first_line(error))
+    lines = (line.strip() for line in message.splitlines() if not _EMPTY.fullmatch(line))
+    return printable(next(lines, type(error).__name__))
 
 
 def printable(text: str) -> str:

@@ -15,7 +15,7 @@ from typing import Any, BinaryIO
 from components.corpus import documents, mediawiki, parquet, sources, tables
 from components.corpus.documents import Document, Problem, ReadOptions, UnreadableError
 from components.files import CorpusFile
-from word2vec.errors import first_line
+from word2vec.errors import reason
 
 __all__ = ["READERS", "Document", "Problem", "ReadOptions", "read"]
 
@@ -129,8 +129,6 @@ READERS: dict[str, Reader] = {
 
 
 def _reason(error: Exception) -> str:
-    if isinstance(error, OSError) and error.strerror:
-        return error.strerror  # the rest would name the file again
     if isinstance(error, EOFError):
         return "Truncated compressed stream"
-    return first_line(error)
+    return reason(error, with_file=False)

@@ -15,6 +15,7 @@ from tfx.components.infra_validator import error_types, executor, serving_bins, 
 from tfx.components.infra_validator.model_server_runners import kubernetes_runner
 from tfx.proto import infra_validator_pb2
 
+from word2vec import errors
 from word2vec.errors import UserError
 
 _POLL_SECONDS = 5
@@ -169,5 +170,4 @@ def _line(error: Exception) -> str:
         except (TypeError, ValueError, KeyError):
             message = error.reason
         return f"Kubernetes says {error.status}: {message}"
-    first = (str(error).strip().splitlines() or [""])[0]
-    return f"{type(error).__name__}: {first.rstrip('.')}"
+    return f"{type(error).__name__}: {errors.reason(error).rstrip('.')}"

@@ -18,7 +18,7 @@ import tensorflow as tf
 from components.card import card
 from components.pusher import versions
 from word2vec import progress, version_folders
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 
 # What is not pushed whole yet: TF Serving passes over names that are no numbers.
 _UNFINISHED = ".pushing-"
@@ -58,10 +58,9 @@ def push(files: Mapping[str, str], folder: str) -> str:
             (_copy_and_rename if version_folders.is_local(folder) else _copy)(files, os.path.join(folder, str(number)))
             return str(number)
     except (OSError, tf.errors.OpError) as error:
-        reason = getattr(error, "strerror", None) or str(getattr(error, "message", error)).strip().split("\n")[0]
         raise UserError(
-            f"{folder}: the model could not be pushed: {reason}. Free some space, or set pusher.destination to a "
-            "folder that can be written, and run the same command again"
+            f"{folder}: the model could not be pushed: {reason(error)}. Free some space, or set pusher.destination to "
+            "a folder that can be written, and run the same command again"
         ) from None
 
 

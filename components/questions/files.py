@@ -7,7 +7,7 @@ from collections.abc import Iterable, Sequence
 
 from components import builtin, file_io, files
 from components.questions import lines
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 from word2vec.questions import FEWEST_PAIRS, SIMILARITY, Question
 
 _LARGEST = 1 << 26  # bytes, a hundred times as many as the largest benchmark has: more is a corpus
@@ -87,7 +87,7 @@ def read(path: str, benchmark: str) -> list[Question]:
         data = _read(builtin.resolve(path))
     except file_io.ERRORS as error:
         raise UserError(
-            f"benchmark {path}: cannot be read: {error}. "
+            f"benchmark {path}: cannot be read: {reason(error, with_file=False)}. "
             "Expected a file, or builtin://wordsim353, simlex999 or google_analogies"
         ) from None
     if len(data) > _LARGEST:

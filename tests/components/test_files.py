@@ -171,7 +171,7 @@ def test_a_folder_that_may_not_be_listed_is_named(tmp_path, monkeypatch):
         raise PermissionError(13, "Permission denied", path)
 
     monkeypatch.setattr(os, "scandir", refuse)
-    with pytest.raises(UserError, match=rf"corpus {tmp_path}: cannot be listed: Permission denied: {tmp_path}"):
+    with pytest.raises(UserError, match=rf"corpus {tmp_path}: cannot be listed: {tmp_path}: Permission denied"):
         files.find([str(tmp_path)])
 
 

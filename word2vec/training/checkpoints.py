@@ -17,7 +17,7 @@ from typing import Any
 import tensorflow as tf
 
 from word2vec import progress
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 from word2vec.saved_keys import key
 
 TABLES = ("target", "context", "bias")
@@ -35,9 +35,8 @@ _UNREADABLE = (tf.errors.OpError, OSError, IndexError, RuntimeError, ValueError)
 
 
 def plain_message(error: Exception) -> str:
-    """The first line of TensorFlow's message, without the names of its operations."""
-    text = (getattr(error, "message", str(error)).strip().splitlines() or [type(error).__name__])[0]
-    return re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:.*", "", text)
+    """Why something failed, without the names of TensorFlow's operations."""
+    return re.sub(r"\{\{.*?\}\}\s*|\s*\[Op:.*", "", reason(error))
 
 
 def damage(folder: str) -> str | None:
