@@ -24,7 +24,7 @@ import yaml
 from pipeline import arguments, console, streams, yaml_reader
 from pipeline.configs import Config
 from pipeline.kubeflow import checks
-from word2vec import whole_files
+from word2vec import argument_types, whole_files
 from word2vec.errors import UserError, printable, reason
 
 
@@ -212,7 +212,7 @@ def _parser() -> argparse.ArgumentParser:
     )
     subparsers["submit"].add_argument(
         "--timeout",
-        type=arguments.number(float, 1, 10**8),
+        type=argument_types.number(1, 10**8),
         default=86400,
         metavar="SECONDS",
         help="how long --wait waits (%(default)s)",

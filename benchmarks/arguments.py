@@ -7,25 +7,25 @@ import pathlib
 from collections.abc import Callable
 
 from components import files
-from pipeline import arguments
+from word2vec import argument_types
 from word2vec.errors import UserError, printable
 
 _MOST = 1_000_000_000
 
 
-def count(least: int = 1) -> Callable[[str], float]:
+def count(least: int = 1) -> Callable[[str], int]:
     """A type of arguments: whole numbers."""
-    return arguments.number(int, least, _MOST)
+    return argument_types.whole(least, _MOST)
 
 
 def seconds() -> Callable[[str], float]:
     """A type of arguments: times."""
-    return arguments.number(float, 0.1, _MOST)
+    return argument_types.number(0.1, _MOST)
 
 
 def share() -> Callable[[str], float]:
     """A type of arguments: what one number is of another."""
-    return arguments.number(float, 1e-6, 1e6)
+    return argument_types.number(1e-6, 1e6)
 
 
 def corpus(text: str) -> str:

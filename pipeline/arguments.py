@@ -3,9 +3,7 @@
 from __future__ import annotations
 
 import argparse
-import math
 import sys
-from collections.abc import Callable
 from typing import NoReturn, TextIO
 
 from pipeline import config_files
@@ -23,23 +21,6 @@ class Parser(argparse.ArgumentParser):
     def print_help(self, file: TextIO | None = None) -> None:
         """See `argparse.ArgumentParser.print_help`, which takes a full disk for a success."""
         (file or sys.stdout).write(self.format_help())
-
-
-def number(kind: type[int] | type[float], least: float, most: float) -> Callable[[str], float]:
-    """A type of arguments: numbers from `least` to `most`."""
-
-    def read(text: str) -> float:
-        try:
-            value = kind(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= most:
-            shown = printable(text if len(text) <= 40 else f"{text[:40]}…")
-            what = "a whole number" if kind is int else "a number"
-            raise argparse.ArgumentTypeError(f"expected {what} from {least:g} to {most:g}, got {shown!r}")
-        return value
-
-    return read
 
 
 def parser(description: str) -> Parser:

@@ -20,7 +20,7 @@ import numpy as np
 
 from serving import command_line, transport
 from serving.transport import RequestError
-from word2vec import version_folders
+from word2vec import argument_types
 from word2vec.errors import UserError, escaped
 
 __all__ = ["Embeddings", "RequestError"]
@@ -236,11 +236,11 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument(
         "--name", type=command_line.model_name, default="word2vec", help="the model's name (%(default)s)"
     )
-    version, seconds = command_line.count(0, version_folders.LARGEST), command_line.seconds(0.001, 86400)
-    parser.add_argument("--version", type=version, help="the model's version; by default the newest")
+    parser.add_argument("--version", type=command_line.VERSION, help="the model's version; by default the newest")
     parser.add_argument(
-        "--timeout", type=seconds, default=10.0, metavar="SECONDS", help="time for a request (%(default)s)"
-    )
+        "--timeout", type=command_line.seconds(0.001, 86400), default=10.0, metavar="SECONDS",
+        help="time for a request (%(default)s)",
+    )  # fmt: skip
     parser.add_argument(
         "--tls",
         nargs="?",
@@ -256,7 +256,7 @@ def _parser() -> argparse.ArgumentParser:
         for word in words:
             command.add_argument(word)
         if answer in (_similar, _analogy):
-            topn = command_line.count(1, 1000)
+            topn = argument_types.whole(1, 1000)
             command.add_argument("--topn", type=topn, default=10, help="how many answers, at most 1000 (%(default)s)")
     return parser
 

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 import argparse
-import math
 import os
 import sys
 from collections.abc import Callable
 
+from word2vec import argument_types, version_folders
 from word2vec.errors import UserError, escaped, reason
 
 # What a shell says of a program that was interrupted.
@@ -52,48 +52,20 @@ def say(line: str) -> None:
         _to_nowhere(sys.stdout)
 
 
-def port(text: str) -> int:
-    """A port's number; 0 stands for any that is free."""
-    return _whole(text, 0, 65535)
-
-
-def count(least: int, most: int) -> Callable[[str], int]:
-    """A type of arguments: whole numbers in a range."""
-    return lambda text: _whole(text, least, most)
+PORT = argument_types.whole(0, 65535)  # 0 stands for any that is free
+VERSION = argument_types.whole(0, version_folders.LARGEST)
 
 
 def seconds(least: float, most: float) -> Callable[[str], float]:
     """A type of arguments: times in a range."""
-
-    def read(text: str) -> float:
-        try:
-            value = float(text)
-        except ValueError:
-            value = math.nan
-        if not least <= value <= most:
-            raise argparse.ArgumentTypeError(f"expected seconds from {least:g} to {most:g}, got {_shown(text)}")
-        return value
-
-    return read
+    return argument_types.number(least, most, "seconds")
 
 
 def model_name(text: str) -> str:
     """A model's name, which stands in addresses."""
     if not text or not text.isprintable() or set(text) & set("/:") or text in (".", ".."):
-        raise argparse.ArgumentTypeError(f"expected a name without / and :, got {_shown(text)}")
+        raise argparse.ArgumentTypeError(f"expected a name without / and :, got {text!r:.80}")
     return text
-
-
-def _whole(text: str, least: int, most: int) -> int:
-    digits = text.strip().removeprefix("-")
-    value = int(text) if digits.isascii() and digits.isdecimal() and len(digits) < 100 else None
-    if value is None or not least <= value <= most:
-        raise argparse.ArgumentTypeError(f"expected a whole number from {least} to {most}, got {_shown(text)}")
-    return value
-
-
-def _shown(text: str) -> str:
-    return escaped(text if len(text) <= 80 else f"{text[:80]}…") or "nothing"
 
 
 def _prepare_streams() -> None:

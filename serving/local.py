@@ -25,6 +25,7 @@ from typing import TYPE_CHECKING
 from serving import command_line, folders
 from serving.limits import Limits
 from serving.quiet import quiet
+from word2vec import argument_types
 from word2vec.errors import UserError, reason
 
 if TYPE_CHECKING:
@@ -59,7 +60,7 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(
         prog="python -m serving.local", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    port, name = command_line.port, command_line.model_name
+    port, name = command_line.PORT, command_line.model_name
     parser.add_argument("--model", required=True, metavar="FOLDER", help="the folder of the versions")
     parser.add_argument("--name", type=name, default="word2vec", help="the model's name in requests (%(default)s)")
     parser.add_argument("--host", default="127.0.0.1", help="the address to listen on (%(default)s)")
@@ -76,7 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         help="time between looks for new versions (%(default)s)",
     )  # fmt: skip
     parser.add_argument(
-        "--map-words", type=command_line.count(2, 100_000), default=1000, metavar="WORDS",
+        "--map-words", type=argument_types.whole(2, 100_000), default=1000, metavar="WORDS",
         help="words on the page's map (%(default)s)",
     )  # fmt: skip
     return parser

@@ -14,7 +14,7 @@ import sys
 
 from serving import command_line, folders
 from serving.quiet import quiet
-from word2vec import version_folders, whole_files
+from word2vec import whole_files
 from word2vec.errors import UserError, reason
 
 
@@ -57,10 +57,9 @@ def _run(arguments: list[str] | None) -> None:
     parser = argparse.ArgumentParser(
         prog="python -m serving.release", description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
     )
-    version = command_line.count(0, version_folders.LARGEST)
     parser.add_argument("--model", required=True, metavar="FOLDER", help="the folder of the versions")
-    parser.add_argument("--stable", required=True, type=version, metavar="VERSION")
-    parser.add_argument("--canary", type=version, metavar="VERSION")
+    parser.add_argument("--stable", required=True, type=command_line.VERSION, metavar="VERSION")
+    parser.add_argument("--canary", type=command_line.VERSION, metavar="VERSION")
     parser.add_argument(
         "--name", type=command_line.model_name, default="word2vec", help="the model's name (%(default)s)"
     )
