@@ -30,7 +30,7 @@ from components import builtin
 from components.evaluator import eval_config, results
 from components.questions import files
 from pipeline import configs, engines
-from word2vec import questions, saved_keys, serving_model, vocabulary
+from word2vec import questions, saved_model_layout, serving_model, vocabulary
 
 BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")
 _NAME = "benchmarks.evaluation"
@@ -134,8 +134,8 @@ def _compared(benchmark: str, measure: str, values: dict[str, Any], theirs: floa
 
 
 def _keyed_vectors(model: str) -> KeyedVectors:
-    words = vocabulary.read(os.path.join(model, "assets", vocabulary.ASSET)).words
-    table = tf.train.load_variable(os.path.join(model, "variables", "variables"), saved_keys.key("unit"))
+    words = vocabulary.read(saved_model_layout.vocabulary(model)).words
+    table = tf.train.load_variable(saved_model_layout.variables(model), saved_model_layout.key("unit"))
     keyed = KeyedVectors(table.shape[1])
     keyed.add_vectors(words, table)
     return keyed

@@ -48,24 +48,22 @@ def _tables(artifact: pathlib.Path) -> list[np.ndarray]:
     """Target, context and, if it was learned, bias of the checkpoint beside a trained model."""
     import tensorflow as tf
 
-    from word2vec import saved_keys
+    from word2vec import saved_model_layout
     from word2vec.training import checkpoints, warm_start
 
     reader = tf.train.load_checkpoint(checkpoints.copied(os.path.join(artifact, warm_start.FOLDER)))
-    keys = [saved_keys.key(name) for name in checkpoints.TABLES]
+    keys = [saved_model_layout.key(name) for name in checkpoints.TABLES]
     return [reader.get_tensor(key) for key in keys if reader.has_tensor(key)]
 
 
 def _fixed_bias(run: pathlib.Path, trainer: dict[str, Any]) -> np.ndarray:
     """log(expected count) of each word: float32 [V]."""
-    import tensorflow as tf
-
     from word2vec import vocabulary
     from word2vec.training import samplers
 
     counts = vocabulary.read(systems.vocabulary_of(run)).counts
     sampler = samplers.make(trainer["sampler"], counts, trainer["noise_power"])
-    return np.log(sampler.expected_count(tf.range(len(counts)), trainer["negatives"]).numpy())
+    return sampler.log_expected_counts(trainer["negatives"])
 
 
 def _pairs(run: pathlib.Path) -> np.ndarray:

@@ -25,6 +25,7 @@ import numpy as np
 
 from benchmarks import arguments, hostile, markdown, parts
 from benchmarks.local_server import LocalServer, memory
+from word2vec import saved_model_layout
 
 QUESTIONS = {"serving_default": {}, "most_similar": {"k": 10}}
 _FREQUENT = 5000
@@ -155,7 +156,7 @@ def _timed(question: Callable[[str], Any], version: str, seconds: float) -> dict
 
 
 def _words(version: str) -> list[str]:
-    with open(os.path.join(version, "assets", "vocabulary"), encoding="utf-8") as file:
+    with open(saved_model_layout.vocabulary(version), encoding="utf-8") as file:
         return [line.split()[1] for line, _ in zip(file, range(_FREQUENT), strict=False)]
 
 

@@ -15,8 +15,8 @@ import numpy as np
 
 from serving import command_line, folders
 from serving.quiet import quiet
+from word2vec import saved_model_layout
 from word2vec.errors import UserError, reason
-from word2vec.saved_keys import key
 
 if TYPE_CHECKING:
     import keras
@@ -27,7 +27,6 @@ if TYPE_CHECKING:
 # As `word2vec.vectors` has them.
 FORMS = ("text", "binary", "keyed_vectors", "parquet", "projector")
 
-_VOCABULARY = "vocabulary"  # as `word2vec.vocabulary.ASSET`
 _EXPECTED = "Expected a folder such as runs/sample/serving_model/1790000000"
 
 
@@ -83,15 +82,12 @@ def load(model: str) -> Vectors:
         from word2vec import vocabulary
 
     try:
-        words = vocabulary.read(os.path.join(model, "assets", _VOCABULARY))
+        words = vocabulary.read(saved_model_layout.vocabulary(model))
         with folders.without_globs(model) as plain:
-            reader = tf.train.load_checkpoint(os.path.join(plain, "variables", "variables"))
-            is_older = not reader.has_tensor(key("unit"))
-            unit, norms = (() if is_older else reader.get_tensor(key(name)) for name in ("unit", "norms"))
+            reader = tf.train.load_checkpoint(saved_model_layout.variables(plain))
+            unit, norms = (reader.get_tensor(saved_model_layout.key(name)) for name in ("unit", "norms"))
     except Exception as error:  # TensorFlow has many for files that are missing or damaged
         raise UserError(f"{model}: its files are missing or damaged: {reason(error)}") from None
-    if is_older:
-        raise UserError(f"{model}: pushed by an older release, which kept vectors in another way. Push it anew")
     if not len(words) == len(unit) == len(norms):
         raise UserError(
             f"{model}: damaged: its vocabulary has {len(words):,} words, and there are {len(unit):,} vectors"
@@ -105,7 +101,7 @@ def _check(model: str) -> None:
         raise UserError(f"{model}: no such folder. {_EXPECTED}")
     if not os.path.isdir(model):
         raise UserError(f"{model}: a file. {_EXPECTED}")
-    if not os.path.exists(os.path.join(model, "assets", _VOCABULARY)):
+    if not os.path.exists(saved_model_layout.vocabulary(model)):
         newest = max(folders.find(model).items(), default=None)
         raise UserError(
             f"{model}: the folder of the versions. Expected one of them, as {newest[1]}"

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from word2vec import serving_model, vocabulary, warmup
+from word2vec import saved_model_layout, serving_model, warmup
 from word2vec.errors import UserError
 
 Arrays = Mapping[str, np.ndarray]
@@ -38,7 +38,7 @@ def verify(
     """
     for name, expected in serving_model.SIGNATURES.items():
         _check_signature(name, expected, signature_defs)
-    words = _check_sizes(os.path.join(folder, "assets", vocabulary.ASSET), model)
+    words = _check_sizes(saved_model_layout.vocabulary(folder), model)
     _replay(folder, call)
     for name, inputs in warmup.requests(words).items():
         inputs = {key: _encoded(value) for key, value in inputs.items()}

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import asyncio
-import os
 import weakref
 from typing import Any
 
@@ -12,7 +11,7 @@ import tensorflow as tf
 from serving import folders
 from serving.errors import not_found
 from serving.versions import Version
-from word2vec import plane, saved_keys, vocabulary
+from word2vec import plane, saved_model_layout, vocabulary
 
 
 class WordMap:
@@ -41,8 +40,8 @@ class WordMap:
             raise not_found(f"no map of version {version.number}: its files cannot be read any more") from None
 
     def _draw(self, folder: str) -> dict[str, Any]:
-        words = vocabulary.read(os.path.join(folder, "assets", vocabulary.ASSET)).words[: self._words]
+        words = vocabulary.read(saved_model_layout.vocabulary(folder)).words[: self._words]
         with folders.without_globs(folder) as plain:
-            unit = tf.train.load_variable(os.path.join(plain, "variables", "variables"), saved_keys.key("unit"))
+            unit = tf.train.load_variable(saved_model_layout.variables(plain), saved_model_layout.key("unit"))
         places = plane.places(unit[: len(words)], seed=1).round(3)
         return {"words": words, "x": places[:, 0].tolist(), "y": places[:, 1].tolist()}

@@ -14,9 +14,10 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
+from word2vec import saved_model_layout
 from word2vec.errors import UserError
 
-ASSET = "vocabulary"
+ASSET = saved_model_layout.VOCABULARY
 
 # Beside it, how many tokens the text has, also those that are not in the vocabulary.
 TOKENS_ASSET = "tokens"

@@ -18,7 +18,7 @@ import tensorflow as tf
 
 from word2vec import progress
 from word2vec.errors import UserError, reason
-from word2vec.saved_keys import key
+from word2vec.saved_model_layout import key
 
 TABLES = ("target", "context", "bias")
 MANIFEST = "manifest.json"
@@ -80,9 +80,7 @@ def copy(folder: str, to: str) -> None:
 
 def copied(folder: str) -> str | None:
     """TensorFlow's name of the checkpoint that was copied into a folder; None if there is none."""
-    if tf.io.gfile.exists(f"{_prefix(folder)}.index"):
-        return _prefix(folder)
-    return tf.train.latest_checkpoint(folder)  # of an earlier version of the code
+    return _prefix(folder) if tf.io.gfile.exists(f"{_prefix(folder)}.index") else None
 
 
 def sweep(folder: str) -> None:

@@ -8,7 +8,7 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from word2vec import saved_keys, vocabulary
+from word2vec import saved_model_layout, vocabulary
 from word2vec.errors import UserError
 from word2vec.training import checkpoints
 from word2vec.training.model import SkipGram
@@ -17,16 +17,13 @@ from word2vec.training.model import SkipGram
 FOLDER = "checkpoint"
 
 
-def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
+def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> None:
     """Takes over the rows of the words that both models have; the others start fresh.
 
     Args:
         base_model: the folder of the earlier model's SavedModel, in the Trainer's artifact.
         words: of the new model.
         model: the new model.
-
-    Returns:
-        How many words kept their vectors.
 
     Raises:
         UserError: the earlier model's vectors are of another length, or it has no checkpoint that can be read.
@@ -35,7 +32,7 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
     path = checkpoints.copied(os.path.join(artifact, FOLDER))
     if path is None:
         raise UserError(f"{base_model}: no checkpoint beside this model to start from. Set trainer.warm_start=false")
-    before = vocabulary.read(os.path.join(base_model, "assets", vocabulary.ASSET))
+    before = vocabulary.read(saved_model_layout.vocabulary(base_model))
     places = {word: place for place, word in enumerate(before.words)}
     old_rows = np.array([places.get(word, -1) for word in words.words])
     try:
@@ -56,13 +53,11 @@ def load(base_model: str, words: vocabulary.Vocabulary, model: SkipGram) -> int:
             )
         new[old_rows >= 0] = old[old_rows[old_rows >= 0]]
         table.embeddings.assign(new)
-    kept = int((old_rows >= 0).sum())
-    logging.info("%d of %d words start from the vectors of %s.", kept, len(words), base_model)
-    return kept
+    logging.info("%d of %d words start from the vectors of %s.", (old_rows >= 0).sum(), len(words), base_model)
 
 
 def _read(path: str, names: list[str]) -> dict[str, np.ndarray]:
     """The tables of these names that a checkpoint has."""
     reader = tf.train.load_checkpoint(path)
-    keys = {name: saved_keys.key(name) for name in names}
+    keys = {name: saved_model_layout.key(name) for name in names}
     return {name: reader.get_tensor(key) for name, key in keys.items() if reader.has_tensor(key)}

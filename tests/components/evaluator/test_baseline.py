@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 from components import artifacts
 from components.evaluator import baseline
 
-NEEDED = ("Format-Serving/saved_model.pb", "Format-Serving/assets/vocabulary", "checkpoint/ckpt-1.index")
+NEEDED = ("Format-Serving/saved_model.pb", "Format-Serving/assets/vocabulary", "checkpoint/ckpt.index")
 
 
 @pytest.fixture

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from word2vec import saved_keys
+from word2vec import saved_model_layout
 from word2vec.training import checkpoints
 from word2vec.training.checkpoints import Checkpoints
 
@@ -205,7 +205,7 @@ def test_what_is_copied_is_one_whole_checkpoint(tmp_path):
     checkpoints.copy(made.path(2), str(tmp_path / "to"))
     assert sorted(os.listdir(tmp_path / "to")) == ["ckpt.data-00000-of-00001", "ckpt.index", "manifest.json"]
     reader = tf.train.load_checkpoint(checkpoints.copied(str(tmp_path / "to")))
-    np.testing.assert_array_equal(reader.get_tensor(saved_keys.key("target")), VALUES * 2)
+    np.testing.assert_array_equal(reader.get_tensor(saved_model_layout.key("target")), VALUES * 2)
     assert checkpoints.copied(str(tmp_path / "nowhere")) is None
 
 

@@ -2,11 +2,10 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-import tensorflow as tf
 
 from word2vec import vocabulary
 from word2vec.errors import UserError
-from word2vec.training import model, samplers, warm_start
+from word2vec.training import checkpoints, model, samplers, warm_start
 
 
 def make(words, dimensions=4, bias="expected_count"):
@@ -27,7 +26,10 @@ def export(folder, words, dimensions=4, bias="expected_count"):
     (serving / "assets").mkdir(parents=True)
     (serving / "assets" / vocabulary.ASSET).write_text("".join(f"9 {word}\n" for word in words))
     state = {table.name: table.embeddings.value for table in made.tables}
-    tf.train.CheckpointManager(tf.train.Checkpoint(**state), str(folder / warm_start.FOLDER), 1).save()
+    checkpoint = checkpoints.Checkpoints(str(folder / "training"))
+    checkpoint.track(state)
+    checkpoint.save(1)
+    checkpoints.copy(checkpoint.path(1), str(folder / warm_start.FOLDER))
     return str(serving), made
 
 
@@ -35,7 +37,7 @@ def test_kept_words_keep_their_vectors_new_ones_start_fresh_and_gone_ones_go(tmp
     base, old = export(tmp_path, ["a", "b", "c"])
     words, made = make(["c", "new", "a"])
     fresh = made.target.embeddings.numpy()
-    assert warm_start.load(base, words, made) == 2
+    warm_start.load(base, words, made)
     target, context = made.target.embeddings.numpy(), made.context.embeddings.numpy()
     np.testing.assert_array_equal(target[[0, 2]], old.target.embeddings.numpy()[[2, 0]])
     np.testing.assert_array_equal(context[[0, 2]], old.context.embeddings.numpy()[[2, 0]])
