@@ -37,6 +37,10 @@ class Blocks(NamedTuple):
     left: tf.Tensor
     right: tf.Tensor
 
+    def positions(self) -> tf.Tensor:
+        """How many queries have a pair: int64 []."""
+        return tf.math.count_nonzero(self.left + self.right)
+
 
 class Documents(NamedTuple):
     """Some documents of an epoch.
@@ -138,7 +142,7 @@ def dataset(
     def chunk(number: tf.Tensor, serialized: tf.Tensor) -> Blocks:
         features = tf.io.parse_example(serialized, pairs.features())
         ids, radii = features[pairs.TOKEN_IDS], features[pairs.RADII]
-        if weighting != "drawn":
+        if not window_weights.by_radius(weighting):
             radii = radii.with_flat_values(tf.fill(tf.shape(radii.flat_values), tf.constant(window, tf.int64)))
         packed = pack(ids, radii, window, block_length)
         return _shuffle(packed, tf.stack([tf.constant(seed, tf.int64), epoch * STEPS_PER_EPOCH + number]))
@@ -180,7 +184,7 @@ class DocumentChunks:
         most_kept: int = 2**29,
     ):
         self._files, self._seed, self._most_kept = files, seed, most_kept
-        names = [pairs.TOKEN_IDS, pairs.RADII] if weighting == "drawn" else [pairs.TOKEN_IDS]
+        names = [pairs.TOKEN_IDS, pairs.RADII] if window_weights.by_radius(weighting) else [pairs.TOKEN_IDS]
         self._features = {name: pairs.features()[name] for name in names}
         self._kept: dict[int, list[tuple[np.ndarray, ...]]] | None = None
 

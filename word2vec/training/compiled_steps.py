@@ -152,8 +152,7 @@ class CompiledSteps:
         sampler, model = self._model.sampler, self._model
         log_expected = None
         if model.bias is not None and model.objective.corrected:
-            every = tf.range(sampler.vocabulary_size)
-            log_expected = np.log(sampler.expected_count(every, model.negatives).numpy())
+            log_expected = sampler.log_expected_counts(model.negatives)
         losses_of_noise = sampler.losses
         observed = None if losses_of_noise is None else in_place(losses_of_noise)
         return kernel.Noise(*sampler.alias_table(), log_expected, observed, sampler.rate)

@@ -152,7 +152,7 @@ class SkipGram(keras.Model):
         if start == "share":
             first = np.log(counts / counts.sum())
         elif start == "expected_count":
-            first = np.log(self.sampler.expected_count(tf.range(len(counts)), self.negatives).numpy())
+            first = self.sampler.log_expected_counts(self.negatives)
         else:
             first = np.zeros(len(counts))
         return first.astype(np.float32)[:, np.newaxis]
@@ -208,13 +208,12 @@ class SkipGram(keras.Model):
             lambda: (self.objective.value(scores), tf.reduce_sum(scores.pairs)),
             lambda: (tf.constant(0.0), tf.constant(0.0)),
         )
-        return StepResult(loss, pairs, tf.math.count_nonzero(batch.blocks.left + batch.blocks.right))
+        return StepResult(loss, pairs, batch.blocks.positions())
 
     def loss_on_batch_of_blocks(self, batch: Batch) -> StepResult:
         """The loss, without learning from it."""
         scores, _ = self.gradients(batch.blocks, self.sample(batch))
-        positions = tf.math.count_nonzero(batch.blocks.left + batch.blocks.right)
-        return StepResult(self.objective.value(scores), tf.reduce_sum(scores.pairs), positions)
+        return StepResult(self.objective.value(scores), tf.reduce_sum(scores.pairs), batch.blocks.positions())
 
     def sample(self, batch: Batch) -> SampledValues | None:
         """The noise of a batch's blocks; None for a loss that needs none.

@@ -53,6 +53,10 @@ class Sampler(abc.ABC):
         """How often each of the words is expected among so many draws: float32, of the ids' shape."""
         return draws * self.probability(ids)
 
+    def log_expected_counts(self, draws: int) -> np.ndarray:
+        """log(expected count) of every word among so many draws: float32 [V]."""
+        return np.log(self.expected_count(tf.range(self.vocabulary_size), draws).numpy())
+
     def observe(self, ids: tf.Tensor, losses: tf.Tensor) -> None:
         """Learns, within a step, what the model lost on noise words: ids int32 [n], losses float32 [n]."""
         del ids, losses

@@ -27,6 +27,11 @@ def by_distance(window: int, weighting: settings.WindowWeights) -> np.ndarray:
     return BY_NAME[weighting](np.arange(1, window + 1), window)
 
 
+def by_radius(weighting: str) -> bool:
+    """Whether the radii that Transform drew decide what is a pair; else all within the window are pairs."""
+    return weighting == "drawn"
+
+
 BY_NAME: dict[settings.WindowWeights, Callable[[np.ndarray, int], np.ndarray]] = {
     "expected": lambda distance, window: (window - distance + 1) / window,
     "drawn": lambda distance, window: np.ones(window),
