@@ -14,7 +14,6 @@ import tensorflow as tf
 from google.protobuf import message
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, model_pb2, predict_pb2
 
-from serving.batching import Arrays
 from serving.errors import ServingError, invalid, shortened
 from serving.limits import Limits
 from serving.versions import MOST_ROWS, Version, Versions
@@ -113,13 +112,9 @@ def _options(limits: Limits) -> list[tuple[str, int]]:
 
 async def _parsed(data: bytes, kind: type[message.Message], versions: Versions) -> Any:
     try:
-        return await versions.build(kind.FromString, data) if len(data) > _LARGE else kind.FromString(data)
+        return await versions.build(len(data), kind.FromString, data)
     except message.DecodeError:
         raise invalid(f"not a {kind.__name__}: the message is malformed") from None
-
-
-# Bytes, or values, from which on a message is read and an answer is built beside the other requests.
-_LARGE = 50_000
 
 
 class _Service:
@@ -144,7 +139,8 @@ class _Service:
                 unknown_names = shortened(", ".join(sorted(unknown)))
                 raise invalid(f"output_filter: no output {unknown_names}. There are {', '.join(outputs)}")
             spec = _spec(version, spec)
-        return await self._built(spec, {name: outputs[name] for name in wanted})
+        answer = {name: outputs[name] for name in wanted}
+        return await self._versions.build(sum(value.size for value in answer.values()), _response, spec, answer)
 
     async def get_model_metadata(
         self, request: get_model_metadata_pb2.GetModelMetadataRequest
@@ -162,11 +158,6 @@ class _Service:
         wanted = number(request.model_spec)
         with self._versions.use(request.model_spec.name, wanted):
             return status(self._versions, wanted)
-
-    async def _built(self, spec: model_pb2.ModelSpec, outputs: Arrays) -> predict_pb2.PredictResponse:
-        if sum(value.size for value in outputs.values()) > _LARGE:
-            return await self._versions.build(_response, spec, outputs)
-        return _response(spec, outputs)
 
 
 def metadata(version: Version, spec: model_pb2.ModelSpec) -> get_model_metadata_pb2.GetModelMetadataResponse:

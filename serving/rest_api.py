@@ -32,9 +32,6 @@ _PAGE = importlib.resources.files("serving") / "page"
 _MODEL = "/v1/models/{name:[^/:]+}"
 _VERSIONS = (_MODEL, _MODEL + "/versions/{version:[0-9]+}", _MODEL + "/labels/{label:[^/:]+}")
 
-# Bytes, or values, from which on a request is read and an answer is built beside the other requests.
-_LARGE = 50_000
-
 # What a browser may do with what is sent: the page needs its own files, and Plotly styles. No other site may frame it.
 _HEADERS = {
     "Content-Security-Policy": "default-src 'none'; script-src 'self'; style-src 'self' 'unsafe-inline'; "
@@ -147,18 +144,15 @@ class _Api:
     async def predict(self, request: web.Request) -> web.Response:
         """Predict: `{"instances": [...]}`, one row per question, or `{"inputs": {...}}`, one column per input."""
         wanted, body = _number(request), await _body(request)
-        is_large = len(body) > _LARGE
         with self._versions.use(request.match_info["name"], wanted) as version:
-            asked = await self._versions.build(_json, body) if is_large else _json(body)
+            asked = await self._versions.build(len(body), _json, body)
             signature = _signature_name(asked)
             definition = version.signature(signature)
-            read = self._versions.build(_inputs, asked, definition) if is_large else None
-            outputs = await version.predict(signature, _inputs(asked, definition) if read is None else await read)
+            inputs = await self._versions.build(len(body), _inputs, asked, definition)
+            outputs = await version.predict(signature, inputs)
         form = _rows_of if "instances" in asked else _columns_of
-        if sum(value.size for value in outputs.values()) > _LARGE:
-            answer = await self._versions.build(_encoded, form, outputs)
-        else:
-            answer = _encoded(form, outputs)
+        values = sum(value.size for value in outputs.values())
+        answer = await self._versions.build(values, _encoded, form, outputs)
         return web.Response(body=answer, content_type="application/json", charset="utf-8")
 
     async def page(self, request: web.Request) -> web.Response:

@@ -29,6 +29,9 @@ from word2vec.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
 # Rows of a request: the answers to more would take much memory.
 MOST_ROWS = 10_000
 
+# Bytes of a request, or values of an answer, above which they are read and built beside the other requests.
+_LARGE = 50_000
+
 # A version that failed is tried again when its files change; else, as the system may have been to blame, after a
 # minute, then after twice as long each time.
 _FIRST_WAIT, _LONGEST_WAIT = 60.0, 3600.0
@@ -163,8 +166,16 @@ class Versions:
             number: "AVAILABLE" if version is self._served else "UNLOADING" for number, version in self._loaded.items()
         }
 
-    async def build(self, function: Callable[..., Any], *arguments: Any) -> Any:
-        """Runs what takes long for a large request or answer; others are answered meanwhile."""
+    async def build(self, size: int, function: Callable[..., Any], *arguments: Any) -> Any:
+        """Reads a request or builds an answer; while that of a large one is done, others are answered.
+
+        Args:
+            size: bytes of the request, or values of the answer.
+            function: what does it.
+            *arguments: the function's.
+        """
+        if size <= _LARGE:
+            return function(*arguments)
         return await asyncio.get_running_loop().run_in_executor(self._builders, function, *arguments)
 
     async def refresh(self) -> None:

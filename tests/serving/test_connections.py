@@ -226,7 +226,7 @@ def test_an_answer_of_a_million_is_built_beside_the_others(served, monkeypatch):
     """While one is built, another is asked for and answered."""
 
     encoded = rest_api._encoded
-    monkeypatch.setattr(rest_api, "_LARGE", 5)
+    monkeypatch.setattr(versions, "_LARGE", 5)
     calls = []
 
     def built(form, outputs):
