@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import contextlib
 import os
 import tempfile
-from collections.abc import Callable
+from collections.abc import Iterator
 from typing import Any
 
 import numpy as np
@@ -42,14 +43,18 @@ def write(folder: str, words: Vocabulary, vectors: np.ndarray) -> None:
 def write_text(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[str]:
     """Writes word2vec's text, which `KeyedVectors.load_word2vec_format` of gensim reads."""
     path = _path(folder, TEXT)
-    _write(path, _header(vectors), lambda file: _write_table(file, words.words, vectors, " "))
+    with _replacing(path) as beside, tf.io.gfile.GFile(beside, "wb") as file:
+        file.write(_header(vectors))
+        _write_table(file, words.words, vectors, " ")
     return [path]
 
 
 def write_binary(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[str]:
     """Writes word2vec's binary format, which `KeyedVectors.load_word2vec_format(..., binary=True)` reads."""
     path = _path(folder, BINARY)
-    _write(path, _header(vectors), lambda file: _write_binary(file, words.words, vectors))
+    with _replacing(path) as beside, tf.io.gfile.GFile(beside, "wb") as file:
+        file.write(_header(vectors))
+        _write_rows(file, words.words, vectors)
     return [path]
 
 
@@ -76,8 +81,7 @@ def write_parquet(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[s
     path = _path(folder, PARQUET)
     kind = pa.list_(pa.float32(), vectors.shape[1])
     schema = pa.schema([("word", pa.string()), ("count", pa.int64()), ("vector", kind)])
-
-    with pyarrow.parquet.ParquetWriter(f"{path}.new", schema) as writer:
+    with _replacing(path) as beside, pyarrow.parquet.ParquetWriter(beside, schema) as writer:
         for start in range(0, len(words), _ROWS_AT_A_TIME):
             stop = start + _ROWS_AT_A_TIME
             flat = pa.array(np.ascontiguousarray(vectors[start:stop]).ravel())
@@ -85,7 +89,6 @@ def write_parquet(folder: str, words: Vocabulary, vectors: np.ndarray) -> list[s
             writer.write_batch(
                 pa.record_batch([words.words[start:stop], words.counts[start:stop], rows], schema=schema)
             )
-    tf.io.gfile.rename(f"{path}.new", path, overwrite=True)
     return [path]
 
 
@@ -93,11 +96,11 @@ def write_projector(folder: str, words: Vocabulary, vectors: np.ndarray) -> list
     """Writes the most frequent words for TensorBoard's Projector, into the folder of its logs."""
     most = min(len(words), PROJECTOR_WORDS)
     table, names = _path(folder, "vectors.tsv"), _path(folder, "words.tsv")
-    _write(table, b"", lambda file: _write_table(file, None, vectors[:most], "\t"))
-    counted = "\n".join(
-        f"{word}\t{count}" for word, count in zip(words.words[:most], words.counts[:most].tolist(), strict=True)
-    )
-    _write(names, b"word\tcount\n", lambda file: file.write(counted.encode() + b"\n"))
+    with _replacing(table) as beside, tf.io.gfile.GFile(beside, "wb") as file:
+        _write_table(file, None, vectors[:most], "\t")
+    counted = zip(words.words[:most], words.counts[:most].tolist(), strict=True)
+    with _replacing(names) as beside, tf.io.gfile.GFile(beside, "w") as file:
+        file.write("".join(f"{word}\t{count}\n" for word, count in [("word", "count"), *counted]))
     config = projector.ProjectorConfig()
     config.embeddings.add(tensor_name="vectors", tensor_path="vectors.tsv", metadata_path="words.tsv")
     projector.visualize_embeddings(folder, config)
@@ -122,12 +125,11 @@ def _header(vectors: np.ndarray) -> bytes:
     return "{} {}\n".format(*vectors.shape).encode()
 
 
-def _write(path: str, header: bytes, body: Callable[[Any], object]) -> None:
-    """Writes beside, then renames: a file appears when it is whole."""
+@contextlib.contextmanager
+def _replacing(path: str) -> Iterator[str]:
+    """Gives a path beside a file, on any file system; what is written there takes the file's place when it is whole."""
     beside = f"{path}.new"
-    with tf.io.gfile.GFile(beside, "wb") as file:
-        file.write(header)
-        body(file)
+    yield beside
     tf.io.gfile.rename(beside, path, overwrite=True)
 
 
@@ -144,7 +146,7 @@ def _write_table(file: Any, words: list[str] | None, vectors: np.ndarray, delimi
         file.write(buffer.getvalue().to_pybytes())
 
 
-def _write_binary(file: Any, words: list[str], vectors: np.ndarray) -> None:
+def _write_rows(file: Any, words: list[str], vectors: np.ndarray) -> None:
     for start in range(0, len(words), _ROWS_AT_A_TIME):
         stop = start + _ROWS_AT_A_TIME
         file.write(
