@@ -20,7 +20,7 @@ import tensorflow as tf
 from benchmarks import block_profile, made_up_text, parts, systems
 from benchmarks.made_up_text import WINDOW
 from word2vec import progress, settings, threads, vocabulary
-from word2vec.training import blocks, job, model, optimizers, samplers, training
+from word2vec.training import blocks, model, optimizers, samplers, training
 from word2vec.training.checkpoints import Checkpoints
 from word2vec.training.compiled_steps import CompiledSteps
 from word2vec.training.tensorflow_steps import TensorFlowSteps
@@ -84,7 +84,7 @@ def steps_of(skip_gram: model.SkipGram, options: dict[str, Any]) -> tuple[traini
 
 def _compiled(per_call: int, skip_gram: model.SkipGram) -> int:
     """The compiled kernel's steps for so many of TensorFlow's, as in the Trainer."""
-    return per_call * job.COMPILED_POSITIONS // skip_gram.block_length
+    return per_call * settings.COMPILED_POSITIONS // skip_gram.block_length
 
 
 def speed(options: dict[str, Any]) -> dict[str, Any]:

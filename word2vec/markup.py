@@ -180,7 +180,7 @@ def _numbers(parts: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     values = tf.where(values >= ord("a"), values - ord("a") + 10, values - ord("0"))
     powers = np.arange(_DIGITS - 1, -1, -1)
     codes = tf.reduce_sum(tf.where(is_hex[:, tf.newaxis], values * 16**powers, values * 10**powers), -1)
-    codes = tf.where(tf.strings.length(digits) > _DIGITS, tf.constant(0x110000, tf.int64), tf.minimum(codes, 0x110000))
+    codes = tf.where(tf.strings.length(digits) > _DIGITS, _NO_CHARACTER, tf.minimum(codes, _NO_CHARACTER))
     is_control = (codes >= 128) & (codes < 160)
     codes = tf.where(
         is_control, tf.gather(tf.constant(_CONTROLS, tf.int64), tf.where(is_control, codes - 128, 0)), codes

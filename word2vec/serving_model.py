@@ -155,7 +155,7 @@ class ServingModel(tf.Module):
         Returns:
             `embeddings` float [n, D], zero where no word is known; `known_share` float [n], of the text's words.
         """
-        tokens = text.tokenize(_valid(texts))
+        tokens = text.tokenize(text.valid(texts))
         ids = self.ids.lookup(tokens.flat_values)
         known = tf.where(ids >= 0)
         ids = tf.gather_nd(ids, known)
@@ -244,8 +244,3 @@ class ServingModel(tf.Module):
 def weights(counts: np.ndarray) -> np.ndarray:
     """SIF's weights of words, float32 [V], from their counts, [V]."""
     return (SIF_A / (SIF_A + counts / counts.sum())).astype(np.float32)
-
-
-def _valid(texts: tf.Tensor) -> tf.Tensor:
-    """Texts in UTF-8, whatever bytes they hold."""
-    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")

@@ -66,6 +66,10 @@ class SkipGramSettings(Section):
 # The learning rate of each optimizer, where none is set.
 LEARNING_RATES: dict[Optimizer, float] = {"sgd": 0.03, "adagrad": 0.1, "adam": 0.001}
 
+# Positions that the compiled kernel trains on for each of steps_per_call: more than TensorFlow's steps have, for it is
+# faster and should look at the clock as seldom.
+COMPILED_POSITIONS = 5120
+
 # What the compiled kernel can train with.
 _COMPILED: dict[str, tuple[Any, ...]] = {
     "loss": ("nce", "negative_sampling", "sampled_softmax"),
@@ -117,8 +121,8 @@ class TrainerSettings(Section):
     )
     learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None,
-        description="learning rate at the start; it falls linearly to 0. By default 0.03 for sgd, 0.1 for adagrad, "
-        "0.001 for adam",
+        description="learning rate at the start; it falls linearly to 0. By default "
+        + ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items()),
     )
     min_learning_rate: Annotated[Number, Field(ge=0, le=10)] = Field(
         1e-4, description="the learning rate never falls below this"
@@ -136,7 +140,7 @@ class TrainerSettings(Section):
     steps_per_call: Count = Field(
         200,
         description="steps between two looks at the clock (progress, logs, checkpoints); for the compiled kernel, "
-        "whose steps are single blocks, this many times 5,120 positions",
+        f"whose steps are single blocks, this many times {COMPILED_POSITIONS:,} positions",
     )
     precision: Precision = Field("float32", description="of the products; variables and sums are always float32")
     kernel: Kernel = Field(

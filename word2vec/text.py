@@ -117,4 +117,9 @@ def normalize_words(words: tf.Tensor) -> tf.Tensor:
         string [n], without blanks around it; with a blank in it, and so in no vocabulary, where a word is several
         tokens.
     """
-    return tf.strings.strip(normalize(tf.strings.unicode_transcode(words, "UTF-8", "UTF-8", errors="replace")))
+    return tf.strings.strip(normalize(valid(words)))
+
+
+def valid(texts: tf.Tensor) -> tf.Tensor:
+    """Texts in UTF-8, whatever bytes they hold: what is none becomes U+FFFD, which separates words."""
+    return tf.strings.unicode_transcode(texts, "UTF-8", "UTF-8", errors="replace")

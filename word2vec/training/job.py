@@ -16,7 +16,7 @@ import tensorflow as tf
 from word2vec import pairs, vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
-from word2vec.settings import Section, SkipGramSettings, TrainerSettings
+from word2vec.settings import COMPILED_POSITIONS, Section, SkipGramSettings, TrainerSettings
 from word2vec.training import (
     blocks,
     checkpoints,
@@ -34,10 +34,6 @@ from word2vec.training.tensorflow_steps import TensorFlowSteps
 # each sees the table as it was before the others; and never more than were found stable.
 MOST_BLOCKS_PER_STEP = 16
 MOST_REPEATS_PER_STEP = 8
-
-# Positions that the compiled kernel trains on for each of steps_per_call: ten times as many as TensorFlow's steps have,
-# for it is as much faster and should look at the clock as seldom.
-COMPILED_POSITIONS = 5120
 
 
 class Job(Section):

@@ -86,7 +86,7 @@ class SGD(_RowOptimizer):
         name: Keras' own.
     """
 
-    def __init__(self, learning_rate: Any = 0.025, *, scales_loss: bool = False, name: str = "sgd", **kwargs: Any):
+    def __init__(self, learning_rate: Any, *, scales_loss: bool = False, name: str = "sgd", **kwargs: Any):
         super().__init__(learning_rate=learning_rate, name=name, **kwargs)
         self._scales_loss = scales_loss
 
