@@ -27,7 +27,7 @@ from word2vec import progress
 from word2vec.progress import TrainingProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
-    from components.evaluator.results import Result
+    from components.evaluator.results import Result, interval_text
     from pipeline.lineage import Origin, Run
     from pipeline.local import ComponentRun
     from pipeline.summary import Summary
@@ -233,7 +233,7 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
     """Prints what a run made."""
     console.print()
     _show_corpus(console, summary)
-    _print_whole(console, _benchmark_table(summary.evaluation.results))
+    _print_whole(console, _benchmark_table(summary.evaluation.shown))
     for each in summary.evaluation.unjudged:
         _tell(console, f"            {each}")
     _show_verdict(console, summary, log)
@@ -357,9 +357,7 @@ def _print_block(console: rich.console.Console, block: str) -> None:
     console.file.write(f"{lines}\n\n")
 
 
-def _benchmark_table(results: list[Result]) -> rich.table.Table:
-    """The benchmarks, and those sections that have a threshold."""
-    shown = [result for result in results if not result.section or result.has_threshold]
+def _benchmark_table(shown: list[Result]) -> rich.table.Table:
     has_baseline = any(result.changes for result in shown)
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
     columns = ["Benchmarks", "", "score", "95 % interval", *(["last blessed"] if has_baseline else []), "coverage", ""]
@@ -371,7 +369,7 @@ def _benchmark_table(results: list[Result]) -> rich.table.Table:
             line(result.name),
             line(result.measure),
             _number(result.score),
-            "" if math.isnan(result.score) else "{:.3f} to {:.3f}".format(*result.interval),
+            interval_text(result.interval),
             *before,
             f"{result.coverage:.0%} of {result.values['questions']:,.0f}",
             _limits(result),

@@ -8,7 +8,8 @@ from typing import Any
 
 import pydantic
 
-from components.evaluator.results import Evaluation
+from components.evaluator import metrics
+from components.evaluator.results import Evaluation, interval_text
 from word2vec.errors import escaped
 
 JSON, MARKDOWN = "model_card.json", "model_card.md"
@@ -109,19 +110,16 @@ def benchmarks_of(evaluation: Evaluation) -> list[Benchmark]:
             name=result.name,
             measure=result.measure,
             score=_number(result.score),
-            interval=None if math.isnan(result.score) else result.interval,
+            interval=result.interval,
             coverage=result.coverage,
             lower_bound=result.lower_bound,
             baseline_score=None if result.baseline_score is None else _number(result.baseline_score),
-            change=_number(result.changes.get("change", math.nan)),
-            change_interval=None
-            if math.isnan(result.changes.get("change_lower", math.nan))
-            else (result.changes["change_lower"], result.changes["change_upper"]),
+            change=_number(result.changes.get(metrics.CHANGE, math.nan)),
+            change_interval=result.change_interval,
             least_change=result.absolute,
             passed=not result.failed,
         )
-        for result in evaluation.results
-        if result.section is None or result.has_threshold
+        for result in evaluation.shown
     ]
 
 
@@ -130,7 +128,7 @@ def _number(value: float) -> float | None:
 
 
 def _row(benchmark: Benchmark) -> list[str]:
-    interval = "" if benchmark.interval is None else "{:.3f} to {:.3f}".format(*benchmark.interval)
+    interval = interval_text(benchmark.interval)
     limits = [] if benchmark.lower_bound is None else [f"at least {benchmark.lower_bound:g}"]
     limits += [] if benchmark.least_change is None else [f"change at least {benchmark.least_change:+g}"]
     numbers = (benchmark.score, benchmark.baseline_score)

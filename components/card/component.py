@@ -12,6 +12,7 @@ from typing import Any
 import tensorflow as tf
 import tensorflow_transform as tft
 from tfx.components.evaluator import constants
+from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
 
@@ -44,7 +45,7 @@ class Executor(base_executor.BaseExecutor):
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
             words=len(vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))),
             dimensions=settings["trainer"]["dimensions"],
-            blessed=blessing.get_int_custom_property("blessed") == 1,
+            blessed=model_utils.is_model_blessed(blessing),
             reasons=evaluation.reasons,
             benchmarks=card.benchmarks_of(evaluation),
             baseline=blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY) or None,

@@ -12,7 +12,6 @@ from components.evaluator import metrics
 from word2vec import questions
 
 CANDIDATE, BASELINE = "candidate", "baseline"
-_SIGNIFICANT_CHANGE = f"significant_{metrics.CHANGE}"
 
 
 def make(thresholds: Mapping[str, Mapping[str, float | None]], **options: Any) -> tfma.EvalConfig:
@@ -38,7 +37,7 @@ def make(thresholds: Mapping[str, Mapping[str, float | None]], **options: Any) -
                     direction=tfma.MetricDirection.HIGHER_IS_BETTER, absolute={"value": change}
                 )
             )
-            _add(spec, _SIGNIFICANT_CHANGE, where, limit)
+            _add(spec, metrics.SIGNIFICANT_CHANGE, where, limit)
     return tfma.EvalConfig(
         model_specs=[_model(CANDIDATE), _model(BASELINE)],
         slicing_specs=[

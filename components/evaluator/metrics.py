@@ -24,7 +24,9 @@ MEASURES = {
 }
 # The first of each kind is the benchmark's score, which the thresholds are about.
 MAIN = {kind: names[0] for kind, names in MEASURES.items()}
+LOWER, UPPER = "_lower", "_upper"
 COVERAGE, QUESTIONS, SCORE, CHANGE = "coverage", "questions", "score", "change"
+CHANGE_LOWER, CHANGE_UPPER, SIGNIFICANT_CHANGE = CHANGE + LOWER, CHANGE + UPPER, f"significant_{CHANGE}"
 # How many different ones there are among the covered questions, people's scores, and the first of the model's answers.
 DISTINCT = "distinct_questions", "distinct_scores", "distinct_answers"
 
@@ -162,7 +164,7 @@ class _Measures(_Gather):
     def __init__(self, model: str, bootstrap: statistics.Bootstrap | None, gate: _Gate):
         super().__init__((model,))
         self._bootstrap, self._gate = bootstrap, gate
-        suffixes = ("",) if bootstrap is None else ("", "_lower", "_upper")
+        suffixes = ("",) if bootstrap is None else ("", LOWER, UPPER)
         names = [f"{measure}{suffix}" for names in MEASURES.values() for measure in names for suffix in suffixes]
         names += [COVERAGE, QUESTIONS, SCORE, *DISTINCT]
         self._keys = {name: _key(name, model) for name in names}
@@ -179,7 +181,7 @@ class _Measures(_Gather):
             if self._bootstrap is not None:
                 intervals = self._bootstrap.intervals(measures, of_kind)
                 for name, (lower, upper) in zip(names, intervals, strict=True):
-                    values[f"{name}_lower"], values[f"{name}_upper"] = lower, upper
+                    values[name + LOWER], values[name + UPPER] = lower, upper
         values[SCORE] = self._gate.score(values[MAIN[answers.kind]], answers.coverage)
         return {key: values[name] for name, key in self._keys.items()}
 
@@ -191,8 +193,7 @@ class _Change(_Gather):
         super().__init__((model, baseline))
         self._bootstrap, self._gate = bootstrap, gate
         self.keys = [
-            _key(name, model, is_diff=True)
-            for name in (CHANGE, f"{CHANGE}_lower", f"{CHANGE}_upper", f"significant_{CHANGE}")
+            _key(name, model, is_diff=True) for name in (CHANGE, CHANGE_LOWER, CHANGE_UPPER, SIGNIFICANT_CHANGE)
         ]
 
     def extract_output(self, accumulator: list[np.ndarray]) -> dict[tfma.metrics.MetricKey, float]:

@@ -54,14 +54,22 @@ class Result:
         return self._main(self.values)
 
     @property
-    def interval(self) -> tuple[float, float]:
-        """The score's 95 % bootstrap interval."""
-        return self._main(self.values, "_lower"), self._main(self.values, "_upper")
+    def interval(self) -> tuple[float, float] | None:
+        """The score's 95 % bootstrap interval; None without a score."""
+        if math.isnan(self.score):
+            return None
+        return self._main(self.values, metrics.LOWER), self._main(self.values, metrics.UPPER)
 
     @property
     def baseline_score(self) -> float | None:
         """The baseline's score; None without one."""
         return self._main(self.baseline) if self.baseline else None
+
+    @property
+    def change_interval(self) -> tuple[float, float] | None:
+        """The 95 % bootstrap interval of the change from the baseline; None without one, or without a change."""
+        lower = self.changes.get(metrics.CHANGE_LOWER, math.nan)
+        return None if math.isnan(lower) else (lower, self.changes[metrics.CHANGE_UPPER])
 
     @property
     def has_threshold(self) -> bool:
@@ -107,8 +115,8 @@ class Result:
             ),
             "absolute": lambda: (
                 f"{self.name}: {self.measure} changed by {self.changes[metrics.CHANGE]:+.3f} (95 % "
-                f"interval {self.changes['change_lower']:+.3f} to {self.changes['change_upper']:+.3f}) from the last "
-                f"blessed model; its threshold is {self.absolute:+g}"
+                f"interval {self.changes[metrics.CHANGE_LOWER]:+.3f} to {self.changes[metrics.CHANGE_UPPER]:+.3f}) "
+                f"from the last blessed model; its threshold is {self.absolute:+g}"
             ),
         }
         return [said[limit]() for limit in self.failed]
@@ -136,12 +144,17 @@ class Evaluation:
         return [result for result in self.results if result.section is None]
 
     @property
+    def shown(self) -> list[Result]:
+        """The whole benchmarks, and the sections that have a threshold."""
+        return [result for result in self.results if result.section is None or result.has_threshold]
+
+    @property
     def unjudged(self) -> list[str]:
         """The benchmarks, and sections with a threshold, that block nothing and have no score, and why."""
         return [
             f"{result.name}: {'passes without a score' if result.has_threshold else 'no score'}, for {result.problem}"
-            for result in self.results
-            if math.isnan(result.score) and not result.failed and (result.section is None or result.has_threshold)
+            for result in self.shown
+            if math.isnan(result.score) and not result.failed
         ]
 
     @property
@@ -176,6 +189,11 @@ def read(folder: str) -> Evaluation:
             )
         )
     return Evaluation(sorted(results, key=lambda result: (result.benchmark, result.section or "")), bool(limits))
+
+
+def interval_text(interval: tuple[float, float] | None) -> str:
+    """An interval for people; empty where there is none."""
+    return "" if interval is None else "{:.3f} to {:.3f}".format(*interval)
 
 
 def _slice(key: Any) -> tuple[str, str | None]:

@@ -63,8 +63,8 @@ def _thresholds(judged: list[Result]) -> go.Figure:
     judged = judged[::-1]
     names = _plain(result.name for result in judged)
     scores = [0 if math.isnan(result.score) else result.score for result in judged]
-    upper = [0 if math.isnan(result.score) else result.interval[1] - result.score for result in judged]
-    lower = [0 if math.isnan(result.score) else result.score - result.interval[0] for result in judged]
+    upper = [result.interval[1] - result.score if result.interval else 0 for result in judged]
+    lower = [result.score - result.interval[0] if result.interval else 0 for result in judged]
     marker = {"symbol": "line-ns-open", "size": 26, "line": {"width": 3}}
     named = list(zip(judged, names, strict=True))
     limits = [(result.lower_bound, name) for result, name in named if result.lower_bound is not None]

@@ -12,6 +12,7 @@ from plotly import offline
 
 from components.card import card
 from components.evaluator import metrics
+from components.evaluator.results import interval_text
 from components.report import charts
 from components.report.facts import Facts
 
@@ -51,7 +52,7 @@ def render(facts: Facts) -> str:
         notes=facts.notes,
         settings=card.flat(facts.card.settings),
         number=_number,
-        interval=_interval,
+        interval=interval_text,
         style=_read("page.css"),
         script=_read("page.js"),
         plotly=offline.get_plotlyjs(),
@@ -75,14 +76,10 @@ def _measures(facts: Facts) -> list[tuple[str, str, float, tuple[float, float]]]
         for names in metrics.MEASURES.values():
             for name in names[1:]:
                 if not math.isnan(result.values[name]):
-                    bounds = result.values[f"{name}_lower"], result.values[f"{name}_upper"]
+                    bounds = result.values[name + metrics.LOWER], result.values[name + metrics.UPPER]
                     rows.append((result.name, name.replace("_", " "), result.values[name], bounds))
     return rows
 
 
 def _number(value: float | None, form: str = ".3f") -> str:
     return "" if value is None or math.isnan(value) else format(value, form)
-
-
-def _interval(bounds: tuple[float, float] | None) -> str:
-    return "" if bounds is None else "{:.3f} to {:.3f}".format(*bounds)
