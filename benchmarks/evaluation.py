@@ -22,15 +22,15 @@ from gensim.models import KeyedVectors
 from google.protobuf import json_format
 from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_executor
-from tfx.types import artifact_utils, standard_artifacts
+from tfx.types import standard_artifacts
 from tfx.utils import path_constants
 
 from benchmarks import arguments, markdown, parts
 from components import builtin
 from components.evaluator import eval_config, results
-from components.questions import files
+from components.questions import examples, files
 from pipeline import configs, engines
-from word2vec import questions, saved_model_layout, serving_model, vocabulary
+from word2vec import saved_model_layout, serving_model, vocabulary
 
 BENCHMARKS = ("google_analogies", "simlex999", "wordsim353")
 _NAME = "benchmarks.evaluation"
@@ -78,9 +78,9 @@ def make(size: int, folder: str, seed: int) -> dict[str, Any]:
 
 def evaluate(models: list[str], work: str) -> dict[str, Any]:
     """Runs TFX's Evaluator as the pipeline does, of the first model, with the second as the baseline."""
-    examples, evaluation, blessing = _examples(work), standard_artifacts.ModelEvaluation(), _blessing(work)
+    asked, evaluation, blessing = _examples(work), standard_artifacts.ModelEvaluation(), _blessing(work)
     evaluation.uri = f"{work}/evaluation"
-    inputs = {"examples": [examples], "model": [_model(models[0])]}
+    inputs = {"examples": [asked], "model": [_model(models[0])]}
     if models[1:]:
         inputs["baseline_model"] = [_model(models[1])]
     config = eval_config.make(
@@ -150,13 +150,10 @@ def _path(name: str) -> str:
 
 
 def _examples(work: str) -> standard_artifacts.Examples:
-    examples = standard_artifacts.Examples()
-    examples.uri, examples.split_names = f"{work}/examples", artifact_utils.encode_split_names(["eval"])
-    os.makedirs(f"{examples.uri}/Split-eval")
-    with tf.io.TFRecordWriter(f"{examples.uri}/Split-eval/questions.gz", "GZIP") as writer:
-        for example in questions.serialize(_questions()):
-            writer.write(example)
-    return examples
+    artifact = standard_artifacts.Examples()
+    artifact.uri = f"{work}/examples"
+    examples.write(_questions(), artifact)
+    return artifact
 
 
 def _model(folder: str) -> standard_artifacts.Model:

@@ -9,10 +9,21 @@ from __future__ import annotations
 
 import hashlib
 import os
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 
 import apache_beam as beam
 import tensorflow as tf
+from tfx import types
+from tfx.components.util import examples_utils
+from tfx.proto import example_gen_pb2
+from tfx.types import artifact_utils
+
+
+def declare(examples: types.Artifact, splits: Sequence[str]) -> None:
+    """Says of an artifact which splits it has, and that their files are gzipped TFRecords of tf.Examples."""
+    examples.split_names = artifact_utils.encode_split_names(list(splits))
+    examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
+    examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
 def key(record: bytes) -> int:

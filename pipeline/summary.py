@@ -13,9 +13,10 @@ from tfx.utils import path_utils
 
 from components.corpus.report import CorpusReport
 from components.evaluator import results
+from components.questions import examples
 from components.report import component
 from pipeline.local import ComponentRun
-from word2vec import questions, vectors, vocabulary
+from word2vec import vectors, vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -57,7 +58,7 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
         corpus=CorpusReport.read(os.path.join(_uri(runs, "ExampleGen", "examples"), CorpusReport.FILE)),
         vocabulary_size=len(words),
         evaluation=results.read(_uri(runs, "Evaluator", "evaluation")),
-        blessed=runs["Evaluator"].outputs["blessing"][0].get_int_custom_property("blessed") == 1,
+        blessed=model_utils.is_model_blessed(runs["Evaluator"].outputs["blessing"][0]),
         served=_served(runs),
         neighbours=_neighbours(
             path_utils.serving_model_path(_uri(runs, "Trainer", "model")),
@@ -82,12 +83,11 @@ def _uri(runs: Mapping[str, ComponentRun], component: str, key: str) -> str:
     return runs[component].outputs[key][0].uri
 
 
-def _well_known(examples: str, words: vocabulary.Vocabulary) -> list[str]:
+def _well_known(benchmarks: str, words: vocabulary.Vocabulary) -> list[str]:
     """Words of the similarity benchmarks, those most frequent in the corpus: they mean more to a reader than `the`."""
-    files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
     asked: set[str] = set()
-    for batch in tf.data.TFRecordDataset(files, "GZIP").batch(1000):
-        asked |= {word.decode().lower() for word in questions.pairs(batch).words.numpy().ravel()}
+    for pairs in examples.pairs(benchmarks):
+        asked |= {word.decode().lower() for word in pairs.words.numpy().ravel()}
     return [word for word in words.words if word in asked][:6] or words.words[:6]
 
 

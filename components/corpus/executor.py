@@ -12,9 +12,7 @@ from typing import Any
 
 import apache_beam as beam
 import tensorflow as tf
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_beam_executor
-from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils
 
 from components import files, records
@@ -38,7 +36,7 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         settings = json.loads(exec_properties["corpus"])
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         splits: dict[str, int] = settings["splits"]
-        examples.split_names = artifact_utils.encode_split_names(list(splits))  # TFX tells folders of named splits only
+        records.declare(examples, list(splits))  # TFX tells folders of named splits only
         corpus_files = files.find(settings["paths"], settings["form"], settings["compression"])
         _check_fingerprint(corpus_files, exec_properties["fingerprint"])
         options = readers.ReadOptions(
@@ -71,8 +69,6 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                     f"corpus.splits.{name}: none of the {report.documents:,} documents fell into this split. "
                     "Give it more weight, or leave it out"
                 )
-        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        examples_utils.set_file_format(examples, "tfrecords_gzip")
 
 
 def _check_fingerprint(corpus_files: Sequence[files.CorpusFile], fingerprint: str) -> None:

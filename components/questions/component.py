@@ -3,20 +3,14 @@
 from __future__ import annotations
 
 import json
-import os
 from typing import Any
 
-import tensorflow as tf
-from tfx.components.util import examples_utils
 from tfx.dsl.components.base import base_executor, executor_spec
-from tfx.proto import example_gen_pb2
 from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.component import Component
-from components.questions import files
-from word2vec import progress, questions
-
-SPLIT = "eval"
+from components.questions import examples, files
+from word2vec import progress
 
 
 class Executor(base_executor.BaseExecutor):
@@ -28,19 +22,11 @@ class Executor(base_executor.BaseExecutor):
         Raises:
             UserError: a file or a line that can't be read, or a threshold for which there is no question.
         """
-        examples = artifact_utils.get_single_instance(output_dict["examples"])
-        examples.split_names = artifact_utils.encode_split_names([SPLIT])
         read = files.read_all(json.loads(exec_properties["benchmarks"]))
         files.check_thresholds(json.loads(exec_properties["thresholds"]), read)
         for doubt in files.doubts(read):
             progress.note(doubt)
-        folder = artifact_utils.get_split_uri([examples], SPLIT)
-        tf.io.gfile.makedirs(folder)
-        with tf.io.TFRecordWriter(os.path.join(folder, "questions-00000-of-00001.gz"), "GZIP") as writer:
-            for example in questions.serialize(read):
-                writer.write(example)
-        examples_utils.set_payload_format(examples, example_gen_pb2.FORMAT_TF_EXAMPLE)
-        examples_utils.set_file_format(examples, "tfrecords_gzip")
+        examples.write(read, artifact_utils.get_single_instance(output_dict["examples"]))
 
 
 class QuestionExampleGenSpec(component_spec.ComponentSpec):

@@ -17,6 +17,7 @@ from tfx.utils import path_utils
 from components.card import card
 from components.corpus.report import CorpusReport
 from components.evaluator import results
+from components.questions import examples
 from word2vec import plane, questions, vocabulary
 from word2vec.vocabulary import Vocabulary
 
@@ -143,12 +144,10 @@ def _curves(logs: str) -> dict[str, Curve]:
     }
 
 
-def _scatters(model: tf.Module, examples: str) -> dict[str, Scatter]:
+def _scatters(model: tf.Module, benchmarks: str) -> dict[str, Scatter]:
     """Every pair's cosine beside people's score, by benchmark."""
     points_by_benchmark: dict[str, list[tuple[float, float, tuple[str, str]]]] = {}
-    files = tf.io.gfile.glob(os.path.join(examples, "Split-*", "*"))
-    for batch in tf.data.TFRecordDataset(files, "GZIP").batch(_AT_A_TIME):
-        pairs = questions.pairs(batch)
+    for pairs in examples.pairs(benchmarks):
         answers = model.signatures["evaluate"](examples=pairs.examples)["answers"]
         cosines = tf.boolean_mask(answers, tf.sequence_mask(pairs.counts))[:, questions.ANSWERS.index(questions.COSINE)]
         rows = (tensor.numpy() for tensor in (pairs.benchmarks, pairs.scores, pairs.words, cosines))
