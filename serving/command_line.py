@@ -10,6 +10,10 @@ from collections.abc import Callable
 from word2vec import argument_types, version_folders
 from word2vec.errors import UserError, escaped, reason
 
+# Types of arguments.
+PORT = argument_types.whole(0, 65535)  # 0 stands for any that is free
+VERSION = argument_types.whole(0, version_folders.LARGEST)
+
 # What a shell says of a program that was interrupted.
 _INTERRUPTED = 130
 
@@ -50,10 +54,6 @@ def say(line: str) -> None:
         print(escaped(line), flush=True)
     except OSError:
         _to_nowhere(sys.stdout)
-
-
-PORT = argument_types.whole(0, 65535)  # 0 stands for any that is free
-VERSION = argument_types.whole(0, version_folders.LARGEST)
 
 
 def seconds(least: float, most: float) -> Callable[[str], float]:
