@@ -18,7 +18,7 @@ import yaml
 
 from pipeline import yaml_reader
 from pipeline.configs import Config
-from word2vec.errors import UserError, printable
+from word2vec.errors import UserError, printable, reason
 
 PRESETS = pathlib.Path(__file__).parent / "presets"
 
@@ -109,11 +109,10 @@ def _read(source: str | None) -> tuple[dict[str, Any], str]:
         with path.open("rb") as file:  # no more than that: it may be a device without end
             text = file.read(_MOST_BYTES + 1).decode("utf-8-sig")
     except (OSError, ValueError) as error:
-        reason = (isinstance(error, OSError) and error.strerror) or (
-            "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not a path"
-        )
+        wrong = "not UTF-8" if isinstance(error, UnicodeDecodeError) else "not a path"
+        why = reason(error, with_file=False) if isinstance(error, OSError) else wrong
         raise UserError(
-            f"--config {_short(printable(source))}: {reason}. Expected a preset ({names}) or a YAML file's path"
+            f"--config {_short(printable(source))}: {why}. Expected a preset ({names}) or a YAML file's path"
         ) from None
     if len(text) > _MOST_BYTES:
         raise UserError(f"--config {printable(source)}: is larger than {_MOST_BYTES:,} bytes, so it holds no settings")

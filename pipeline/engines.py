@@ -17,7 +17,7 @@ from typing import NoReturn
 
 from pipeline import nodes
 from pipeline.configs import BeamConfig
-from word2vec.errors import UserError, printable
+from word2vec.errors import UserError, printable, reason
 
 # Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md). One thread
 # per core costs nothing.
@@ -175,7 +175,7 @@ def _check_address(setting: str, address: str) -> None:
     try:
         socket.create_connection((host, port), _CONNECT_SECONDS).close()
     except (OSError, ValueError) as error:
-        why = getattr(error, "strerror", None) or str(error) or type(error).__name__
+        why = reason(error, with_file=False)
         raise UserError(f"{shown}: cannot be reached: {why}. Is it started, and is the address right?") from None
 
 

@@ -10,7 +10,7 @@ from components.questions import files as question_files
 from pipeline import engines
 from pipeline.configs import Config
 from pipeline.inputs import Inputs
-from word2vec.errors import UserError, first_line, printable, reason
+from word2vec.errors import UserError, printable, reason
 
 # What a run puts below its folder is called so, and Linux takes so much.
 _LONGEST_BELOW, _LONGEST_PATH, _LONGEST_NAME = 200, 4096, 255
@@ -104,11 +104,11 @@ def _check_schema(config: Config, inputs: Inputs) -> None:
             schema = text_format.Parse(file.read(), schema_pb2.Schema())
     except text_format.ParseError as error:
         where = f", line {error.GetLine()}" if error.GetLine() else ""
-        raise UserError(f"{setting}{where}: no TFDV schema: {printable(first_line(error))}") from None
+        raise UserError(f"{setting}{where}: no TFDV schema: {reason(error)}") from None
     except UnicodeDecodeError:
         raise UserError(f"{setting}: no TFDV schema: not UTF-8. Expected a schema as text (.pbtxt)") from None
     except OSError as error:
-        raise UserError(f"{setting}: {error.strerror}") from None
+        raise UserError(f"{setting}: {reason(error, with_file=False)}") from None
     if not schema.feature:
         raise UserError(f"{setting}: no TFDV schema: it has no feature. Expected one that is named text")
 

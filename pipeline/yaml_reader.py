@@ -10,7 +10,7 @@ from typing import Any
 
 import yaml
 
-from word2vec.errors import UserError, first_line, printable
+from word2vec.errors import UserError, printable, reason
 
 # What aliases (*name) may unfold to: a few lines can stand for more than any memory holds.
 _MOST_VALUES = 100_000
@@ -40,10 +40,11 @@ def parse(text: str, origin: str) -> Any:
     try:
         return yaml.load(text, _Loader)
     except yaml.YAMLError as error:
-        where, problem = _where(error, text), getattr(error, "problem", None) or getattr(error, "reason", None)
-        raise UserError(f"{origin}{where}: not YAML: {printable(str(problem or error).splitlines()[0])}") from None
+        problem = getattr(error, "problem", None) or getattr(error, "reason", None)
+        why = printable(problem.splitlines()[0]) if problem else reason(error)
+        raise UserError(f"{origin}{_where(error, text)}: not YAML: {why}") from None
     except (ValueError, TypeError, AttributeError) as error:  # the library's own, for tags on what they do not fit
-        raise UserError(f"{origin}: not YAML: {printable(first_line(error))}") from None
+        raise UserError(f"{origin}: not YAML: {reason(error)}") from None
     except RecursionError:
         raise UserError(f"{origin}: is nested too deep") from None
 

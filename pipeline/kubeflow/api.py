@@ -22,7 +22,7 @@ import urllib3
 from pipeline.configs import KubeflowConfig
 from pipeline.kubeflow import credentials
 from pipeline.kubeflow.credentials import ApiError, Secret
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 
 _PATH = "/apis/v2beta1/"
 EXAMPLE = "https://kubeflow.example/pipeline"
@@ -176,7 +176,7 @@ def _unreachable(host: str, error: BaseException, method: str) -> ApiError:
     root = error
     while root.__cause__ or root.__context__:
         root = root.__cause__ or root.__context__
-    reason = one_line(getattr(root, "verify_message", "") or getattr(root, "strerror", "") or str(root))
+    why = one_line(reason(root, with_file=False))
     if isinstance(root, ssl.SSLCertVerificationError):
         return ApiError(f"{host}: {_certificate(root)}")
     if isinstance(root, ssl.SSLError) and re.search("WRONG_VERSION|HTTP_REQUEST|RECORD_LAYER", str(root)):
@@ -184,7 +184,7 @@ def _unreachable(host: str, error: BaseException, method: str) -> ApiError:
             f"{host}: does not speak https. Set kubeflow.host to the same with http://, or correct its port"
         )
     if isinstance(error, requests.exceptions.ProxyError):
-        return ApiError(f"{host}: the proxy (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) fails: {reason}", 0, PATIENCE)
+        return ApiError(f"{host}: the proxy (HTTPS_PROXY, HTTP_PROXY, NO_PROXY) fails: {why}", 0, PATIENCE)
     if isinstance(error, (requests.exceptions.InvalidURL, urllib3.exceptions.LocationParseError, UnicodeError)):
         return ApiError(f"kubeflow.host = {host}: not an address, expected as {EXAMPLE}")
     unsent = isinstance(root, (ConnectionRefusedError, socket.gaierror, ssl.SSLError)) or isinstance(
@@ -193,7 +193,7 @@ def _unreachable(host: str, error: BaseException, method: str) -> ApiError:
     closed = isinstance(root, (http.client.HTTPException, ConnectionResetError))
     hint = "Does it speak https, so that https:// is needed?" if closed and host.startswith("http:") else ""
     hint = hint or ("Try again later" if not unsent else "Is kubeflow.host right?")
-    return ApiError(f"{host}: cannot be reached: {reason}. {hint}{'' if unsent else _unknown(method)}", 0, PATIENCE)
+    return ApiError(f"{host}: cannot be reached: {why}. {hint}{'' if unsent else _unknown(method)}", 0, PATIENCE)
 
 
 def _certificate(error: ssl.SSLCertVerificationError) -> str:

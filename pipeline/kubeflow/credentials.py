@@ -14,7 +14,7 @@ import requests
 import requests.auth
 
 from pipeline.configs import KubeflowConfig
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 
 # A token or a session's cookie may stand here, which keeps it out of files and of the list of processes.
 TOKEN = "KUBEFLOW_TOKEN"
@@ -107,8 +107,8 @@ def _content(setting: str, path: str) -> str:
             # Latin-1 takes all bytes; what is not ASCII is refused with the rest.
             text = file.read(1 << 16).decode("latin-1").strip()
     except (OSError, ValueError) as error:
-        reason = getattr(error, "strerror", None) or error
-        raise ApiError(f"{setting} = {path}: cannot be read: {reason}", patience=_GRACE) from None
+        why = reason(error, with_file=False)
+        raise ApiError(f"{setting} = {path}: cannot be read: {why}", patience=_GRACE) from None
     if not text:
         raise ApiError(f"{setting} = {path}: is empty", patience=_GRACE)
     return text
@@ -164,6 +164,6 @@ def authority(config: KubeflowConfig) -> str | bool:
         if not os.path.isdir(path):  # with hashed names, as OpenSSL's c_rehash makes
             ssl.create_default_context(cafile=path)
     except (OSError, ValueError) as error:
-        reason = "no certificate in it" if isinstance(error, ssl.SSLError) else getattr(error, "strerror", error)
-        raise UserError(f"{name} = {path}: {reason}: expected a file with certificates in PEM") from None
+        why = "no certificate in it" if isinstance(error, ssl.SSLError) else reason(error, with_file=False)
+        raise UserError(f"{name} = {path}: {why}: expected a file with certificates in PEM") from None
     return path

@@ -7,7 +7,7 @@ import tempfile
 
 from pipeline.configs import VolumeConfig
 from pipeline.kubeflow import checks
-from word2vec.errors import UserError
+from word2vec.errors import UserError, reason
 
 
 def check_writable(folder: str, volume: VolumeConfig | None) -> None:
@@ -29,9 +29,8 @@ def check_writable(folder: str, volume: VolumeConfig | None) -> None:
         with tempfile.TemporaryFile(dir=existing):
             pass
     except OSError as error:
-        raise UserError(
-            f"{folder}: cannot be written by user {os.getuid()}: {error.strerror}. {_cure(folder, volume)}"
-        ) from None
+        why = reason(error, with_file=False)
+        raise UserError(f"{folder}: cannot be written by user {os.getuid()}: {why}. {_cure(folder, volume)}") from None
 
 
 def _cure(folder: str, volume: VolumeConfig | None) -> str:
