@@ -45,13 +45,21 @@ setuptools.setup(
         "tensorflow-text",
         "tensorflow-transform",
         "tfx==1.21.0",
-        "zstandard",
     ],
     extras_require={
         "bench": ["fasttext"],
         "gpu": ["tensorflow[and-cuda] ; sys_platform == 'linux'"],
         "kubeflow": ["kfp>=2", "kfp-kubernetes"],
         "lint": ["cyclonedx-bom", "mypy", "ruff", "types-psutil", "types-PyYAML", "types-requests"],
-        "test": ["hypothesis", "kubernetes-validate", "psutil", "pytest", "pytest-timeout", "pytest-xdist", "selenium"],
+        "test": [
+            "hypothesis",
+            "kubernetes-validate",
+            "psutil",
+            "pytest",
+            "pytest-timeout",
+            "pytest-xdist",
+            "selenium",
+            "zstandard",
+        ],
     },
 )
