@@ -136,13 +136,8 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
     def _keep_duration(self, run: ComponentRun) -> None:
         if run.cached:
             return
-        seconds = {}
-        # A crash may have left no JSON, or none at all.
-        with contextlib.suppress(FileNotFoundError, ValueError), open(self._durations, encoding="utf-8") as file:
-            earlier = json.load(file)
-            seconds = earlier if isinstance(earlier, dict) else {}
-        seconds[run.component] = round(run.seconds, 3)
-        _write(self._durations, seconds)
+        earlier = whole_files.read_json(self._durations, dict)
+        _write(self._durations, {**earlier, run.component: round(run.seconds, 3)})
 
 
 class _Notes(logging.Handler):

@@ -3,10 +3,8 @@
 from __future__ import annotations
 
 import dataclasses
-import json
 import os
 from collections.abc import Mapping
-from typing import TypeVar
 
 import numpy as np
 import tensorflow as tf
@@ -18,11 +16,10 @@ from components.card import card
 from components.corpus.report import CorpusReport
 from components.evaluator import results
 from components.questions import examples
-from word2vec import plane, questions, vocabulary
+from word2vec import plane, questions, vocabulary, whole_files
 from word2vec.vocabulary import Vocabulary
 
 NEIGHBOURS = 10
-_T = TypeVar("_T", dict, list)
 _AT_A_TIME = 1000
 
 
@@ -114,8 +111,8 @@ def gather(
         neighbours=neighbours,
         health=_health(words, model.norms.numpy(), neighbours),
         places=plane.places(model.unit[:map_words].numpy(), seed=seed),
-        durations=_read(durations, dict),
-        notes=_read(notes, list),
+        durations=whole_files.read_json(durations, dict),
+        notes=whole_files.read_json(notes, list),
     )
 
 
@@ -169,15 +166,3 @@ def _health(words: Vocabulary, norms: np.ndarray, neighbours: Neighbours) -> Hea
         norms=norms,
         hubs={str(names[place]): float(times[place] / len(neighbours.words)) for place in most},
     )
-
-
-def _read(path: str, kind: type[_T]) -> _T:
-    """What a runner keeps in JSON; empty if it does not, or a crash has damaged it."""
-    if not path or not tf.io.gfile.exists(path):
-        return kind()
-    with tf.io.gfile.GFile(path, "rb") as file:
-        try:
-            content = json.loads(file.read())
-        except ValueError:
-            return kind()
-    return content if isinstance(content, kind) else kind()

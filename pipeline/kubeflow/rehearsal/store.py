@@ -33,7 +33,7 @@ class Store:
 
     def __init__(self, folder: pathlib.Path):
         self._objects, self._file = folder / "store", folder / "metadata.json"
-        known = json.loads(self._file.read_text(encoding="utf-8")) if self._file.exists() else {}
+        known = whole_files.read_json(self._file, dict)
         self._artifacts: list[Json] = known.get("artifacts", [])
         self._cache: dict[str, Json] = known.get("cache", {})
 

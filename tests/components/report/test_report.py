@@ -112,15 +112,6 @@ def test_what_is_missing_leaves_no_empty_place():
         assert f'id="{name}"' not in text
 
 
-@pytest.mark.parametrize("content", [None, b"", b"{", b"[1", b"\xff", b"null", b"7"])
-def test_what_a_runner_keeps_may_be_missing_or_damaged(tmp_path, content):
-    path = tmp_path / "kept.json"
-    if content is not None:
-        path.write_bytes(content)
-    assert facts._read(str(path), dict) == {}
-    assert facts._read(str(path), list) == []
-
-
 def test_no_word_of_the_text_becomes_markup():
     assert "</script><b>" not in page.render(make_facts()).replace("&lt;", "<").partition("plotly.js")[0]
     data = page.render(make_facts()).rpartition('id="data">')[2]
