@@ -6,7 +6,6 @@ python local_runner.py --config imdb --corpus 'reviews/*.txt.gz' --set trainer.e
 from __future__ import annotations
 
 import argparse
-import contextlib
 import os
 import re
 import shutil
@@ -18,7 +17,7 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from pipeline import arguments, console, engines, lock, metadata_file, orphans, streams
+from pipeline import arguments, console, engines, layout, lock, metadata_file, orphans, streams
 from pipeline.configs import Config
 from word2vec import whole_files
 from word2vec.errors import UserError, printable, reason
@@ -47,7 +46,7 @@ def _main(argv: Sequence[str] | None) -> int:
 
     joins = config.trainer.strategy == "multi_worker" and not tf_config.is_chief()
     inputs = None if joins else preflight.check(config)
-    log = os.path.join(config.run_folder, "run.log")
+    log = _path(config, layout.LOG)
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         try:
             if inputs is None:
@@ -98,23 +97,24 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
             config,
             fingerprints=inputs.fingerprints,
             root=config.run_folder,
-            checkpoints=_checkpoints(config),
+            checkpoints=_path(config, layout.CHECKPOINTS),
             beam=engines.arguments(config.beam, text_bytes),
-            durations=_durations(config),
-            notes=_notes(config),
+            durations=_path(config, layout.DURATIONS),
+            notes=_path(config, layout.NOTES),
         )
         dag.enable_cache = use_cache
         dag.metadata_connection_config = _metadata(config)
     screen.print(console.line("  ", ("✔", "green"), f" {'start':<20} {time.perf_counter() - started:>6.1f} s"))
     with console.RunView(screen) as view:
-        runner = local.LocalRunner(view, config.run_folder, _durations(config), _notes(config))
+        durations, notes = _path(config, layout.DURATIONS), _path(config, layout.NOTES)
+        runner = local.LocalRunner(view, config.run_folder, durations, notes)
         runs = runner.run(dag)
     if runs is None:
         return True  # TFX's command line wanted to know the pipeline, and says itself what it did
     with console.waiting(screen, "Reading what was made …"):
         run_summary = summary.read(runs)
-        _link_vectors(config, run_summary.vectors)
-        with whole_files.replacing(os.path.join(config.run_folder, "report.html")) as beside:
+        whole_files.link(_path(config, layout.VECTORS), os.path.relpath(run_summary.vectors, config.run_folder))
+        with whole_files.replacing(_path(config, layout.REPORT)) as beside:
             shutil.copyfile(run_summary.report, beside)
     console.show_summary(screen, run_summary, config.run_folder, log)
     screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
@@ -133,8 +133,7 @@ def _look_back(config: Config, version: str | None) -> int:
     with console.waiting(screen, "Reading the metadata …"), console.quiet():
         from pipeline.lineage import Lineage
 
-        destination = config.pusher.destination or os.path.join(config.run_folder, "serving_model")
-        lineage = Lineage(config.run_folder, destination)
+        lineage = Lineage(config.run_folder, config.destination)
         origin_or_history = lineage.explain(version) if version else lineage.history()
     if version:
         console.show_origin(screen, version, origin_or_history)
@@ -154,32 +153,13 @@ def _join(config: Config, screen: rich.console.Console) -> None:
     _log_everything()
     with console.RunView(screen) as view:
         view.started("Trainer")
-        workers.join(_checkpoints(config))
+        workers.join(_path(config, layout.CHECKPOINTS))
     screen.print(console.line("  ", ("✔", "green"), " trained"))
 
 
-def _checkpoints(config: Config) -> str:
-    return os.path.join(config.run_folder, "checkpoints")
-
-
-def _durations(config: Config) -> str:
-    return os.path.join(config.run_folder, "durations.json")
-
-
-def _notes(config: Config) -> str:
-    return os.path.join(config.run_folder, "notes.json")
-
-
-def _link_vectors(config: Config, vectors: str) -> None:
-    """Makes `vectors` in the run's folder lead to the newest model's."""
-    link = os.path.join(config.run_folder, "vectors")
-    beside = f"{link}.new"
-    with contextlib.suppress(FileNotFoundError):
-        os.remove(beside)
-    os.symlink(os.path.relpath(vectors, config.run_folder), beside)
-    if os.path.isdir(link) and not os.path.islink(link):  # so scp and other programs copy a link
-        shutil.rmtree(link)
-    os.replace(beside, link)
+def _path(config: Config, name: str) -> str:
+    """Of one of `layout`'s."""
+    return os.path.join(config.run_folder, name)
 
 
 def _log_everything() -> None:
@@ -192,7 +172,7 @@ def _log_everything() -> None:
 def _metadata(config: Config) -> object:
     from tfx.orchestration import metadata
 
-    return metadata.sqlite_metadata_connection_config(os.path.join(config.run_folder, metadata_file.NAME))
+    return metadata.sqlite_metadata_connection_config(_path(config, layout.METADATA))
 
 
 def _parser() -> argparse.ArgumentParser:

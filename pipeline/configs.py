@@ -5,11 +5,14 @@ from __future__ import annotations
 import codecs
 import os
 import re
+import urllib.parse
+import urllib.request
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import AfterValidator, Field
 
+from pipeline import layout
 from word2vec.settings import (
     Count,
     Number,
@@ -29,6 +32,17 @@ def _is_path(value: str) -> str:
 
 
 Path = Annotated[str, AfterValidator(_is_path)]
+
+
+def absolute(path: str) -> str:
+    """The one file or folder that a setting names, wherever it is read: `~` is the user's home; URIs stay as they are.
+
+    `file://` is a path of this machine.
+    """
+    if path.startswith("file://"):
+        path = urllib.request.url2pathname(urllib.parse.urlsplit(path).path)
+    return path if "://" in path else os.path.abspath(os.path.expanduser(path))
+
 
 # Kubernetes' own terms: a DNS label or subdomain, and a quantity of cores or bytes.
 KubernetesName = Annotated[
@@ -372,4 +386,10 @@ class Config(Section):
     @property
     def run_folder(self) -> str:
         """The absolute folder of this run's artifacts, metadata, logs and pushed models."""
-        return os.path.join(os.path.abspath(self.root), self.name)
+        return os.path.join(absolute(self.root), self.name)
+
+    @property
+    def destination(self) -> str:
+        """The absolute folder, or URI, of the pushed versions."""
+        named = self.pusher.destination
+        return absolute(named) if named else os.path.join(self.run_folder, layout.PUSHED)

@@ -22,7 +22,7 @@ import rich.spinner
 import rich.table
 import rich.text
 
-from pipeline import streams
+from pipeline import layout, streams
 from word2vec import progress
 from word2vec.progress import TrainingProgress
 
@@ -241,9 +241,9 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
     for word, neighbours in summary.neighbours.items():
         _tell(console, f"            {word:<12} {', '.join(neighbours)}")
     places = {
-        "Report": os.path.join(run_folder, "report.html"),
+        "Report": os.path.join(run_folder, layout.REPORT),
         "Model": summary.model,
-        "Vectors": os.path.join(run_folder, "vectors"),
+        "Vectors": os.path.join(run_folder, layout.VECTORS),
         "TensorBoard": f"tensorboard --logdir {summary.logs}",
         "Log": log,
         "All of it": run_folder,

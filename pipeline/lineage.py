@@ -16,7 +16,7 @@ from components import artifacts
 from components.card import card
 from components.evaluator import results
 from components.pusher import versions
-from pipeline import metadata_file, run_folder
+from pipeline import layout, metadata_file, run_folder
 from word2vec.errors import UserError
 from word2vec.warmup import EXTRA
 
@@ -85,7 +85,7 @@ class Lineage:
             raise UserError(f"{folder}: no run has been made here. Expected a run's name (--name) that exists")
         self._folder, self._destination = folder, destination
         config = mlmd.ConnectionConfig()
-        config.sqlite.filename_uri = os.path.join(folder, metadata_file.NAME)
+        config.sqlite.filename_uri = os.path.join(folder, layout.METADATA)
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READONLY
         self._store = ml_metadata.MetadataStore(config)
 

@@ -11,9 +11,8 @@ import socket
 import sys
 from collections.abc import Iterator
 
+from pipeline import layout
 from word2vec.errors import UserError
-
-FILE = "run.lock"
 
 # A process that is forked shares its parent's lock, and would hold it beyond the parent's death.
 _descriptors: set[int] = set()
@@ -40,7 +39,7 @@ def held(folder: str) -> Iterator[None]:
         UserError: another run is at work there.
     """
     os.makedirs(folder, exist_ok=True)
-    descriptor = os.open(os.path.join(folder, FILE), os.O_RDWR | os.O_CREAT, 0o644)
+    descriptor = os.open(os.path.join(folder, layout.LOCK), os.O_RDWR | os.O_CREAT, 0o644)
     _descriptors.add(descriptor)
     try:
         try:

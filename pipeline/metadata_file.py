@@ -7,9 +7,8 @@ import os
 import re
 import sqlite3
 
+from pipeline import layout
 from word2vec.errors import UserError, printable
-
-NAME = "metadata.sqlite"
 
 # Some that ML Metadata makes at once.
 _TABLES = {"MLMDEnv", "Type", "Artifact", "Execution", "Event"}
@@ -29,7 +28,7 @@ def has_runs(folder: str, *, writes: bool = False) -> bool:
     Raises:
         UserError: the file is damaged, another program's, in use by one, or can't be read or written.
     """
-    path = os.path.join(folder, NAME)
+    path = os.path.join(folder, layout.METADATA)
     if not os.path.exists(path):
         return False
     try:
@@ -48,7 +47,7 @@ def has_runs(folder: str, *, writes: bool = False) -> bool:
         reason = verdict.strip().splitlines()[-1]
         raise UserError(
             f"{path}: the metadata of the runs are damaged: {reason}. Put back a copy of the file; or remove it: then "
-            f"everything is made anew, and what is there now is kept in {os.path.join(folder, 'lost')}"
+            f"everything is made anew, and what is there now is kept in {os.path.join(folder, layout.LOST)}"
         )
     if tables and not tables >= _TABLES:
         raise UserError(

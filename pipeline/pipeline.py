@@ -20,10 +20,9 @@ from components.pusher.last_pushed import LastPushed
 from components.questions.component import QuestionExampleGen
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
-from pipeline import engines, fingerprint, nodes
-from pipeline.configs import Config
+from pipeline import engines, fingerprint, layout, nodes
+from pipeline.configs import Config, absolute
 from pipeline.inputs import Fingerprints
-from pipeline.run_folder import ARTIFACTS
 
 # What a TF Serving that is tried gets for answering, after it has loaded the model.
 _ASKING_SECONDS = 300
@@ -65,7 +64,7 @@ def create_pipeline(
         "evaluation": evaluator.outputs["evaluation"],
     }
     card = chain.add("ModelCard", _card(config, fingerprints, channels, evaluator))
-    _add_pusher(chain, question_gen, channels["model"], evaluator, card, root)
+    _add_pusher(chain, question_gen, channels["model"], evaluator, card)
     chain.add(
         "Report",
         Report(
@@ -81,7 +80,7 @@ def create_pipeline(
     )
     return tfx.dsl.Pipeline(
         pipeline_name=config.name,
-        pipeline_root=os.path.join(root, ARTIFACTS),
+        pipeline_root=os.path.join(root, layout.ARTIFACTS),
         components=chain.nodes,
         enable_cache=True,
     )
@@ -142,7 +141,7 @@ def _add_text(chain: _Chain, after: QuestionExampleGen) -> tuple[CorpusExampleGe
     )
     schema_gen = chain.add(
         "SchemaGen",
-        SchemaGen(schema_file=config.corpus.schema_file, fingerprint=fingerprints.schema + code_of("SchemaGen")),
+        SchemaGen(schema_file=absolute(config.corpus.schema_file), fingerprint=fingerprints.schema),
     )
     example_validator = chain.add(
         "ExampleValidator",
@@ -194,14 +193,12 @@ def _add_pusher(
     model: tfx.types.BaseChannel,
     evaluator: tfx.components.Evaluator,
     card: ModelCard,
-    root: str,
 ) -> None:
     config = chain.config
     infra_blessing = None
     if config.serving.infra_validation != "off":
         infra_validator = chain.add("InfraValidator", _infra_validator(config, question_gen, model))
         infra_blessing = infra_validator.outputs["blessing"]
-    folder = _absolute(config.pusher.destination) or os.path.join(root, "serving_model")
     chain.add(
         "Pusher",
         Pusher(
@@ -210,15 +207,10 @@ def _add_pusher(
             infra_blessing=infra_blessing,
             model_card=card.outputs["model_card"],
             push_destination=tfx.proto.PushDestination(
-                filesystem=tfx.proto.PushDestination.Filesystem(base_directory=folder)
+                filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.destination)
             ),
         ),
     )
-
-
-def _absolute(path: str | None) -> str | None:
-    """Of a local folder; other paths as they are."""
-    return path if path is None or "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 def _resolver(strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any) -> tfx.dsl.Resolver:
@@ -263,7 +255,7 @@ def _add_evaluator(
     if pushed_version is None:
         last: Any = _resolver(baseline.LastBlessedOther, candidate=trainer.outputs["model"])
     else:
-        last = LastPushed(folder=chain.config.pusher.destination, version=pushed_version)
+        last = LastPushed(folder=chain.config.destination, version=pushed_version)
     settings, last = chain.config.evaluator, chain.add("Baseline", last)
     return chain.add(
         "Evaluator",

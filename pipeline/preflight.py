@@ -8,7 +8,7 @@ import stat
 
 from components.questions import files as question_files
 from pipeline import engines
-from pipeline.configs import Config
+from pipeline.configs import Config, absolute
 from pipeline.inputs import Inputs
 from word2vec.errors import UserError, printable, reason
 
@@ -25,12 +25,11 @@ def check(config: Config) -> Inputs:
     Raises:
         UserError: it can't.
     """
-    if "://" in config.root:
+    if "://" in config.run_folder:
         raise UserError(f"root = {printable(config.root)}: a run on this machine needs a folder of this machine")
     _check_folder(config.run_folder, f"root = {printable(config.root)}")
-    if config.pusher.destination and "://" not in config.pusher.destination:
-        destination = config.pusher.destination
-        _check_folder(os.path.abspath(destination), f"pusher.destination = {printable(destination)}")
+    if config.pusher.destination and "://" not in config.destination:
+        _check_folder(config.destination, f"pusher.destination = {printable(config.pusher.destination)}")
     _check_infra_validation(config)
     engines.check(config.beam)
     inputs = Inputs.find(config)
@@ -90,17 +89,19 @@ def _check_infra_validation(config: Config) -> None:
 
 
 def _check_schema(config: Config, inputs: Inputs) -> None:
-    path = config.corpus.schema_file
-    setting = f"corpus.schema_file = {printable(path)}"
-    if len(inputs.schema) != 1:
-        raise UserError(f"{setting}: expected one file, found {len(inputs.schema)}")
+    path, found = absolute(config.corpus.schema_file), [file.path for file in inputs.schema]
+    setting = f"corpus.schema_file = {printable(config.corpus.schema_file)}"
+    if len(found) != 1:
+        raise UserError(f"{setting}: expected one file, found {len(found)}")
     if "://" in path:
         return
+    if found != [path]:
+        raise UserError(f"{setting}: expected a file, not a folder or a glob, as {printable(found[0])}")
     from google.protobuf import text_format
     from tensorflow_metadata.proto.v0 import schema_pb2
 
     try:
-        with open(inputs.schema[0].path, encoding="utf-8") as file:
+        with open(path, encoding="utf-8") as file:
             schema = text_format.Parse(file.read(), schema_pb2.Schema())
     except text_format.ParseError as error:
         where = f", line {error.GetLine()}" if error.GetLine() else ""

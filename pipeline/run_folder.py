@@ -14,11 +14,10 @@ import ml_metadata
 from absl import logging
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+from pipeline import layout
 from word2vec import progress
 
-ARTIFACTS, CHECKPOINTS = "artifacts", "checkpoints"
-
-_PLACE = re.compile(rf"(?P<run_folder>.*)/{ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)")
+_PLACE = re.compile(rf"(?P<run_folder>.*)/{layout.ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)")
 
 
 def settle(run_folder: str, name: str, store: ml_metadata.MetadataStore) -> None:
@@ -103,7 +102,7 @@ def _cancel_killed(store: ml_metadata.MetadataStore) -> None:
 def _by_execution(run_folder: str) -> dict[int, list[str]]:
     """The folders of artifacts."""
     folders_by_execution: dict[int, list[str]] = {}
-    for folder in glob.glob(os.path.join(glob.escape(run_folder), ARTIFACTS, "*", "*", "*")):
+    for folder in glob.glob(os.path.join(glob.escape(run_folder), layout.ARTIFACTS, "*", "*", "*")):
         if place := _PLACE.fullmatch(folder):
             folders_by_execution.setdefault(int(place["execution"]), []).append(folder)
     return folders_by_execution
@@ -117,14 +116,14 @@ def _set_unknown_aside(store: ml_metadata.MetadataStore, run_folder: str) -> Non
     folders = _by_execution(run_folder)
     known = {execution.id for execution in store.get_executions_by_id(list(folders))}
     unknown = [folder for execution in folders if execution not in known for folder in folders[execution]]
-    checkpoints = os.path.join(run_folder, CHECKPOINTS)
+    checkpoints = os.path.join(run_folder, layout.CHECKPOINTS)
     is_new = not store.get_executions(ml_metadata.ListOptions(limit=1))
     has_checkpoints = (unknown or is_new) and os.path.isdir(checkpoints) and bool(os.listdir(checkpoints))
-    aside = os.path.join(run_folder, "lost", datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
+    aside = os.path.join(run_folder, layout.LOST, datetime.datetime.now().strftime("%Y-%m-%d_%H-%M-%S"))
     for folder in unknown:
-        _move(folder, os.path.join(aside, os.path.relpath(folder, os.path.join(run_folder, ARTIFACTS))))
+        _move(folder, os.path.join(aside, os.path.relpath(folder, os.path.join(run_folder, layout.ARTIFACTS))))
     if has_checkpoints:
-        _move(checkpoints, os.path.join(aside, CHECKPOINTS))
+        _move(checkpoints, os.path.join(aside, layout.CHECKPOINTS))
     if unknown or has_checkpoints:
         what = [f"{len(unknown)} artifacts"] * bool(unknown) + ["the checkpoints"] * bool(has_checkpoints)
         progress.note(
@@ -149,5 +148,5 @@ def _unpublished(store: ml_metadata.MetadataStore, run_folder: str) -> Iterator[
 def _scratch(run_folder: str) -> Iterator[str]:
     """What TFX keeps while components run, and files that were to be renamed."""
     here = glob.escape(run_folder)
-    yield from glob.glob(os.path.join(here, ARTIFACTS, "*", ".system"))
+    yield from glob.glob(os.path.join(here, layout.ARTIFACTS, "*", ".system"))
     yield from glob.glob(os.path.join(here, "*.new"))

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 import re
 from collections.abc import Mapping
 from typing import Any
@@ -61,18 +62,19 @@ def check_destination(config: Config) -> None:
     Raises:
         UserError: it would be lost.
     """
-    destination, volume = config.pusher.destination or "", config.kubeflow.volume
-    if "://" not in destination and not (volume and is_on(volume, destination)):
+    named, volume = config.pusher.destination or "", config.kubeflow.volume
+    is_fixed = named.startswith("/") or "://" in named  # what is relative is another folder in a container
+    if "://" not in config.destination and not (volume and is_fixed and is_on(volume, config.destination)):
         where = f"which is at {volume.path}" if volume else "of which there is none"
         raise UserError(
-            f"pusher.destination = {destination}: what is written there is gone with the container. Give a folder of "
+            f"pusher.destination = {named}: what is written there is gone with the container. Give a folder of "
             f"kubeflow.volume ({where}), or a URI as s3://bucket/word2vec"
         )
 
 
 def is_on(volume: VolumeConfig, path: str) -> bool:
-    """Whether a path is on the volume."""
-    return f"{path}/".startswith(f"{volume.path.rstrip('/')}/")
+    """Whether an absolute path is on the volume."""
+    return f"{os.path.normpath(path)}/".startswith(f"{volume.path.rstrip('/')}/")
 
 
 def check_parameters(spec: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -28,7 +28,7 @@ from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
 from tfx.utils import path_utils
 
 from components.pusher import versions
-from pipeline import beam_workers, engines, nodes
+from pipeline import beam_workers, engines, layout, nodes
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.kubeflow import compiler, needs, probes, volume
@@ -104,7 +104,7 @@ def _facts_wanted(task: str, invocation: pipeline_spec_pb2.ExecutorInput) -> lis
 def _checkpoints(config: Config) -> str:
     """Where the Trainer's are: on the volume, if there is one, on which they survive the container."""
     on = config.kubeflow.volume
-    return os.path.join(on.path if on else tempfile.gettempdir(), "checkpoints", config.name)
+    return os.path.join(on.path if on else tempfile.gettempdir(), layout.CHECKPOINTS, config.name)
 
 
 def _written(task: str, config: Config, checkpoints: str) -> list[str]:
@@ -112,7 +112,7 @@ def _written(task: str, config: Config, checkpoints: str) -> list[str]:
     exchange = [config.beam.exchange] if _has_engine(task, config) else []
     return {
         "Trainer": [checkpoints],
-        "Pusher": [config.pusher.destination],
+        "Pusher": [config.destination],
         "InfraValidator": [config.kubeflow.volume.path] if config.kubeflow.volume else [],
     }.get(task, exchange)
 

@@ -53,14 +53,14 @@ def _fingerprints(config: Config) -> dict[str, str]:
     from pipeline.inputs import Inputs
 
     checks.check_destination(config)
-    volume.check_writable(config.pusher.destination, config.kubeflow.volume)
+    volume.check_writable(config.destination, config.kubeflow.volume)
     return Inputs.find(config).fingerprints._asdict()
 
 
 def _pushed_version(config: Config, model: str) -> dict[str, str]:
     from components.pusher import versions
 
-    return {"version": versions.newest_other(config.pusher.destination, model)}
+    return {"version": versions.newest_other(config.destination, model)}
 
 
 if __name__ == "__main__":
