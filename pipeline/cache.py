@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+from typing import Any
 
 from google.protobuf import message
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -16,6 +17,7 @@ from tfx.types import standard_artifacts
 
 from components import artifacts
 from components.pusher import push
+from pipeline import nodes
 from word2vec import progress
 
 _Outputs = dict[str, list[types.Artifact]]
@@ -47,7 +49,7 @@ class Cache:
         )
         context = node.contexts.contexts.add()
         context.type.name = context_lib.CONTEXT_TYPE_EXECUTION_CACHE
-        context.name.field_value.string_value = self._key(node, executor, inputs[0], parameters)
+        context.name.field_value.string_value = key_of(node, executor, inputs[0], parameters, self._run_folder)
         outputs = self._find(node, context.name.field_value.string_value) if is_wanted else None
         if outputs is None:
             return None
@@ -67,23 +69,6 @@ class Cache:
         )
         return execution.id
 
-    def _key(
-        self, node: pipeline_pb2.PipelineNode, executor: message.Message, inputs: _Outputs, parameters: dict
-    ) -> str:
-        """Of all on which the outputs depend: an artifact's id stands for it, for none changes once it is published."""
-        escaped = json.dumps(self._run_folder)[1:-1]
-        known = {
-            "inputs": {key: [artifact.id for artifact in channel] for key, channel in inputs.items()},
-            "parameters": {
-                key: str(value).replace(f"{self._run_folder}/", "").replace(f"{escaped}/", "")
-                for key, value in parameters.items()
-            },
-            "component": node.node_info.SerializeToString(deterministic=True).hex(),
-            "executor": executor.SerializeToString(deterministic=True).hex(),
-            "outputs": node.outputs.SerializeToString(deterministic=True).hex(),
-        }
-        return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
-
     def _find(self, node: pipeline_pb2.PipelineNode, key: str) -> _Outputs | None:
         """The outputs of the newest execution with this key of which all is there."""
         context = self._handle.store.get_context_by_type_and_name(context_lib.CONTEXT_TYPE_EXECUTION_CACHE, key)
@@ -102,6 +87,37 @@ class Cache:
         if lacking:
             progress.note(f"what {node.node_info.id} made before is not whole: {lacking[0]}; it is made again")
         return None
+
+
+def key_of(
+    node: pipeline_pb2.PipelineNode,
+    executor: message.Message,
+    inputs: _Outputs,
+    parameters: dict[str, Any],
+    run_folder: str,
+) -> str:
+    """Of all on which a component's outputs depend; an artifact's id stands for it, for none changes once published.
+
+    Args:
+        node: the component.
+        executor: what runs it.
+        inputs: its artifacts by key.
+        parameters: their values by name.
+        run_folder: left out of them.
+    """
+    escaped, component = json.dumps(run_folder)[1:-1], node.node_info.id
+    known = {
+        "inputs": {name: [artifact.id for artifact in channel] for name, channel in inputs.items()},
+        "parameters": {
+            name: str(value).replace(f"{run_folder}/", "").replace(f"{escaped}/", "")
+            for name, value in parameters.items()
+        },
+        "component": node.node_info.SerializeToString(deterministic=True).hex(),
+        "code": nodes.code_of(component) if component in nodes.OF else None,
+        "executor": executor.SerializeToString(deterministic=True).hex(),
+        "outputs": node.outputs.SerializeToString(deterministic=True).hex(),
+    }
+    return hashlib.sha256(json.dumps(known, sort_keys=True).encode()).hexdigest()
 
 
 def _damage(artifact: types.Artifact) -> str | None:

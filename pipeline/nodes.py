@@ -8,6 +8,7 @@ from __future__ import annotations
 import dataclasses
 from typing import Literal
 
+from pipeline import fingerprint
 from pipeline.configs import CorpusConfig, EvaluatorConfig
 
 
@@ -34,7 +35,7 @@ def _fields(group: str, model: type, *without: str) -> tuple[str, ...]:
 
 OF = {
     "QuestionExampleGen": Node(
-        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("questions", "evaluator")
+        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("questions",)
     ),
     "ExampleGen": Node(
         _fields("corpus", CorpusConfig, "schema_file"), ("corpus_fingerprint",), ("corpus",), beam="text"
@@ -53,6 +54,12 @@ OF = {
     "Pusher": Node(("pusher.destination", "serving.infra_validation"), code=("pusher",)),
     "Report": Node(("report",), code=("report",)),
 }
+
+
+def code_of(component: str) -> str:
+    """The fingerprint of the code that a component runs, and of the libraries' versions."""
+    return fingerprint.of_code(*OF[component].code)
+
 
 # What runs on the engine: the components that read the text.
 ON_THE_ENGINE = tuple(name for name, node in OF.items() if node.beam in ("text", "transform"))

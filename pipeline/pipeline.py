@@ -75,7 +75,6 @@ def create_pipeline(
             **config.report.model_dump(),
             durations=durations,
             notes=notes,
-            code=code_of("Report"),
         ),
     )
     return tfx.dsl.Pipeline(
@@ -84,11 +83,6 @@ def create_pipeline(
         components=chain.nodes,
         enable_cache=True,
     )
-
-
-def code_of(component: str) -> str:
-    """The fingerprint of the code that a component runs."""
-    return fingerprint.of_code(*nodes.OF[component].code)
 
 
 _Node = TypeVar("_Node", bound=base_node.BaseNode)
@@ -115,7 +109,7 @@ def _question_gen(config: Config, fingerprints: Fingerprints) -> QuestionExample
     return QuestionExampleGen(
         benchmarks=json.dumps(config.evaluator.benchmarks),
         thresholds=json.dumps(sorted(config.evaluator.thresholds)),
-        fingerprint=fingerprints.benchmarks + code_of("QuestionExampleGen"),
+        fingerprint=fingerprints.benchmarks,
     )
 
 
@@ -127,7 +121,6 @@ def _add_text(chain: _Chain, after: QuestionExampleGen) -> tuple[CorpusExampleGe
         CorpusExampleGen(
             corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
             fingerprint=fingerprints.corpus,
-            code=code_of("ExampleGen"),
         ),
     )
     statistics_gen = chain.add(
@@ -159,11 +152,7 @@ def _transform(config: Config, example_gen: CorpusExampleGen, schema_gen: Schema
         examples=example_gen.outputs["examples"],
         schema=schema_gen.outputs["schema"],
         preprocessing_fn="components.skipgram.preprocessing.preprocessing_fn",
-        custom_config={
-            **config.skipgram.model_dump(),
-            "shards": config.corpus.shards,
-            "code": code_of("Transform"),
-        },
+        custom_config={**config.skipgram.model_dump(), "shards": config.corpus.shards},
         splits_config=tfx.proto.SplitsConfig(analyze=["train"], transform=list(config.corpus.splits)),
         disable_analyzer_cache=True,
         disable_statistics=True,
@@ -242,7 +231,7 @@ def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) 
                 "skipgram": config.skipgram.model_dump(),
                 "eval_split": eval_split,
                 "checkpoints": checkpoints,
-                "code": code_of("Trainer"),
+                "code": nodes.code_of("Trainer"),  # whose checkpoints are not taken up by another
             },
         ),
     )

@@ -17,7 +17,6 @@ class CorpusExampleGenSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "corpus": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
-        "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -32,17 +31,14 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
     Args:
         corpus: the corpus's settings (`pipeline.configs.CorpusConfig`) as JSON.
         fingerprint: stands for the files' content (`components.files.fingerprint`); empty where it is not known.
-        code: stands for the code's version.
     """
 
     SPEC_CLASS = CorpusExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, corpus: str, fingerprint: str, code: str):
+    def __init__(self, corpus: str, fingerprint: str):
         examples = types.Channel(type=standard_artifacts.Examples)
-        super().__init__(
-            spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, code=code, examples=examples)
-        )
+        super().__init__(spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, examples=examples))
 
 
 class SchemaGenSpec(component_spec.ComponentSpec):
@@ -61,7 +57,7 @@ class SchemaGen(Component):
 
     Args:
         schema_file: the schema (.pbtxt), which may be a built-in one: on a cluster, that one is in the image.
-        fingerprint: stands for the file's content and the code's version.
+        fingerprint: stands for the file's content.
     """
 
     SPEC_CLASS = SchemaGenSpec

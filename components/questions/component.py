@@ -47,7 +47,7 @@ class QuestionExampleGen(Component):
     Args:
         benchmarks: a JSON list of files, folders or globs.
         thresholds: a JSON list of the benchmarks and benchmark/sections that must be among them.
-        fingerprint: stands for the files' content and for the code of reader and Evaluator.
+        fingerprint: stands for the files' content.
     """
 
     SPEC_CLASS = QuestionExampleGenSpec

@@ -52,7 +52,6 @@ class ReportSpec(component_spec.ComponentSpec):
         "seed": component_spec.ExecutionParameter(type=int),
         "durations": component_spec.ExecutionParameter(type=str),
         "notes": component_spec.ExecutionParameter(type=str),
-        "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
@@ -82,7 +81,6 @@ class Report(Component):
         seed: of the map.
         durations: a file in which the runner keeps the components' seconds, if it does.
         notes: a file in which the runner keeps what was noted in this run, if it does.
-        code: the code's fingerprint.
     """
 
     SPEC_CLASS = ReportSpec

@@ -6,10 +6,14 @@ import pathlib
 import shutil
 
 import pytest
+from tfx.proto.orchestration import executable_spec_pb2, pipeline_pb2
 
-from pipeline import fingerprint
+from pipeline import cache, fingerprint, nodes
 
-COMPONENTS = ("card", "corpus", "evaluator", "questions", "report", "skipgram", "trainer")
+COMPONENTS = (
+    *("card", "corpus", "evaluator", "infra_validator", "pusher"),
+    *("questions", "report", "skipgram", "trainer"),
+)
 
 
 @pytest.fixture
@@ -41,6 +45,10 @@ def _forget():
         ("components/report/page.css", {"report"}),
         ("components/corpus/schema/schema.pbtxt", {"corpus"}),
         ("components/records.py", {"corpus", "skipgram"}),
+        ("components/pusher/push.py", {"pusher"}),
+        ("components/infra_validator/executor.py", {"infra_validator"}),
+        ("components/card/component.py", {"card", "pusher", "report"}),
+        ("components/evaluator/baseline.py", {"evaluator"}),
         ("components/skipgram/preprocessing.py", {"skipgram"}),
         ("word2vec/text.py", {"skipgram", "trainer"}),
         ("word2vec/training/compiled_steps.py", {"trainer"}),
@@ -54,6 +62,44 @@ def test_what_a_change_touches(copy, file, changed):
         out.write("\n")
     after = prints()
     assert {name for name in COMPONENTS if after[name] != before[name]} == changed
+
+
+def keys():
+    """The cache's keys of all components, of which nothing differs but the code."""
+    prints()
+    executor = executable_spec_pb2.PythonClassExecutableSpec()
+    return {
+        name: cache.key_of(pipeline_pb2.PipelineNode(node_info={"id": name}), executor, {}, {}, "/runs/tiny")
+        for name in nodes.OF
+    }
+
+
+@pytest.mark.parametrize(
+    ("file", "changed"),
+    [
+        ("components/pusher/push.py", {"Pusher", "Baseline"}),
+        ("components/infra_validator/executor.py", {"InfraValidator"}),
+        ("components/card/card.py", {"ModelCard", "Report", "Pusher", "Baseline"}),
+        ("components/evaluator/baseline.py", {"Evaluator", "ModelCard"}),
+        ("components/evaluator/results.py", {"Evaluator", "ModelCard", "Report", "Pusher", "Baseline"}),
+        ("components/questions/files.py", {"QuestionExampleGen"}),
+        ("components/skipgram/executor.py", {"Transform"}),
+        ("components/trainer/run_fn.py", {"Trainer"}),
+        ("components/corpus/readers.py", {"ExampleGen", "SchemaGen", "ExampleValidator"}),
+        ("components/report/page.css", {"Report"}),
+    ],
+)
+def test_the_cache_notices_a_components_code(copy, file, changed):
+    before = keys()
+    with (copy / file).open("a") as out:
+        out.write("\n")
+    after = keys()
+    assert {name for name in nodes.OF if after[name] != before[name]} == changed
+
+
+def test_every_folder_of_code_is_some_components():
+    folders = {path.parent.name for path in (fingerprint._ROOT / "components").glob("*/__init__.py")}
+    assert {folder for node in nodes.OF.values() for folder in node.code} == folders
 
 
 def test_an_import_within_a_function_counts(copy):
