@@ -63,7 +63,7 @@ def _main(argv: Sequence[str] | None) -> int:
             return 1
         except KeyboardInterrupt:
             console.fail("interrupted. The same command goes on from here", errors)
-            return 130
+            return streams.INTERRUPTED
         except Exception as error:  # whatever it is, a person gets one line, and the log the rest
             traceback.print_exc()
             console.fail(f"the run stopped: {_reason_of(error)}. The whole story is in {log}", errors)

@@ -22,7 +22,8 @@ _ASCII = {"✔": "+", "✘": "x", "…": "...", "≥": ">=", "–": "-", "—": 
 # They turn the order of the letters behind them, to the end of the line.
 _TURNING = frozenset("\u202a\u202b\u202c\u202d\u202e\u2066\u2067\u2068\u2069")
 
-_INTERRUPTED = 130
+# The exit code of a command that was interrupted, as shells have it.
+INTERRUPTED = 130
 
 
 def visible(text: str, keep: str = "") -> str:
@@ -116,7 +117,7 @@ def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
         code = 0
     except KeyboardInterrupt:
         fail("interrupted")
-        code = _INTERRUPTED
+        code = INTERRUPTED
     except OSError as error:
         _to_nowhere(sys.stdout)
         fail(reason(error))
