@@ -10,7 +10,7 @@ from typing import Any
 
 from pipeline import engines
 from pipeline.configs import Config, VolumeConfig
-from pipeline.kubeflow import needs
+from pipeline.kubeflow import needs, spec
 from word2vec.errors import UserError
 
 # KFP makes pods' names and labels of a pipeline's name, and TFX and KFP take no more than a label may have.
@@ -19,15 +19,6 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # What Linux takes as one argument of a process, less what KFP puts around ours.
 LARGEST_ARGUMENT = 131_072
 _AROUND = 8_192
-
-_TYPES = {
-    "BOOLEAN": (bool, "true or false"),
-    "NUMBER_INTEGER": (int, "a whole number"),
-    "NUMBER_DOUBLE": (float, "a number"),
-    "STRING": (str, "text"),
-    "LIST": (list, "a list"),
-    "STRUCT": (dict, "a mapping"),
-}
 
 
 def check(config: Config) -> None:
@@ -77,49 +68,46 @@ def is_on(volume: VolumeConfig, path: str) -> bool:
     return f"{os.path.normpath(path)}/".startswith(f"{volume.path.rstrip('/')}/")
 
 
-def check_parameters(spec: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def check_parameters(made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Makes sure that a run can be started with these parameters, as KFP's API server will.
 
     Args:
-        spec: the `PipelineSpec`, as JSON.
+        made: the `PipelineSpec`, as JSON.
         given: the run's parameters by name.
 
     Raises:
         UserError: there is no such parameter, or it is of another type.
     """
-    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
+    known = spec.parameters(made)
     for name, value in given.items():
         if name not in known:
             raise UserError(f"parameter {name}: there is none. There are {', '.join(sorted(known))}")
-        kind, meaning = _TYPES[known[name]["parameterType"]]
+        kind, meaning = spec.KINDS[known[name]["parameterType"]]
         numbers = (int, float) if kind in (int, float) else kind
         is_right = isinstance(value, numbers) and isinstance(value, bool) == (kind is bool)
         if not is_right or (kind is int and value != int(value)):
             raise UserError(f"parameter {name} = {json.dumps(value)}: expected {meaning}")
 
 
-def check_sizes(spec: Mapping[str, Any], given: Mapping[str, Any]) -> None:
+def check_sizes(made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
     """Makes sure that all arguments with which KFP starts containers are below Linux' limit.
 
     Args:
-        spec: the `PipelineSpec`, as JSON.
+        made: the `PipelineSpec`, as JSON.
         given: the run's parameters by name; for the others it has defaults.
 
     Raises:
         UserError: one is above; it names the setting that makes it so large.
     """
-    known = spec["root"].get("inputDefinitions", {}).get("parameters", {})
-    values = {name: given.get(name, parameter.get("defaultValue")) for name, parameter in known.items()}
-    for name, task in spec["root"]["dag"]["tasks"].items():
-        component = spec["components"][task["componentRef"]["name"]]
-        container = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]
+    values = spec.values(made, given)
+    for name, task in spec.tasks(made).items():
         of_run = {
             parameter: values[source["componentInputParameter"]]
             for parameter, source in task.get("inputs", {}).get("parameters", {}).items()
             if "componentInputParameter" in source
         }
-        settings = json.loads(container["args"][container["args"].index("--settings") + 1])
-        _check_size(f"{name}'s settings", settings, container)
+        settings = json.loads(spec.argument(made, name, "--settings"))
+        _check_size(f"{name}'s settings", settings, spec.container(made, name))
         _check_size(f"{name}'s parameters", of_run, of_run)
     _check_size("the run's parameters", values, values)
 

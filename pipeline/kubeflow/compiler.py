@@ -13,15 +13,12 @@ from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 from pipeline import engines
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
-from pipeline.kubeflow import checks, needs, platform
+from pipeline.kubeflow import checks, needs, platform, spec
+from pipeline.kubeflow.spec import Json
 from pipeline.pipeline import create_pipeline
 from word2vec.errors import UserError
 
 _LAUNCHER, _PROBES = "pipeline.kubeflow.launcher", "pipeline.kubeflow.probes"
-
-_TYPES = {bool: "BOOLEAN", int: "NUMBER_INTEGER", float: "NUMBER_DOUBLE", str: "STRING", list: "LIST", dict: "STRUCT"}
-
-Json = dict[str, Any]
 
 
 def compile_pipeline(config: Config) -> tuple[Json, Json]:
@@ -37,25 +34,25 @@ def compile_pipeline(config: Config) -> tuple[Json, Json]:
         UserError: settings that a cluster cannot use.
     """
     checks.check(config)
-    spec, platforms = tfx_spec(config), {}
-    spec["defaultPipelineRoot"] = config.kubeflow.root
+    made, platforms = tfx_spec(config), {}
+    made["defaultPipelineRoot"] = config.kubeflow.root
     parameters = {needs.parameter_name(key): _parameter(config, key) for key in config.kubeflow.parameters}
-    spec["root"]["inputDefinitions"] = {"parameters": parameters}
+    made["root"]["inputDefinitions"] = {"parameters": parameters}
     for name in needs.PROBES:
-        _add_probe(spec, name)
-    for name, task in spec["root"]["dag"]["tasks"].items():
-        component = spec["components"][task["componentRef"]["name"]]
+        _add_probe(made, name)
+    for name, task in spec.tasks(made).items():
+        component = spec.component(made, name)
         _connect(config, name, task, component, parameters)
         label = component["executorLabel"]
-        spec["deploymentSpec"]["executors"][label] = {"container": _container(config, name)}
+        made["deploymentSpec"]["executors"][label] = {"container": _container(config, name)}
         if on_kubernetes := platform.executor_config(config, name):
             platforms[label] = on_kubernetes
     for source in needs.FACTS.values():
-        outputs = spec["components"][source.task].setdefault("outputDefinitions", {})
-        outputs.setdefault("parameters", {})[source.output] = {"parameterType": "STRING"}
-    json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
-    checks.check_sizes(spec, {})
-    return spec, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platforms}}}} if platforms else {}
+        outputs = spec.component(made, source.task).setdefault("outputDefinitions", {})
+        outputs.setdefault("parameters", {})[source.output] = {"parameterType": spec.kind_of("")}
+    json_format.ParseDict(made, pipeline_spec_pb2.PipelineSpec())
+    checks.check_sizes(made, {})
+    return made, {"platforms": {"kubernetes": {"deploymentSpec": {"executors": platforms}}}} if platforms else {}
 
 
 def tfx_spec(
@@ -97,13 +94,11 @@ class TfxComponent(NamedTuple):
     parameters: Json
 
     @classmethod
-    def of(cls, spec: Json, name: str) -> TfxComponent:
+    def of(cls, made: Json, name: str) -> TfxComponent:
         """Of one of `tfx_spec`'s components."""
-        task = spec["root"]["dag"]["tasks"][name]
-        component = spec["components"][task["componentRef"]["name"]]
-        arguments = spec["deploymentSpec"]["executors"][component["executorLabel"]]["container"]["args"]
+        task, component = spec.tasks(made)[name], spec.component(made, name)
         return cls(
-            executor=arguments[arguments.index("--executor_class_path") + 1],
+            executor=spec.argument(made, name, "--executor_class_path"),
             inputs=component.get("inputDefinitions", {}),
             outputs=frozenset(component.get("outputDefinitions", {}).get("artifacts", {})),
             parameters={
@@ -113,10 +108,28 @@ class TfxComponent(NamedTuple):
         )
 
 
-def _add_probe(spec: Json, name: str) -> None:
+def in_container(name: str, config: Config, facts: Mapping[str, str], checkpoints: str) -> TfxComponent:
+    """A component in its container.
+
+    Args:
+        name: the task's.
+        config: what the task knows of the settings.
+        facts: by name, those that others found out for it (`needs.FACTS`).
+        checkpoints: the folder of the Trainer's.
+    """
+    made = tfx_spec(
+        config,
+        fingerprints=Fingerprints(*(facts.get(f"{each}_fingerprint", "") for each in Fingerprints._fields)),
+        pushed_version=facts.get("pushed_version", ""),
+        checkpoints=checkpoints,
+    )
+    return TfxComponent.of(made, name)
+
+
+def _add_probe(made: Json, name: str) -> None:
     label = f"{name}_executor"
-    spec["components"][name] = {"executorLabel": label}
-    spec["root"]["dag"]["tasks"][name] = {"taskInfo": {"name": name}, "componentRef": {"name": name}}
+    made["components"][name] = {"executorLabel": label}
+    spec.tasks(made)[name] = {"taskInfo": {"name": name}, "componentRef": {"name": name}}
 
 
 def _connect(config: Config, name: str, task: Json, component: Json, parameters: Mapping[str, Json]) -> None:
@@ -134,7 +147,7 @@ def _connect(config: Config, name: str, task: Json, component: Json, parameters:
         sources[fact] = {
             "taskOutputParameter": {"producerTask": source.task, "outputParameterKey": source.output},
         }
-        kinds[fact] = {"parameterType": "STRING"}
+        kinds[fact] = {"parameterType": spec.kind_of("")}
         producers.add(source.task)
     task.setdefault("inputs", {})["parameters"] = sources
     component.setdefault("inputDefinitions", {})["parameters"] = kinds
@@ -172,4 +185,4 @@ def _parameter(config: Config, key: str) -> Json:
         if not isinstance(value, Mapping) or part not in value:
             raise UserError(f"kubeflow.parameters: {key} is no setting, or has no value that would tell its type")
         value = value[part]
-    return {"parameterType": _TYPES[type(value)], "defaultValue": value, "isOptional": True}
+    return {"parameterType": spec.kind_of(value), "defaultValue": value, "isOptional": True}

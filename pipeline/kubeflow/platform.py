@@ -2,14 +2,11 @@
 
 from __future__ import annotations
 
-from typing import Any
-
 from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes
 
 from pipeline.configs import Config, ResourcesConfig
-
-Json = dict[str, Any]
+from pipeline.kubeflow.spec import Json
 
 _BACKOFF_SECONDS, _BACKOFF_FACTOR = 30, 2
 

@@ -81,13 +81,12 @@ class Container:
         return done.returncode
 
     def _sandbox(self) -> list[str]:
-        enter = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
         become = (
             ["setpriv", f"--reuid={USER}", f"--regid={USER}", "--clear-groups", "--bounding-set=-all", "--no-new-privs"]
             if os.getuid() == 0
             else ["unshare", "--user", f"--map-user={USER}", f"--map-group={USER}"]
         )
-        return [*enter, "--", "sh", "-ec", self._script(), "sh", *become, "--"]
+        return [*_enter(), "--", "sh", "-ec", self._script(), "sh", *become, "--"]
 
     def _script(self) -> str:
         """Shell that makes the root, enters it, and runs its arguments."""
@@ -133,12 +132,16 @@ def check() -> None:
 
 @functools.cache
 def _can_sandbox() -> bool:
-    enter = ["unshare", "--mount"] if os.getuid() == 0 else ["unshare", "--user", "--map-root-user", "--mount"]
     try:
-        done = subprocess.run([*enter, "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
+        done = subprocess.run([*_enter(), "mount", "-t", "tmpfs", "none", "/mnt"], capture_output=True, check=False)
     except OSError:
         return False
     return done.returncode == 0
+
+
+def _enter() -> list[str]:
+    """What a command begins with that sees mounts of its own."""
+    return ["unshare", *([] if os.getuid() == 0 else ["--user", "--map-root-user"]), "--mount"]
 
 
 def _bind(

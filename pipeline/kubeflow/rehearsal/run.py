@@ -13,12 +13,11 @@ import uuid
 from collections.abc import Mapping
 from typing import Any, NamedTuple, Protocol
 
-from pipeline.kubeflow import checks, launcher
+from pipeline.kubeflow import checks, invocation, spec
 from pipeline.kubeflow.rehearsal import container
 from pipeline.kubeflow.rehearsal.store import Execution, Store, cache_key
+from pipeline.kubeflow.spec import Json
 from word2vec.errors import UserError
-
-Json = dict[str, Any]
 
 _LINES = 15  # of a failed task's log that are shown
 _LOGS = "executor-logs"
@@ -77,11 +76,10 @@ class Rehearsal:
         """
         container.check()
         checks.check_parameters(self.spec, self.parameters)
-        store, root = Store(self.folder), self.spec["root"]
+        store = Store(self.folder)
         _check_arguments("the run", self.spec["pipelineInfo"]["name"], {"--runtime_config": dict(self.parameters)})
-        known = root.get("inputDefinitions", {}).get("parameters", {})
-        values = {name: self.parameters.get(name, one.get("defaultValue")) for name, one in known.items()}
-        tasks, done = root["dag"]["tasks"], {}
+        values = spec.values(self.spec, self.parameters)
+        tasks, done = spec.tasks(self.spec), {}
         run = uuid.uuid4().hex
         order = graphlib.TopologicalSorter({name: task.get("dependentTasks", ()) for name, task in tasks.items()})
         for name in order.static_order():
@@ -105,23 +103,23 @@ class Rehearsal:
     def mounts(self, task: str) -> dict[str, pathlib.Path]:
         """The folders of this machine that are a task's volumes, by their paths in its container."""
         folders_by_path = {}
-        for mount in self.on_kubernetes(task).get("pvcMount", ()):
-            claim = mount["pvcNameParameter"]["runtimeValue"]["constant"]
+        for path, claim in self.claims(task).items():
             folder = self.volumes.get(claim) or self.folder / "volumes" / claim
             if not folder.is_dir():
                 folder.mkdir(parents=True)
                 folder.chmod(0o777)
-            folders_by_path[mount["mountPath"]] = folder.absolute()
+            folders_by_path[path] = folder.absolute()
         return folders_by_path
+
+    def claims(self, task: str) -> dict[str, str]:
+        """The claims of a task's volumes, by their paths in its container."""
+        mounts = self.on_kubernetes(task).get("pvcMount", ())
+        return {mount["mountPath"]: mount["pvcNameParameter"]["runtimeValue"]["constant"] for mount in mounts}
 
     def on_kubernetes(self, task: str) -> Json:
         """What the platform specification says of a task."""
         executors = self.platform.get("platforms", {}).get("kubernetes", {}).get("deploymentSpec", {})
-        return executors.get("executors", {}).get(self.component(task)["executorLabel"], {})
-
-    def component(self, task: str) -> Json:
-        """The component that a task is of."""
-        return self.spec["components"][self.spec["root"]["dag"]["tasks"][task]["componentRef"]["name"]]
+        return executors.get("executors", {}).get(spec.component(self.spec, task)["executorLabel"], {})
 
 
 class _Task:
@@ -129,10 +127,8 @@ class _Task:
 
     def __init__(self, rehearsal: Rehearsal, store: Store, run: str, name: str):
         self._rehearsal, self._store, self._name = rehearsal, store, name
-        self._task = rehearsal.spec["root"]["dag"]["tasks"][name]
-        self._component = rehearsal.component(name)
-        executors = rehearsal.spec["deploymentSpec"]["executors"]
-        self._image = executors[self._component["executorLabel"]]["container"]
+        self._task = spec.tasks(rehearsal.spec)[name]
+        self._component, self._image = spec.component(rehearsal.spec, name), spec.container(rehearsal.spec, name)
         pipeline, root = rehearsal.spec["pipelineInfo"]["name"], rehearsal.spec.get("defaultPipelineRoot", _ROOT)
         self._root = f"{root.rstrip('/')}/{pipeline}/{run}/{name}/{uuid.uuid4()}"
         self._folder = rehearsal.folder / "tasks" / name
@@ -144,11 +140,7 @@ class _Task:
         asked = {"inputs": self._inputs(values, done), "outputs": self._outputs()}
         outputs = self._component.get("outputDefinitions", {}).get("parameters", {})
         types = {name: one["parameterType"] for name, one in outputs.items()}
-        claims = [
-            mount["pvcNameParameter"]["runtimeValue"]["constant"]
-            for mount in self._rehearsal.on_kubernetes(self._name).get("pvcMount", ())
-        ]
-        key = cache_key(asked, self._image, types, claims)
+        key = cache_key(asked, self._image, types, [*self._rehearsal.claims(self._name).values()])
         is_cached = self._task.get("cachingOptions", {}).get("enableCache", False)
         if is_cached and (cached := self._store.cached(key)):
             return True, cached
@@ -181,7 +173,7 @@ class _Task:
         if self._rehearsal.version.publishes_logs:
             types[_LOGS] = {"schemaTitle": "system.Artifact"}
         in_root = self._rehearsal.version.has_task_root
-        folder = launcher.local_path(self._root) if in_root else "/tmp/kfp_outputs"
+        folder = invocation.local_path(self._root) if in_root else "/tmp/kfp_outputs"
         return {
             "artifacts": {
                 name: {"artifacts": [{"name": name, "uri": f"{self._root}/{name}", "type": kind}]}
@@ -200,9 +192,9 @@ class _Task:
         own = container.Container(self._folder / "container", self._rehearsal.mounts(self._name), environment)
         own.prepare()
         for artifact in _artifacts(asked["inputs"]):
-            self._store.download(artifact["uri"], own.scratch(launcher.local_path(artifact["uri"])))
+            self._store.download(artifact["uri"], own.scratch(invocation.local_path(artifact["uri"])))
         for artifact in _artifacts(asked["outputs"]):
-            own.scratch(launcher.local_path(artifact["uri"])).parent.mkdir(parents=True, exist_ok=True)
+            own.scratch(invocation.local_path(artifact["uri"])).parent.mkdir(parents=True, exist_ok=True)
         own.open()
         self._execute(own, asked)
         execution = self._record(own, asked)
@@ -220,7 +212,7 @@ class _Task:
             last = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:])
             raise UserError(f"{self._name} failed with exit code {code}; {log} ends so:\n{last}")
         for artifact in asked["outputs"]["artifacts"].get(_LOGS, {"artifacts": []})["artifacts"]:
-            shutil.copyfile(log, own.scratch(launcher.local_path(artifact["uri"])))
+            shutil.copyfile(log, own.scratch(invocation.local_path(artifact["uri"])))
 
     def _record(self, own: container.Container, asked: Json) -> Execution:
         """Uploads what the command wrote, and keeps what it says of it."""
@@ -231,7 +223,7 @@ class _Task:
             artifact = output["artifacts"][0]
             said = {} if name == _LOGS else written.get("artifacts", {}).get(name, {"artifacts": [{}]})["artifacts"][0]
             uri = said.get("uri") or artifact["uri"]
-            self._store.upload(own.scratch(launcher.local_path(uri)), uri)
+            self._store.upload(own.scratch(invocation.local_path(uri)), uri)
             execution.artifacts[name] = self._store.record(name, uri, said.get("metadata", {}))
         for name, output in asked["outputs"]["parameters"].items():
             if name not in execution.parameters:

@@ -11,9 +11,8 @@ import shutil
 from collections.abc import Mapping
 from typing import Any
 
+from pipeline.kubeflow.spec import Json
 from word2vec import whole_files
-
-Json = dict[str, Any]
 
 
 @dataclasses.dataclass
