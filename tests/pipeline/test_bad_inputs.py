@@ -272,7 +272,7 @@ def test_command_lines(refuse, arguments, message):
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
-        ([], "command"),
+        (["--wait"], "required: command"),
         (["run"], "invalid choice: 'run'"),
         (["compile", "--output", "nowhere/a.yaml"], "--output nowhere/a.yaml: expected a file in a folder"),
         (["compile", "--output", "a.json"], "--output a.json: expected a name that ends in .yaml"),
@@ -310,6 +310,13 @@ def test_command_lines(refuse, arguments, message):
 )
 def test_kubeflow_command_lines(refuse, arguments, message):
     assert message in refuse(kubeflow_runner.main, *arguments)
+
+
+def test_without_a_command_it_compiles(place, capsys):
+    """As TFX's command line calls a runner."""
+    assert kubeflow_runner.main([]) == 0
+    assert capsys.readouterr().out.startswith("pipeline.yaml: ")
+    assert (place / "pipeline.yaml").is_file()
 
 
 def test_all_that_is_wrong_with_settings_is_one_error(refuse):
