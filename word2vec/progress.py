@@ -1,7 +1,7 @@
 """Progress of a long piece of work, and notes on it, told by log records.
 
-Whoever wants to show them (a progress bar, a metrics exporter) adds a handler to this logger and reads
-`record.progress`, which is None for a note; everyone else finds plain lines in the log.
+Whoever wants to show them (a progress bar, a metrics exporter) adds a handler to this logger and asks `of(record)`,
+which is None for a note; everyone else finds plain lines in the log.
 """
 
 from __future__ import annotations
@@ -48,6 +48,11 @@ def add_handler(handler: logging.Handler) -> None:
 def remove_handler(handler: logging.Handler) -> None:
     """Undoes `add_handler`."""
     _LOGGER.removeHandler(handler)
+
+
+def of(record: logging.LogRecord) -> TrainingProgress | None:
+    """The progress that a record tells; None if it is a note."""
+    return vars(record)["progress"]  # what `extra` adds is an attribute that LogRecord's own type lacks
 
 
 def note(text: str) -> None:

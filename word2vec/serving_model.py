@@ -54,7 +54,8 @@ class ServingModel(tf.Module):
 
     def __init__(self, vectors: tf.Tensor | np.ndarray, vocabulary_path: str):
         super().__init__()
-        table = np.asarray(memoryview(vectors))  # Not a copy; nor does einsum make one, as np.linalg.norm would.
+        # Not a copy; nor does einsum make one, as np.linalg.norm would.
+        table = vectors if isinstance(vectors, np.ndarray) else np.asarray(memoryview(vectors))
         norms = np.maximum(np.sqrt(np.einsum("vd,vd->v", table, table)), 1e-12)
         # Gathering is always from a value that was read: once a variable's own rows have been gathered, TensorFlow
         # copies the whole variable at each later reading.

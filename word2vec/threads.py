@@ -22,8 +22,8 @@ def _quota(root: pathlib.Path = pathlib.Path("/sys/fs/cgroup")) -> float:
         quota, period = (root / "cpu.max").read_text(encoding="ascii").split()
         return float("inf") if quota == "max" else int(quota) / int(period)
     with contextlib.suppress(OSError, ValueError, ZeroDivisionError):
-        quota, period = (int((root / "cpu" / f"cpu.cfs_{name}_us").read_text("ascii")) for name in ("quota", "period"))
-        return quota / period if quota > 0 else float("inf")
+        share, span = (int((root / "cpu" / f"cpu.cfs_{name}_us").read_text("ascii")) for name in ("quota", "period"))
+        return share / span if share > 0 else float("inf")
     return float("inf")
 
 

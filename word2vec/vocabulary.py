@@ -9,7 +9,7 @@ from __future__ import annotations
 import dataclasses
 import hashlib
 import re
-from typing import Any
+from typing import Any, Protocol
 
 import numpy as np
 import tensorflow as tf
@@ -41,6 +41,29 @@ class Vocabulary:
     def fingerprint(self) -> str:
         """Of the words and their order."""
         return hashlib.sha256("\n".join(self.words).encode()).hexdigest()[:16]
+
+
+class Graph(Protocol):
+    """Transform's graph as this module needs it: a `tft.TFTransformOutput`."""
+
+    def vocabulary_file_by_name(self, vocab_filename: str) -> str | None:
+        """The path of an asset; None if there is none of this name."""
+        ...
+
+
+def path_in(graph: Graph, asset: str = ASSET) -> str:
+    """The path of an asset of Transform's graph.
+
+    Raises:
+        UserError: the graph has none of this name.
+    """
+    path = graph.vocabulary_file_by_name(asset)
+    if path is None:
+        raise UserError(
+            f"Transform's graph has no asset {asset!r}. It is damaged, or of another release; run without cache "
+            "(--no-cache)"
+        )
+    return path
 
 
 def read(path: str) -> Vocabulary:

@@ -43,15 +43,15 @@ def requests(words: Sequence[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
     Args:
         words: of the vocabulary; one at least.
     """
-    words = np.array(words, object)
+    column = np.array(words, object)
     k = np.full(len(words), 10, np.int32)
     pair, analogy = (words[0], words[-1]), (words[0], words[-1], words[0], words[-1])
     examples = list(questions.serialize(questions.Question("", "", asked, 0.0) for asked in (pair, analogy)))
     return {
-        "serving_default": {"words": words},
-        "most_similar": {"words": words, "k": k},
-        "similarity": {"word1": words, "word2": words[::-1]},
-        "analogy": {"a": words, "b": words[::-1], "c": words, "k": k},
+        "serving_default": {"words": column},
+        "most_similar": {"words": column, "k": k},
+        "similarity": {"word1": column, "word2": column[::-1]},
+        "analogy": {"a": column, "b": column[::-1], "c": column, "k": k},
         "embed_text": {"texts": np.array([" ".join(words)], object)},
         "evaluate": {"examples": np.array(examples, object)},
     }

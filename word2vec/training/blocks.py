@@ -14,7 +14,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from word2vec import pairs
+from word2vec import pairs, settings
 from word2vec.errors import UserError
 from word2vec.training import window_weights
 
@@ -81,7 +81,7 @@ class PairWeights:
         weighting: see `window_weights.by_distance`.
     """
 
-    def __init__(self, window: int, block_length: int, weighting: str):
+    def __init__(self, window: int, block_length: int, weighting: settings.WindowWeights):
         reach = np.arange(window + 1)[:, np.newaxis]
         distance = np.arange(1, window + 1)
         within = np.where(distance <= reach, window_weights.by_distance(window, weighting), 0)  # [reach, distance - 1]
@@ -118,7 +118,7 @@ def dataset(
     files: Sequence[str],
     *,
     window: int,
-    weighting: str,
+    weighting: settings.WindowWeights,
     block_length: int,
     blocks_per_step: int,
     seed: int,
@@ -179,7 +179,7 @@ class DocumentChunks:
         self,
         files: Sequence[str],
         *,
-        weighting: str,
+        weighting: settings.WindowWeights,
         seed: int,
         most_kept: int = 2**29,
     ):

@@ -112,7 +112,7 @@ class Checkpoints:
     ):
         self.folder, self._writes, self._agree = folder, writes, agree
         self._vocabulary = tf.Variable(vocabulary, dtype=tf.string)
-        self._checkpoint: tf.train.Checkpoint | None = None
+        self._checkpoint: tf.train.Checkpoint  # there is none until `track` is called
 
     def track(self, state: Mapping[str, Any]) -> None:
         """Says what a checkpoint holds: trackable objects by name."""

@@ -89,7 +89,8 @@ class CompiledSteps:
                     results = [stream.result() for stream in running]
                 finally:
                     queue.clear()  # who interrupts waits for a piece, not for the round
-                steps, sums = sum(result.steps for result in results), sum(result.sums for result in results)
+                steps = sum(result.steps for result in results)
+                sums = sum((result.sums for result in results), np.zeros(3))
                 self._model.sampler.observed(steps * self._settings.noise)
                 done += steps
                 self._model.optimizer.iterations.assign(done)
@@ -139,13 +140,12 @@ class CompiledSteps:
 
     def _tables(self) -> tuple[kernel.Tables, kernel.Tables | None]:
         """The model's variables and Adagrad's accumulators, where they are in memory."""
-        model, nothing = self._model, [None] * 3
+        model = self._model
         tables = [in_place(table.embeddings.value) for table in model.tables]
         if model.bias is not None:
             tables[-1] = tables[-1].reshape(-1)
         squares = [in_place(variable.value) for variable in getattr(model.optimizer, "accumulators", [])]
-        accumulators = kernel.Tables(*[*squares, *nothing][:3]) if squares else None
-        return kernel.Tables(*[*tables, *nothing][:3]), accumulators
+        return kernel.Tables(*tables), kernel.Tables(*squares) if squares else None
 
     def _noise(self) -> kernel.Noise:
         """The sampler as it is now."""

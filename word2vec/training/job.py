@@ -132,11 +132,11 @@ class _Data:
         self.words = vocabulary.read(job.vocabulary)
         self.corpus = _Corpus.of(self.words, job.skipgram.subsampling)
         self._window = job.skipgram.window
-        self._drawn = {"weighting": job.trainer.window_weights, "seed": job.trainer.seed}
+        self._weighting, self._seed = job.trainer.window_weights, job.trainer.seed
 
     def chunks(self, files: list[str]) -> blocks.DocumentChunks:
         """For the compiled kernel: the documents of an epoch, by its number."""
-        return blocks.DocumentChunks(files, **self._drawn)
+        return blocks.DocumentChunks(files, weighting=self._weighting, seed=self._seed)
 
     def batches(self, files: list[str], shape: tuple[int, int]) -> Callable[..., tf.data.Dataset]:
         """For TensorFlow's: the batches of an epoch, by its number."""
@@ -147,7 +147,8 @@ class _Data:
             window=self._window,
             block_length=length,
             blocks_per_step=blocks_per_step,
-            **self._drawn,
+            weighting=self._weighting,
+            seed=self._seed,
         )
 
 

@@ -15,6 +15,7 @@ from typing import NamedTuple
 
 import numpy as np
 
+from word2vec.settings import WindowWeights
 from word2vec.training import kernel_blocks, kernel_losses, kernel_rows, window_weights
 from word2vec.training.kernel_rows import LANES, ROWS
 from word2vec.training.tiles import compiled, multiply
@@ -34,7 +35,7 @@ class Tables(NamedTuple):
 
     target: np.ndarray
     context: np.ndarray
-    bias: np.ndarray | None
+    bias: np.ndarray | None = None
 
 
 class Noise(NamedTuple):
@@ -168,7 +169,7 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
     )
 
 
-def pair_weights(window: int, length: int, weighting: str) -> np.ndarray:
+def pair_weights(window: int, length: int, weighting: WindowWeights) -> np.ndarray:
     """What a key and a query count as a pair if both reach each other: float32 [keys, Q]; see `window_weights`."""
     query = np.arange(whole_vectors(length))
     distance = np.abs(np.arange(length + 2 * window)[:, np.newaxis] - window - query)

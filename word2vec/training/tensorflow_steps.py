@@ -62,7 +62,7 @@ class TensorFlowSteps:
                 yield training.Round(steps, float(sums.loss), float(sums.pairs), int(sums.positions), waited)
 
     @tf.function(reduce_retracing=True)
-    def train_steps(self, iterator: Iterator[Batch]) -> Call:
+    def train_steps(self, iterator: tf.data.Iterator | tf.distribute.DistributedIterator) -> Call:
         """The steps of one element, in one call, so that Python's share of the time is none.
 
         They end early when the loss is no longer a number.

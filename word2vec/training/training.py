@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import Any, NamedTuple, Protocol
 
 import tensorflow as tf
@@ -214,7 +214,7 @@ def _all(variables: list[tf.Variable]) -> tf.train.Checkpoint:
     return tf.train.Checkpoint(**{str(place): variable for place, variable in enumerate(variables)})
 
 
-def as_batch(structure: tuple) -> Batch:
+def as_batch(structure: tuple[tf.Tensor, Iterable[tf.Tensor]]) -> Batch:
     """tf.data keeps the types of named tuples; distributed iterators do not."""
     step, blocks = structure
     return Batch(step, Blocks(*blocks))

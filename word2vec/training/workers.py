@@ -71,6 +71,7 @@ def _train(job_path: str) -> None:
     error = None
     with subprocess.Popen(command, stdout=subprocess.PIPE, text=True, env=environment) as child:
         try:
+            assert child.stdout is not None  # it is a pipe
             for line in child.stdout:
                 kind, _, message = line.partition(" ")
                 if kind == _PROGRESS:
@@ -97,10 +98,11 @@ class _Teller(logging.Handler):
     """Writes progress and notes for the parent process."""
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.progress is None:
+        now = progress.of(record)
+        if now is None:
             _tell(_NOTE, record.getMessage())
         else:
-            _tell(_PROGRESS, dataclasses.asdict(record.progress))
+            _tell(_PROGRESS, dataclasses.asdict(now))
 
 
 def _tell(kind: str, message: object) -> None:
