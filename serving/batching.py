@@ -19,7 +19,7 @@ MOST_ROWS = 256
 @dataclasses.dataclass
 class _Waiting:
     inputs: Arrays
-    answer: asyncio.Future
+    answer: asyncio.Future[Arrays]
 
 
 class Batcher:
@@ -58,13 +58,14 @@ class Batcher:
             task = asyncio.ensure_future(self._answer(self._next_batch()))
             task.add_done_callback(self._freed)
 
-    def _freed(self, _: asyncio.Future) -> None:
+    def _freed(self, _: asyncio.Future[None]) -> None:
         self._free += 1
         self._start()
 
     def _next_batch(self) -> list[_Waiting]:
         """The first one that waits, and those behind it that can be asked with it."""
-        batch, left = [self._waiting.popleft()], deque()
+        batch = [self._waiting.popleft()]
+        left: deque[_Waiting] = deque()
         kind, rows = _kind(batch[0].inputs), _rows(batch[0].inputs)
         while self._waiting and kind is not None:
             waiting = self._waiting.popleft()

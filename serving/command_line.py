@@ -6,6 +6,7 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from typing import TextIO
 
 from word2vec import argument_types, version_folders
 from word2vec.errors import UserError, escaped, reason
@@ -92,7 +93,7 @@ def _flush() -> None:
         _to_nowhere(sys.stdout)
 
 
-def _to_nowhere(stream: object) -> None:
+def _to_nowhere(stream: TextIO) -> None:
     """Lets what is still to be printed go nowhere: else Python complains when it ends."""
     try:
         descriptor = os.open(os.devnull, os.O_WRONLY)

@@ -34,7 +34,7 @@ class Connections:
 
     def __init__(self, runner: web.AppRunner, limits: Limits):
         self._runner, self._limits = runner, limits
-        self._open: dict[asyncio.Protocol, _Connection] = {}
+        self._open: dict[web.RequestHandler, _Connection] = {}
 
     @contextlib.asynccontextmanager
     async def listening(self, host: str, port: int) -> AsyncIterator[int]:
@@ -78,7 +78,9 @@ class Connections:
             if math.isinf(self._open[longest].end):
                 return _Refused()
             self._end(longest)
-        protocol = self._runner.server()
+        server = self._runner.server
+        assert server is not None  # the runner is set up
+        protocol = server()
         self._open[protocol] = _Connection(_now(), _now() + self._limits.header_seconds)
         return protocol
 
@@ -96,7 +98,7 @@ class Connections:
             if protocol.transport is None and connection.accepted_at + 1 < _now():
                 del self._open[protocol]
 
-    def _end(self, protocol: asyncio.Protocol) -> None:
+    def _end(self, protocol: web.RequestHandler) -> None:
         del self._open[protocol]
         if protocol.transport is not None:
             protocol.transport.abort()
@@ -121,10 +123,11 @@ class _Refused(asyncio.Protocol):
     """A connection beyond the limit."""
 
     def connection_made(self, transport: asyncio.BaseTransport) -> None:
+        assert isinstance(transport, asyncio.Transport)  # as of every stream
         transport.abort()
 
 
-def _has_unread(protocol: asyncio.Protocol) -> bool:
+def _has_unread(protocol: web.RequestHandler) -> bool:
     return protocol.transport is not None and protocol.transport.get_write_buffer_size() > 0
 
 

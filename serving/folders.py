@@ -5,6 +5,7 @@ from __future__ import annotations
 import contextlib
 import os
 import tempfile
+import types
 from collections.abc import Iterator
 
 from word2vec import version_folders
@@ -69,7 +70,7 @@ def _is_whole(version: str) -> bool:
     return True
 
 
-def _files():  # noqa: ANN202  (a module)
+def _files() -> types.ModuleType:
     from tensorflow import io
 
     return io.gfile

@@ -64,11 +64,11 @@ def connect(address: str, model: str, version: int | None, tls: bool | str) -> T
         OSError: the file that `tls` names cannot be read.
     """
     scheme = address.partition("://")[0].lower() if "://" in address else ""
-    parts = _parts(address if scheme else f"//{address}", address)
+    host, port = _parts(address if scheme else f"//{address}", address)
     if scheme not in ("", "http", "https"):
         raise ValueError(f"{address}: expected host:port, http://host:port or https://host:port")
-    if not scheme and parts.port is None:
-        raise ValueError(f"{address}: expected a port, as in {parts.hostname}:8500")
+    if not scheme and port is None:
+        raise ValueError(f"{address}: expected a port, as in {host}:8500")
     if tls and scheme == "http":
         raise ValueError(f"{address}: TLS needs https://")
     if version is not None and not 0 <= version <= version_folders.LARGEST:
@@ -76,7 +76,7 @@ def connect(address: str, model: str, version: int | None, tls: bool | str) -> T
     if isinstance(tls, str):
         _check_certificates(tls)
     transport_class = _Rest if scheme else _Grpc
-    return transport_class(address, parts.hostname, model, version, tls)
+    return transport_class(address, host, model, version, tls)
 
 
 def ask(
@@ -105,15 +105,16 @@ def ask(
         retries, wait = retries - 1, min(2 * wait, _LONGEST_WAIT)
 
 
-def _parts(url: str, address: str) -> urllib.parse.SplitResult:
+def _parts(url: str, address: str) -> tuple[str, int | None]:
+    """The host and the port."""
     try:
         parts = urllib.parse.urlsplit(url)
-        is_one = bool(parts.hostname) and parts.port != 0 and address.isprintable() and " " not in address
+        host, port = parts.hostname, parts.port
     except ValueError:
-        is_one = False
-    if not is_one:
+        host = port = None
+    if not host or port == 0 or not address.isprintable() or " " in address:
         raise ValueError(f"{address or 'an empty address'}: expected host:port, or http://host:port, of a server")
-    return parts
+    return host, port
 
 
 def _check_certificates(path: str) -> None:

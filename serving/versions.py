@@ -226,8 +226,8 @@ class Versions:
     async def _load(self, number: int, folder: str) -> bool:
         start = time.monotonic()
         files, failed = await asyncio.to_thread(_files, folder), self._failed.get(number)
-        is_same = failed is not None and failed.files == files
-        if is_same and start < failed.again:
+        same = failed if failed is not None and failed.files == files else None
+        if same is not None and start < same.again:
             return False
         try:
             version = await asyncio.to_thread(Version, number, folder, self._threads, self._cores)
@@ -235,7 +235,7 @@ class Versions:
             reason = errors.reason(error)
             if failed is None or failed.reason != reason:
                 logging.warning("%s: version %d cannot be served: %s", self.name, number, reason)
-            wait = min(2 * failed.wait, _LONGEST_WAIT) if is_same else _FIRST_WAIT
+            wait = _FIRST_WAIT if same is None else min(2 * same.wait, _LONGEST_WAIT)
             self._failed[number] = _Failure(reason, files, wait, time.monotonic() + wait)
             await asyncio.to_thread(gc.collect)
             return False

@@ -23,7 +23,7 @@ class WordMap:
 
     def __init__(self, words: int):
         self._words = words
-        self._drawn: weakref.WeakKeyDictionary[Version, asyncio.Task] = weakref.WeakKeyDictionary()
+        self._drawn: weakref.WeakKeyDictionary[Version, asyncio.Task[dict[str, Any]]] = weakref.WeakKeyDictionary()
 
     async def of(self, version: Version) -> dict[str, Any]:
         """The `words`, and the `x` and `y` of each.
