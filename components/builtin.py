@@ -32,4 +32,6 @@ def resolve(path: str) -> str:
     if name not in _FILES:
         raise UserError(f"{printable(path)}: there is no built-in data of this name; there are {', '.join(_FILES)}")
     package = importlib.util.find_spec("gensim")  # found, not imported: gensim takes a second to start
+    if package is None or package.origin is None:
+        raise UserError(f"{printable(path)}: comes with gensim, which is not installed here. Install it")
     return str(pathlib.Path(package.origin).parent / "test" / "test_data" / _FILES[name])

@@ -13,7 +13,7 @@ import io
 import lzma
 import zlib
 from collections.abc import Callable
-from typing import Any, BinaryIO
+from typing import Any, BinaryIO, Protocol
 
 ERRORS = (OSError, EOFError, zlib.error, lzma.LZMAError)  # of damaged files, and of file systems
 
@@ -56,7 +56,11 @@ def marked_encoding(head: bytes) -> str:
     return next((name for mark, name in _BYTE_ORDER_MARKS if head.startswith(mark)), "")
 
 
-def _decompressed(raw: BinaryIO, compression: str) -> BinaryIO:
+class _Readable(Protocol):
+    def read(self, size: int, /) -> bytes: ...
+
+
+def _decompressed(raw: BinaryIO, compression: str) -> _Readable:
     if compression == "none":
         return raw
     if compression == "gzip":
@@ -106,7 +110,7 @@ class _Streams(io.RawIOBase):
 class _Filled(io.RawIOBase):
     """Fills a buffer to its end before the stream's, so that one can peek into it."""
 
-    def __init__(self, stream: BinaryIO):
+    def __init__(self, stream: _Readable):
         super().__init__()
         self._stream = stream
 

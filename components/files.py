@@ -179,7 +179,11 @@ def _glob(pattern: str) -> Iterator[_Match]:
     yield from files
     if not files:
         for folder in folders:
-            yield from _below(folder, lambda path, is_folder, folder=folder: _visible(path, folder, ""))
+            yield from _below(folder, functools.partial(_shown_in, folder))
+
+
+def _shown_in(base: str, path: str, is_folder: bool) -> bool:
+    return _visible(path, base, "")
 
 
 def _expression(pattern: str) -> re.Pattern[str]:

@@ -43,7 +43,7 @@ class Executor(base_executor.BaseExecutor):
         model_card = card.ModelCard(
             name=exec_properties["name"],
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
-            words=len(vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))),
+            words=len(vocabulary.read(vocabulary.path_in(graph))),
             dimensions=settings["trainer"]["dimensions"],
             blessed=model_utils.is_model_blessed(blessing),
             reasons=evaluation.reasons,

@@ -51,7 +51,9 @@ class Executor(base_beam_executor.BaseBeamExecutor):
                 | "Spread" >> beam.Reshuffle()
                 | "Read" >> beam.ParDo(_ReadDocuments(options)).with_outputs("tally", main="documents")
             )
-            by_split = read.documents | "Split" >> beam.Partition(_split_of, len(splits), list(splits.values()))
+            weights = list(splits.values())
+            split = beam.Partition(_split_of, len(splits), weights)  # type: ignore[arg-type]  # Beam wraps functions
+            by_split = read.documents | "Split" >> split
             for name, documents in zip(splits, by_split, strict=True):
                 folder = artifact_utils.get_split_uri([examples], name)
                 documents | f"Write[{name}]" >> records.WriteShards(folder, settings["shards"])

@@ -10,7 +10,7 @@ from __future__ import annotations
 import io
 import json
 from collections.abc import Callable, Iterator
-from typing import Any, BinaryIO
+from typing import Any
 
 from components.corpus import documents, mediawiki, parquet, sources, tables
 from components.corpus.documents import Document, Problem, ReadOptions, UnreadableError
@@ -22,7 +22,8 @@ __all__ = ["READERS", "Document", "Problem", "ReadOptions", "read"]
 # What a byte of a text takes in a line of JSON at most, where it is not Latin and written as \uXXXX; and the rest.
 _JSON_CHARACTERS, _JSON_REST = 3, 1 << 16
 
-Reader = Callable[[BinaryIO, ReadOptions], Iterator[Document | Problem]]
+# Of what `sources.opened` gives: a BinaryIO for Parquet, and a BufferedReader, into which one can peek, for all others.
+Reader = Callable[[Any, ReadOptions], Iterator[Document | Problem]]
 
 
 def read(file: CorpusFile, options: ReadOptions) -> Iterator[Document | Problem]:

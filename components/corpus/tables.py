@@ -211,11 +211,11 @@ def _pass_over(pieces: Iterator[str], delimiter: str) -> bool:
         place = 0
         while place < len(piece):
             if state == "start":  # many at a time
-                place = fields.match(piece, place).end()
+                place = _end(fields, piece, place)
             if place == len(piece):
                 break
             if state == "quoted":
-                place = _QUOTED.match(piece, place).end() + 1
+                place = _end(_QUOTED, piece, place) + 1
                 state = "quoted" if place > len(piece) else "closing"
             elif piece[place] == '"' and state in ("start", "closing"):
                 place, state = place + 1, "quoted"
@@ -226,3 +226,9 @@ def _pass_over(pieces: Iterator[str], delimiter: str) -> bool:
             else:
                 place, state = len(piece), "plain"
     return state != "quoted"
+
+
+def _end(pattern: re.Pattern[str], text: str, place: int) -> int:
+    match = pattern.match(text, place)
+    assert match is not None  # both patterns match an empty text too
+    return match.end()

@@ -56,7 +56,7 @@ def _newest_whole(input_dict: _Artifacts, purpose: str, folders: tuple[str, ...]
         if model_utils.is_model_blessed(blessing)
     }
     blessed = [model for model in input_dict["model"] if model.id in blessings]
-    gone = []
+    gone: list[str] = []
     for model in sorted(blessed, key=lambda model: model.id, reverse=True):
         damage = next(filter(None, (artifacts.damage(model.mlmd_artifact, below=folder) for folder in folders)), None)
         if damage is None:

@@ -123,6 +123,8 @@ class _Gate:
 class _Gather(beam.CombineFn):
     """Gathers the answers of some models; benchmarks have thousands of questions, not millions."""
 
+    keys: list[tfma.metrics.MetricKey]  # of what it puts out
+
     def __init__(self, models: tuple[str, ...]):
         self._models = models
 
@@ -177,7 +179,7 @@ class _Measures(_Gather):
         for kind, names in MEASURES.items():
             of_kind = answers.of_kind(kind == questions.ANALOGY).judged
             measures = [statistics.MEASURES[name] for name in names]
-            values |= {name: measure(of_kind) for name, measure in zip(names, measures, strict=True)}
+            values |= {name: float(measure(of_kind)) for name, measure in zip(names, measures, strict=True)}
             if self._bootstrap is not None:
                 intervals = self._bootstrap.intervals(measures, of_kind)
                 for name, (lower, upper) in zip(names, intervals, strict=True):
@@ -200,9 +202,9 @@ class _Change(_Gather):
         model, baseline = self.answers(accumulator)
         both = model.covered & baseline.covered
         measure = statistics.MEASURES[MAIN[model.kind]]
-        score = measure(model.take(model.covered).judged)
+        score = float(measure(model.take(model.covered).judged))
         pair = model.take(both), baseline.take(both)
-        change = measure(pair[0]) - measure(pair[1])
+        change = float(measure(pair[0])) - float(measure(pair[1]))
         interval = self._bootstrap.interval_of_change(measure, *pair)
         significant = self._gate.change(change, interval, score, model.coverage)
         return dict(zip(self.keys, (change, *interval, significant), strict=True))

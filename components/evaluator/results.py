@@ -108,10 +108,11 @@ class Result:
         """Why it blocks, one line per threshold."""
         if self.failed and math.isnan(self.values[metrics.SCORE]):
             return [f"{self.name}: cannot judge, for {self.problem}"]
+        bound = math.nan if self.lower_bound is None else self.lower_bound  # there is one where it was not reached
         said = {
             "lower_bound": lambda: (
                 f"{self.name}: {self.measure} {self.score:.3f} is "
-                f"{self.lower_bound - self.score:.3f} below its threshold {self.lower_bound:g}"
+                f"{bound - self.score:.3f} below its threshold {bound:g}"
             ),
             "absolute": lambda: (
                 f"{self.name}: {self.measure} changed by {self.changes[metrics.CHANGE]:+.3f} (95 % "
@@ -182,7 +183,9 @@ def read(folder: str) -> Evaluation:
         results.append(
             Result(
                 *key,
-                **groups,
+                values=groups["values"],
+                baseline=groups["baseline"],
+                changes=groups["changes"],
                 lower_bound=limits.get(name, {}).get("lower_bound"),
                 absolute=limits.get(name, {}).get("absolute") if groups["changes"] else None,
                 failed=tuple(sorted(failures.get(key, ()), reverse=True)),

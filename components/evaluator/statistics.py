@@ -50,7 +50,8 @@ class Answers:
         Questions of one label and one answer are taken for one.
         """
         rows = np.column_stack([self.labels, self.values[:, 0]])[self.covered]
-        return (float(len(np.unique(rows, axis=0))), *(float(len(np.unique(column))) for column in rows.T))
+        labels, answers = (float(len(np.unique(column))) for column in rows.T)
+        return float(len(np.unique(rows, axis=0))), labels, answers
 
     @property
     def judged(self) -> Answers:
@@ -136,7 +137,7 @@ class Bootstrap:
 
         def all_measures(draws: np.ndarray) -> list[np.ndarray]:
             sample = answers.take(draws)
-            return [measure(sample) for measure in measures]
+            return [np.asarray(measure(sample)) for measure in measures]
 
         return self._percentiles(len(answers.labels), all_measures, len(measures))
 
@@ -144,7 +145,7 @@ class Bootstrap:
         """Likewise of the difference of two models, both asked the same sample: a paired bootstrap."""
 
         def change(draws: np.ndarray) -> list[np.ndarray]:
-            return [measure(model.take(draws)) - measure(baseline.take(draws))]
+            return [np.asarray(measure(model.take(draws)) - measure(baseline.take(draws)))]
 
         return self._percentiles(len(model.labels), change, 1)[0]
 

@@ -9,6 +9,7 @@ import functools
 import math
 import re
 from collections.abc import Sequence
+from typing import NoReturn
 
 from word2vec.errors import UserError
 from word2vec.questions import ANALOGY, SIMILARITY, Question
@@ -172,6 +173,6 @@ def _place(column: int) -> str:
     return ("first", "second", "third", "fourth", "fifth", "sixth")[column] if column < 6 else f"{column + 1}th"
 
 
-def _refuse(path: str, row: _Row, expected: str) -> list[Question]:
+def _refuse(path: str, row: _Row, expected: str) -> NoReturn:
     hint = ". Tabs separate words that have blanks" if row.mark is None and row.width > 3 else ""
     raise UserError(f"benchmark {path}, line {row.number}: {row.text[:60]!r} is no question. {expected}{hint}")

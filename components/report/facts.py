@@ -95,7 +95,7 @@ def gather(
         notes: a file with the list of what was noted in the run; nothing is shown if it is missing or damaged.
     """
     graph = tft.TFTransformOutput(uris["transform_graph"])
-    words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
+    words = vocabulary.read(vocabulary.path_in(graph))
     model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
     neighbours = _neighbours(model, words.words[:neighbour_words])
     with tf.io.gfile.GFile(os.path.join(uris["model_card"], card.JSON)) as file:
@@ -105,7 +105,7 @@ def gather(
         evaluation=results.read(uris["evaluation"]),
         corpus=CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE)),
         words=words,
-        tokens=vocabulary.read_tokens(graph.vocabulary_file_by_name(vocabulary.TOKENS_ASSET)),
+        tokens=vocabulary.read_tokens(vocabulary.path_in(graph, vocabulary.TOKENS_ASSET)),
         curves=_curves(uris["model_run"]),
         scatters=_scatters(model, uris["benchmarks"]),
         neighbours=neighbours,

@@ -36,7 +36,8 @@ class _CountInBundle(beam.DoFn):
         self._most_kept = most_kept
 
     def start_bundle(self) -> None:
-        self._sums, self._batches, self._rows = _table([], []), [], 0
+        self._sums, self._rows = _table([], []), 0
+        self._batches: list[pa.Table] = []
 
     def process(self, batch: tuple[np.ndarray, np.ndarray]) -> Iterable[tuple[bytes, float]]:
         tokens, counts = batch

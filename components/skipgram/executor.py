@@ -47,7 +47,7 @@ class Executor(executor.Executor):
         with in_our_way(config["shards"]):
             super().Do(input_dict, output_dict, exec_properties)
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
-        words = vocabulary.read(graph.vocabulary_file_by_name(vocabulary.ASSET))
+        words = vocabulary.read(vocabulary.path_in(graph))
         vocabulary.check_letters(words, config["max_single_letter_share"])
 
 

@@ -25,7 +25,7 @@ def run_fn(fn_args: Any) -> None:
     graph = tft.TFTransformOutput(fn_args.transform_output)
     training = job.Job(
         **config,
-        vocabulary=graph.vocabulary_file_by_name(vocabulary.ASSET),
+        vocabulary=vocabulary.path_in(graph),
         train_files=list(fn_args.train_files),
         eval_files=list(fn_args.eval_files) if eval_split else [],
         base_model=fn_args.base_model,
