@@ -6,6 +6,7 @@ python local_runner.py --config imdb --corpus 'reviews/*.txt.gz' --set trainer.e
 from __future__ import annotations
 
 import argparse
+import functools
 import os
 import re
 import shutil
@@ -134,11 +135,11 @@ def _look_back(config: Config, version: str | None) -> int:
         from pipeline.lineage import Lineage
 
         lineage = Lineage(config.run_folder, config.destination)
-        origin_or_history = lineage.explain(version) if version else lineage.history()
-    if version:
-        console.show_origin(screen, version, origin_or_history)
-    else:
-        console.show_history(screen, origin_or_history)
+        if version:
+            show = functools.partial(console.show_origin, screen, version, lineage.explain(version))
+        else:
+            show = functools.partial(console.show_history, screen, lineage.history())
+    show()
     console.check(screen)
     return 0
 

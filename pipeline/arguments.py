@@ -4,11 +4,14 @@ from __future__ import annotations
 
 import argparse
 import sys
-from typing import NoReturn, TextIO
+from typing import TYPE_CHECKING, NoReturn
 
 from pipeline import config_files
 from pipeline.configs import Config
 from word2vec.errors import UserError, printable
+
+if TYPE_CHECKING:
+    from _typeshed import SupportsWrite
 
 
 class Parser(argparse.ArgumentParser):
@@ -18,7 +21,7 @@ class Parser(argparse.ArgumentParser):
         """See `argparse.ArgumentParser.error`."""
         raise UserError(f"{printable(message)}. --help says what there is")
 
-    def print_help(self, file: TextIO | None = None) -> None:
+    def print_help(self, file: SupportsWrite[str] | None = None) -> None:
         """See `argparse.ArgumentParser.print_help`, which takes a full disk for a success."""
         (file or sys.stdout).write(self.format_help())
 

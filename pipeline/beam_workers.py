@@ -46,7 +46,7 @@ class WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
         self._lost = threading.Event()
         self._error: UserError | None = None
         self._read = self.data_conn.input_elements
-        self.data_conn.input_elements = self._input_elements
+        self.data_conn.input_elements = self._input_elements  # type: ignore[method-assign]  # Beam makes it, for itself
         self._process = subprocess.Popen(
             shlex.split(self._worker_command_line.decode()),
             env={
@@ -113,7 +113,7 @@ class WorkerProcess(worker_handlers.SubprocessSdkWorkerHandler):
                 return
 
 
-def _message(process: subprocess.Popen) -> str:
+def _message(process: subprocess.Popen[bytes]) -> str:
     code = process.returncode
     how = f"was killed ({signal.Signals(-code).name})" if code < 0 else f"ended with exit code {code}"
     return (

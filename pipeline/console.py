@@ -50,7 +50,13 @@ def line(*parts: str | tuple[str, str]) -> rich.text.Text:
 def screen(file: TextIO | None = None) -> rich.console.Console:
     """A console for standard output, or another stream: it knows no markup, breaks no lines and never fails."""
     output = streams.Output(file or sys.stdout)
-    return rich.console.Console(file=output, highlight=False, markup=False, emoji=False, soft_wrap=True)
+    return rich.console.Console(
+        file=output,  # type: ignore[arg-type]  # rich says IO[str], and needs no more of it than Output has
+        highlight=False,
+        markup=False,
+        emoji=False,
+        soft_wrap=True,
+    )
 
 
 def check(console: rich.console.Console) -> None:
@@ -130,14 +136,15 @@ def _tee(*targets: int) -> int:
     return sink
 
 
-def waiting(console: rich.console.Console, text: str) -> contextlib.AbstractContextManager:
-    """A spinner beside a text, while something is done in its context; it leaves no trace.
+def waiting(console: rich.console.Console, text: str) -> contextlib.AbstractContextManager[object]:
+    """A spinner beside a text, while something is done in its context; it leaves no trace."""
+    return _spinner(console, text) if console.is_terminal else contextlib.nullcontext()
 
-    Rich's own `status` would catch what is printed in the meantime, and put the logs on the screen.
-    """
+
+def _spinner(console: rich.console.Console, text: str) -> rich.live.Live:
+    """Rich's own `status` would catch what is printed in the meantime, and put the logs on the screen."""
     spinner = rich.spinner.Spinner("dots", line(text))
-    live = rich.live.Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
-    return live if console.is_terminal else contextlib.nullcontext()
+    return rich.live.Live(spinner, console=console, transient=True, redirect_stdout=False, redirect_stderr=False)
 
 
 class RunView(logging.Handler):
@@ -163,7 +170,7 @@ class RunView(logging.Handler):
         """A component starts."""
         self._latest = None
         if self._console.is_terminal:
-            self._status = waiting(self._console, f"{component} …")
+            self._status = _spinner(self._console, f"{component} …")
             self._status.start()
         else:
             self._print(f"  {component} …")
@@ -178,14 +185,15 @@ class RunView(logging.Handler):
 
     def emit(self, record: logging.LogRecord) -> None:
         """A note, or the training's progress."""
-        if record.progress is None:
+        now = progress.of(record)
+        if now is None:
             self._print("  ", ("!", "yellow"), f" {record.getMessage()}")
             return
-        self._latest = record.progress
+        self._latest = now
         if self._console.is_terminal:
-            self._show_bar(record.progress)
-        elif record.progress.share >= self._last_share + 0.1 or record.progress.share < self._last_share:
-            self._last_share = record.progress.share
+            self._show_bar(now)
+        elif now.share >= self._last_share + 0.1 or now.share < self._last_share:
+            self._last_share = now.share
             self._print(f"    {record.getMessage()}")
 
     def _print(self, *parts: str | tuple[str, str]) -> None:
@@ -350,7 +358,7 @@ def _print_block(console: rich.console.Console, block: str) -> None:
     text = io.StringIO()
     drawn = rich.console.Console(
         file=text, width=width, highlight=False, emoji=False, force_terminal=console.is_terminal,
-        color_system=console.color_system,
+        color_system=console.color_system,  # type: ignore[arg-type]  # rich's own is str where it takes its names
     )  # fmt: skip
     drawn.print(rich.markdown.Markdown(block, hyperlinks=False))
     lines = "\n".join(each.rstrip() for each in text.getvalue().split("\n")).strip("\n")

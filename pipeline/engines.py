@@ -125,8 +125,11 @@ def _check_options(beam: BeamConfig) -> dict[str, str]:
             raise UserError(f"beam.options: {printable(option)}: expected --name=value or --name")
     from apache_beam.options import pipeline_options
 
-    parser = pipeline_options._BeamArgumentParser(allow_abbrev=False)
-    parser.error = _refuse
+    class Parser(pipeline_options._BeamArgumentParser):
+        def error(self, message: str) -> NoReturn:
+            raise UserError(f"beam.options: Beam does not take them: {printable(message)}")
+
+    parser = Parser(allow_abbrev=False)
     for kind in {str(kind): kind for kind in pipeline_options.PipelineOptions.__subclasses__()}.values():
         with contextlib.suppress(argparse.ArgumentError):  # options of the tests' own, which are there twice
             kind._add_argparse_args(parser)
@@ -145,10 +148,6 @@ def _check_options(beam: BeamConfig) -> dict[str, str]:
     return options
 
 
-def _refuse(message: str) -> NoReturn:
-    raise UserError(f"beam.options: Beam does not take them: {printable(message)}")
-
-
 def _addresses(beam: BeamConfig, options: Mapping[str, str]) -> Iterator[tuple[str, str]]:
     """The addresses that the engine is asked at, with their settings."""
     if endpoint := options.get("--job_endpoint"):
@@ -159,7 +158,7 @@ def _addresses(beam: BeamConfig, options: Mapping[str, str]) -> Iterator[tuple[s
 
 def _is_name(beam: BeamConfig) -> bool:
     names = _NAMES.get(beam.runner)
-    return names is not None and names.fullmatch(beam.master) is not None
+    return names is not None and beam.master is not None and names.fullmatch(beam.master) is not None
 
 
 def _check_address(setting: str, address: str) -> None:

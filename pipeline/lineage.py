@@ -184,7 +184,8 @@ class Lineage:
 
     def _steps(self, artifact: int) -> list[Step]:
         """All executions on which an artifact depends."""
-        wanted, executions_by_id = [artifact], {}
+        wanted = [artifact]
+        executions_by_id: dict[int, mlmd.Execution] = {}
         while wanted:
             events = self._store.get_events_by_artifact_ids(wanted)
             made_by = [event.execution_id for event in events if event.type == mlmd.Event.OUTPUT]

@@ -145,12 +145,13 @@ class _Notes(logging.Handler):
 
     def __init__(self, path: str):
         super().__init__()
-        self._path, self._notes = path, []
+        self._path = path
+        self._notes: list[str] = []
         with contextlib.suppress(FileNotFoundError):
             os.remove(path)
 
     def emit(self, record: logging.LogRecord) -> None:
-        if record.progress is None:
+        if progress.of(record) is None:
             self._notes.append(record.getMessage())
             _write(self._path, self._notes)
 

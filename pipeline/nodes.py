@@ -10,6 +10,7 @@ from typing import Literal
 
 from pipeline import fingerprint
 from pipeline.configs import CorpusConfig, EvaluatorConfig
+from word2vec.settings import Section
 
 
 @dataclasses.dataclass(frozen=True)
@@ -29,7 +30,7 @@ class Node:
     beam: Literal["text", "transform", "evaluator"] | None = None
 
 
-def _fields(group: str, model: type, *without: str) -> tuple[str, ...]:
+def _fields(group: str, model: type[Section], *without: str) -> tuple[str, ...]:
     return tuple(f"{group}.{name}" for name in model.model_fields if name not in without)
 
 

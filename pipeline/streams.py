@@ -42,14 +42,12 @@ class Output(io.TextIOBase):
     So a training outlives whoever read what it printed (`| head`), and a disk that is full.
     """
 
+    encoding = "utf-8"  # in the place of io's own, which cannot be set
+
     def __init__(self, stream: TextIO):
         self._stream = stream
+        self.encoding = stream.encoding or "utf-8"
         self.failure: OSError | None = None
-
-    @property
-    def encoding(self) -> str:
-        """That of the stream below."""
-        return self._stream.encoding or "utf-8"
 
     def write(self, text: str) -> int:
         """Writes, if that has never failed."""
@@ -107,6 +105,8 @@ def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
         try:
             code = body()
         except SystemExit as ended:  # argparse's, after its help
+            if not isinstance(ended.code, int):
+                raise
             code = ended.code
         sys.stdout.flush()
     except UserError as error:

@@ -50,9 +50,7 @@ class Summary:
 
 def read(runs: Mapping[str, ComponentRun]) -> Summary:
     """Reads the artifacts of a finished run."""
-    words = vocabulary.read(
-        tft.TFTransformOutput(_uri(runs, "Transform", "transform_graph")).vocabulary_file_by_name(vocabulary.ASSET)
-    )
+    words = vocabulary.read(vocabulary.path_in(tft.TFTransformOutput(_uri(runs, "Transform", "transform_graph"))))
     pushed = runs["Pusher"].outputs["pushed_model"][0]
     return Summary(
         corpus=CorpusReport.read(os.path.join(_uri(runs, "ExampleGen", "examples"), CorpusReport.FILE)),

@@ -174,8 +174,8 @@ def _redirected(host: str, answer: requests.Response, secrets: list[Secret]) -> 
 def _unreachable(host: str, error: BaseException, method: str) -> ApiError:
     """What it means that there is no answer."""
     root = error
-    while root.__cause__ or root.__context__:
-        root = root.__cause__ or root.__context__
+    while before := root.__cause__ or root.__context__:
+        root = before
     why = one_line(reason(root, with_file=False))
     if isinstance(root, ssl.SSLCertVerificationError):
         return ApiError(f"{host}: {_certificate(root)}")

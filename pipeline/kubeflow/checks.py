@@ -31,20 +31,41 @@ def check(config: Config) -> None:
         raise UserError(
             f"name = {config.name!r}: Kubeflow takes at most 63 small letters, digits and -, no - at either end"
         )
-    if not config.pusher.destination:
-        raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
+    destination(config)
     check_destination(config)
     if config.trainer.warm_start:
         raise UserError(
             "trainer.warm_start: needs the last model's checkpoint, which a push does not carry. Set it to false"
         )
-    if engines.is_remote(config.beam) and not config.beam.exchange:
+    if engines.is_remote(config.beam):
+        exchange(config)
+    _check_infra_validation(config)
+    _check_tasks(config)
+
+
+def destination(config: Config) -> str:
+    """The folder into which models are pushed.
+
+    Raises:
+        UserError: none is set.
+    """
+    if not config.pusher.destination:
+        raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
+    return config.pusher.destination
+
+
+def exchange(config: Config) -> str:
+    """The folder that a component's container and the engine's workers both see.
+
+    Raises:
+        UserError: none is set.
+    """
+    if not config.beam.exchange:
         raise UserError(
             f"beam.exchange: is needed, for the workers of {config.beam.runner} do not see the files of a component's "
             "container. Give a folder of a volume that both have, or a URI as gs://bucket/exchange"
         )
-    _check_infra_validation(config)
-    _check_tasks(config)
+    return config.beam.exchange
 
 
 def check_destination(config: Config) -> None:

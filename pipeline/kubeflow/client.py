@@ -166,7 +166,7 @@ class Client:
             query = {"experiment_id": experiment, "page_size": 100, "page_token": token}
             page = self._api.call("GET", "recurringruns", query)
             yield from (each for each in _objects(page.get("recurringRuns")) if each.get("recurring_run_id"))
-            token = page.get("next_page_token")
+            token = page.get("next_page_token") or ""
             if not token:
                 return
 

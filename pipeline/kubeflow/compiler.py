@@ -135,7 +135,8 @@ def _add_probe(made: Json, name: str) -> None:
 def _connect(config: Config, name: str, task: Json, component: Json, parameters: Mapping[str, Json]) -> None:
     """Gives a task the parameters of the run and the facts that it needs, in the place of TFX's constants."""
     own = needs.OF[name]
-    sources, kinds = {}, {}
+    sources: dict[str, Json] = {}
+    kinds: dict[str, Json] = {}
     for key in config.kubeflow.parameters:
         if needs.depends_on(name, key):
             parameter = needs.parameter_name(key)

@@ -12,11 +12,12 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable, Mapping
-from typing import Any, NamedTuple
+from typing import Any, NamedTuple, get_origin
 
 from pipeline import config_files, fingerprint, nodes
 from pipeline.configs import Config
 from pipeline.nodes import Node
+from word2vec.settings import Section
 
 # The environment variable with the settings of how and where.
 PLACE = "TFX_WORD2VEC_PLACE"
@@ -132,10 +133,12 @@ def _leaves(tree: Mapping[str, Any]) -> Iterable[tuple[str, Any]]:
         yield key, value
 
 
-def _keys(model: type, prefix: str = "", *, groups: bool = True) -> Iterable[str]:
+def _keys(model: type[Section], prefix: str = "", *, groups: bool = True) -> Iterable[str]:
     for name, field in model.model_fields.items():
-        is_group = isinstance(field.annotation, type) and hasattr(field.annotation, "model_fields")
-        if groups or not is_group:
+        kind = field.annotation
+        # Python 3.10 takes list[str] for a class, and then `issubclass` refuses it.
+        group = kind if isinstance(kind, type) and not get_origin(kind) and issubclass(kind, Section) else None
+        if groups or group is None:
             yield f"{prefix}{name}"
-        if is_group:
-            yield from _keys(field.annotation, f"{prefix}{name}.", groups=groups)
+        if group is not None:
+            yield from _keys(group, f"{prefix}{name}.", groups=groups)
