@@ -55,6 +55,7 @@ class Run:
     @property
     def pid(self) -> int:
         """The process, which leads a session and a group of its own."""
+        assert self._process.pid is not None  # it was started
         return self._process.pid
 
     @property
@@ -74,6 +75,7 @@ class Run:
         """
         self._process.join(timeout)
         if self._process.exitcode is None:
+            assert timeout is not None  # without one, it has ended
             raise subprocess.TimeoutExpired(self.args, timeout)
         return self._process.exitcode
 
@@ -85,7 +87,8 @@ class Run:
     def said(self) -> tuple[str, str]:
         """What it has written to stdout and to stderr until now."""
         folder = pathlib.Path(self._folder.name)
-        return tuple((folder / name).read_text(errors="replace") for name in ("stdout", "stderr"))
+        out, err = ((folder / name).read_text(errors="replace") for name in ("stdout", "stderr"))
+        return out, err
 
     def kill(self) -> None:
         """Kills it, and what it has started."""
@@ -97,7 +100,7 @@ def start(
     arguments: Sequence[str],
     *,
     environment: Mapping[str, str | None] | None = None,
-    cwd: str | os.PathLike = ROOT,
+    cwd: str | os.PathLike[str] = ROOT,
     before: Callable[[], None] | None = None,
 ) -> Run:
     """Starts `local_runner.py` with these arguments.
@@ -122,15 +125,22 @@ def start(
 _environment_at_start = dict(os.environ)
 
 
-def run(arguments: Sequence[str], *, timeout: float = 300, **how: object) -> subprocess.CompletedProcess:
+def run(
+    arguments: Sequence[str],
+    *,
+    timeout: float = 300,
+    environment: Mapping[str, str | None] | None = None,
+    cwd: str | os.PathLike[str] = ROOT,
+    before: Callable[[], None] | None = None,
+) -> subprocess.CompletedProcess[str]:
     """Runs it to its end; the arguments are those of `start`."""
-    started = start(arguments, **how)
+    started = start(arguments, environment=environment, cwd=cwd, before=before)
     try:
-        out, err = started.communicate(timeout)
+        code = started.wait(timeout)
     finally:
         if started.returncode is None:
             started.kill()
-    return subprocess.CompletedProcess(started.args, started.returncode, out, err)
+    return subprocess.CompletedProcess(started.args, code, *started.said())
 
 
 def _main(

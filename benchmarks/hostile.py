@@ -40,7 +40,10 @@ class Sender:
     """
 
     def __init__(self, rest: str, grpc_address: str):
-        self._rest = urllib.parse.urlsplit(rest)
+        parts = urllib.parse.urlsplit(rest)
+        if not parts.hostname or not parts.port:
+            raise ValueError(f"{rest}: expected http://host:port")
+        self._host, self._port = parts.hostname, parts.port
         self._channel = grpc.insecure_channel(grpc_address, [("grpc.max_receive_message_length", -1)])
 
     def send(self, request: Request) -> str:
@@ -66,7 +69,7 @@ class Sender:
         return "OK"
 
     def _send_rest(self, request: Rest) -> str:
-        connection = http.client.HTTPConnection(self._rest.hostname, self._rest.port, timeout=_SECONDS)
+        connection = http.client.HTTPConnection(self._host, self._port, timeout=_SECONDS)
         try:
             given = {name.lower() for name, _ in request.headers}
             connection.putrequest(request.method, request.path, skip_host="host" in given, skip_accept_encoding=True)
@@ -84,7 +87,7 @@ class Sender:
             connection.close()
 
     def _send_raw(self, request: Raw) -> str:
-        with socket.create_connection((self._rest.hostname, self._rest.port), timeout=_RAW_SECONDS) as connection:
+        with socket.create_connection((self._host, self._port), timeout=_RAW_SECONDS) as connection:
             connection.sendall(request.data)
             try:
                 first = connection.makefile("rb").readline()
@@ -114,6 +117,20 @@ def main() -> int:
         return int(bool(faults) or not server.is_running)
 
 
+def addresses(server: subprocess.Popen[str]) -> tuple[str, str]:
+    """A server's addresses, for REST and for gRPC, as it says them at its start to the pipe that its stdout is.
+
+    Raises:
+        SystemExit: it does not start.
+    """
+    assert server.stdout is not None  # it is a pipe
+    said = "".join(server.stdout.readline() for _ in range(3))
+    rest, grpc_address = (re.search(rf"{name} (\S+)", said) for name in ("page", "gRPC"))
+    if rest is None or grpc_address is None:
+        raise SystemExit(f"error: the server does not start:\n{said}")
+    return rest[1], grpc_address[1]
+
+
 def attack(pid: int, rest: str, grpc_address: str, count: int, seed: int) -> tuple[str, list[str]]:
     """Sends requests to a server.
 
@@ -127,7 +144,9 @@ def attack(pid: int, rest: str, grpc_address: str, count: int, seed: int) -> tup
     Returns:
         (what came of them in Markdown, the faults of the server's).
     """
-    outcomes, faults, longest = collections.defaultdict(collections.Counter), [], collections.Counter()
+    outcomes: dict[str, collections.Counter[str]] = collections.defaultdict(collections.Counter)
+    faults: list[str] = []
+    longest: dict[str, float] = collections.defaultdict(float)
     sender, before = Sender(rest, grpc_address), memory(pid)["VmRSS"]
     for kind, request in itertools.islice(requests(seed), count):
         sent = time.monotonic()

@@ -69,7 +69,7 @@ def _noise(draw: random.Random, most: int) -> str:
 
 def _odd(draw: random.Random, depth: int = 2) -> Any:
     """A value of JSON's, of any kind."""
-    plain = [
+    plain: list[Any] = [
         None, True, False, 0, -1, 1.5, 2**31, -(2**63) - 1, 10**400, 1e308, float("nan"), float("-inf"), "", "\0",
         "\ud800", "the", _noise(draw, 20), {"b64": "%"}, {"b64": 3}, {"b64": "AA=="}, {}, [],
     ]  # fmt: skip

@@ -180,7 +180,8 @@ class _Observer:
     """Notes what each component cost."""
 
     def __init__(self, has_rest: bool):
-        self._has_rest, self._seen = has_rest, set()
+        self._has_rest = has_rest
+        self._seen: set[str] = set()
         self._before: dict[str, int] = {}
         self.rows: dict[str, dict[str, float]] = {}
 

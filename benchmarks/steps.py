@@ -40,7 +40,7 @@ def zipf_batches(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndar
     ]
 
 
-def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: str) -> model.SkipGram:
+def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: settings.Loss) -> model.SkipGram:
     """A compiled model with the default settings."""
     skip_gram = model.SkipGram(
         len(counts),
@@ -96,7 +96,10 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
         heard: list[tuple[float, int]] = []
 
         def emit(self, record: logging.LogRecord) -> None:
-            self.heard.append((time.perf_counter(), record.progress.step))
+            now = progress.of(record)
+            if now is None:
+                return
+            self.heard.append((time.perf_counter(), now.step))
             if self.heard[-1][0] - self.heard[0][0] > options["seconds"]:
                 raise KeyboardInterrupt
 
@@ -183,12 +186,15 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
         started, seconds = 0.0, 0.0
 
         def emit(self, record: logging.LogRecord) -> None:
+            now = progress.of(record)
+            if now is None:
+                return
             self.started = self.started or time.perf_counter()
             self.seconds = time.perf_counter() - self.started
             if self.seconds > options["seconds"]:
                 raise KeyboardInterrupt
             share = max(self.seconds / options["seconds"], 1e-3)
-            epoch_steps.assign(max(int(record.progress.step / share), 1))
+            epoch_steps.assign(max(int(now.step / share), 1))
 
     clock = Clock()
     progress.add_handler(clock)

@@ -36,7 +36,7 @@ def vocabulary_of(run: pathlib.Path) -> str:
     from word2vec import vocabulary
 
     graph = tft.TFTransformOutput(str(newest(run, "Transform", "transform_graph")))
-    return graph.vocabulary_file_by_name(vocabulary.ASSET)
+    return vocabulary.path_in(graph)
 
 
 def trainer_settings(run: pathlib.Path) -> dict[str, Any]:
@@ -89,14 +89,18 @@ def job_of(run: pathlib.Path, work: pathlib.Path, config: dict[str, Any], **trai
 class Listener(logging.Handler):
     """Keeps the latest progress, and adds up the waiting."""
 
+    latest: progress.TrainingProgress | None = None
+
     def __init__(self):
         super().__init__()
         self.waited = 0.0
 
     def emit(self, record: logging.LogRecord) -> None:
         """Hears of progress."""
-        self.latest = record.progress
-        self.waited += record.progress.seconds_waited
+        now = progress.of(record)
+        if now is not None:
+            self.latest = now
+            self.waited += now.seconds_waited
 
 
 def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
@@ -104,7 +108,7 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
         os.sched_setaffinity(0, range(options["cores"]))
     import tensorflow_text  # noqa: F401
 
-    from word2vec import progress, threads, vectors
+    from word2vec import threads, vectors
     from word2vec.training import job
 
     threads.one_thread_an_op()
@@ -118,6 +122,7 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
     from gensim.models import KeyedVectors
 
     keyed = KeyedVectors.load_word2vec_format(str(work / "model" / vectors.FOLDER / vectors.BINARY), binary=True)
+    assert listener.latest is not None  # every training that ends well tells of its steps
     speed = listener.latest.words_per_second
     figures = _figures(options, speed, peak, keyed)
     return {**figures, "vocabulary": len(keyed), "input_wait": listener.waited / seconds}

