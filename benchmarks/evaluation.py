@@ -14,7 +14,6 @@ import os
 import pathlib
 import tempfile
 import time
-from collections.abc import Callable
 from typing import Any
 
 import numpy as np

@@ -117,20 +117,6 @@ def main() -> int:
         return int(bool(faults) or not server.is_running)
 
 
-def addresses(server: subprocess.Popen[str]) -> tuple[str, str]:
-    """A server's addresses, for REST and for gRPC, as it says them at its start to the pipe that its stdout is.
-
-    Raises:
-        SystemExit: it does not start.
-    """
-    assert server.stdout is not None  # it is a pipe
-    said = "".join(server.stdout.readline() for _ in range(3))
-    rest, grpc_address = (re.search(rf"{name} (\S+)", said) for name in ("page", "gRPC"))
-    if rest is None or grpc_address is None:
-        raise SystemExit(f"error: the server does not start:\n{said}")
-    return rest[1], grpc_address[1]
-
-
 def attack(pid: int, rest: str, grpc_address: str, count: int, seed: int) -> tuple[str, list[str]]:
     """Sends requests to a server.
 

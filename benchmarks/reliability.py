@@ -32,7 +32,7 @@ from typing import Any
 
 from benchmarks import arguments, forked, markdown
 from benchmarks.kill_points import Kill, Note
-from pipeline import metadata_file
+from pipeline import layout
 
 NAME = "tiny"
 _TRIAL = "RELIABILITY_TRIAL"
@@ -277,10 +277,10 @@ def left_over(run_folder: pathlib.Path) -> list[str]:
         for path in run_folder.rglob("*")
         if any(fnmatch.fnmatch(path.name, pattern) for pattern in _UNFINISHED)
     ]
-    leftovers += [str(path.relative_to(run_folder)) for path in (run_folder / "checkpoints").glob("*")]
-    if not (run_folder / metadata_file.NAME).exists():
+    leftovers += [str(path.relative_to(run_folder)) for path in (run_folder / layout.CHECKPOINTS).glob("*")]
+    if not (run_folder / layout.METADATA).exists():
         return [*leftovers, "no metadata"]
-    with contextlib.closing(sqlite3.connect(run_folder / metadata_file.NAME)) as metadata:
+    with contextlib.closing(sqlite3.connect(run_folder / layout.METADATA)) as metadata:
         known = {uri for (uri,) in metadata.execute("select uri from Artifact")}
         at_work = metadata.execute("select id from Execution where last_known_state in (1, 2)").fetchall()
     leftovers += [f"execution {number} at work" for (number,) in at_work]

@@ -17,6 +17,7 @@ from typing import Any
 
 from benchmarks import parts
 from components import builtin
+from word2vec import progress
 
 Figures = dict[str, Any]
 
@@ -44,9 +45,9 @@ def trainer_settings(run: pathlib.Path) -> dict[str, Any]:
     from ml_metadata.metadata_store import metadata_store
     from tfx.orchestration import metadata
 
-    from pipeline import metadata_file
+    from pipeline import layout
 
-    connection = metadata.sqlite_metadata_connection_config(str(run / metadata_file.NAME))
+    connection = metadata.sqlite_metadata_connection_config(str(run / layout.METADATA))
     executions = metadata_store.MetadataStore(connection).get_executions_by_type(
         "tfx.components.trainer.component.Trainer"
     )

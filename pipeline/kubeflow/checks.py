@@ -31,7 +31,8 @@ def check(config: Config) -> None:
         raise UserError(
             f"name = {config.name!r}: Kubeflow takes at most 63 small letters, digits and -, no - at either end"
         )
-    destination(config)
+    if not config.pusher.destination:
+        raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
     check_destination(config)
     if config.trainer.warm_start:
         raise UserError(
@@ -41,17 +42,6 @@ def check(config: Config) -> None:
         exchange(config)
     _check_infra_validation(config)
     _check_tasks(config)
-
-
-def destination(config: Config) -> str:
-    """The folder into which models are pushed.
-
-    Raises:
-        UserError: none is set.
-    """
-    if not config.pusher.destination:
-        raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
-    return config.pusher.destination
 
 
 def exchange(config: Config) -> str:

@@ -21,7 +21,7 @@ from tfx.utils import path_utils
 from components.pusher import versions
 from pipeline import beam_workers, engines, layout, nodes
 from pipeline.configs import Config
-from pipeline.kubeflow import compiler, invocation, needs, task, volume, workplace
+from pipeline.kubeflow import checks, compiler, invocation, needs, task, volume, workplace
 from pipeline.kubeflow.spec import Json
 
 
@@ -58,7 +58,7 @@ def _checkpoints(config: Config) -> str:
 
 def _written(name: str, config: Config, checkpoints: str) -> list[str]:
     """The folders outside the object store into which a task writes."""
-    exchange = [config.beam.exchange] if workplace.has_engine(name, config) else []
+    exchange = [checks.exchange(config)] if workplace.has_engine(name, config) else []
     return {
         "Trainer": [checkpoints],
         "Pusher": [config.destination],

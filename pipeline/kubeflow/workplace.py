@@ -13,6 +13,7 @@ from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline import engines, nodes
 from pipeline.configs import Config
+from pipeline.kubeflow import checks
 
 
 @contextlib.contextmanager
@@ -25,7 +26,9 @@ def on_volume(task: str, config: Config, invocation: pipeline_spec_pb2.ExecutorI
         yield
         return
     kept = invocation.outputs.output_file
-    folder = os.path.join(config.kubeflow.volume.path, "infra_validation", uuid.uuid4().hex)
+    volume = config.kubeflow.volume
+    assert volume is not None  # which `checks.check` demands for an InfraValidator
+    folder = os.path.join(volume.path, "infra_validation", uuid.uuid4().hex)
     os.makedirs(folder)
     try:
         invocation.outputs.output_file = os.path.join(folder, "output.json")
@@ -58,7 +61,7 @@ def on_engine(task: str, config: Config, invocation: pipeline_spec_pb2.ExecutorI
     if not has_engine(task, config):
         yield outputs
         return
-    folder = f"{config.beam.exchange.rstrip('/')}/{uuid.uuid4().hex}"
+    folder = f"{checks.exchange(config).rstrip('/')}/{uuid.uuid4().hex}"
     try:
         for side, artifacts in (("in", invocation.inputs.artifacts), ("out", invocation.outputs.artifacts)):
             for name, artifact_list in artifacts.items():

@@ -79,7 +79,7 @@ class Rehearsal:
         store = Store(self.folder)
         _check_arguments("the run", self.spec["pipelineInfo"]["name"], {"--runtime_config": dict(self.parameters)})
         values = spec.values(self.spec, self.parameters)
-        tasks, done = spec.tasks(self.spec), {}
+        tasks, done = spec.tasks(self.spec), dict[str, Execution]()
         run = uuid.uuid4().hex
         order = graphlib.TopologicalSorter({name: task.get("dependentTasks", ()) for name, task in tasks.items()})
         for name in order.static_order():
