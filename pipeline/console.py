@@ -27,7 +27,7 @@ from word2vec import progress
 from word2vec.progress import TrainingProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
-    from components.evaluator.results import Result, interval_text
+    from components.evaluator.results import Result
     from pipeline.lineage import Origin, Run
     from pipeline.local import ComponentRun
     from pipeline.summary import Summary
@@ -366,6 +366,8 @@ def _print_block(console: rich.console.Console, block: str) -> None:
 
 
 def _benchmark_table(shown: list[Result]) -> rich.table.Table:
+    from components.evaluator.results import interval_text  # as above
+
     has_baseline = any(result.changes for result in shown)
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
     columns = ["Benchmarks", "", "score", "95 % interval", *(["last blessed"] if has_baseline else []), "coverage", ""]
