@@ -44,7 +44,7 @@ def _forget():
         ("components/report/charts.py", {"report"}),
         ("components/report/page.css", {"report"}),
         ("components/corpus/schema/schema.pbtxt", {"corpus"}),
-        ("components/records.py", {"corpus", "skipgram"}),
+        ("components/records.py", {"corpus", "questions", "report", "skipgram"}),
         ("components/pusher/push.py", {"pusher"}),
         ("components/infra_validator/executor.py", {"infra_validator"}),
         ("components/card/component.py", {"card", "pusher", "report"}),
