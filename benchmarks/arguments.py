@@ -7,7 +7,8 @@ import pathlib
 from collections.abc import Callable
 
 from components import files
-from word2vec import argument_types
+from pipeline import layout
+from word2vec import argument_types, version_folders
 from word2vec.errors import UserError, printable
 
 _MOST = 1_000_000_000
@@ -40,7 +41,7 @@ def corpus(text: str) -> str:
 def versions(text: str) -> str:
     """A type of arguments: a folder of pushed versions."""
     folder = _folder(text)
-    if not any(path.name.isdecimal() and (path / "saved_model.pb").exists() for path in folder.iterdir()):
+    if not any((folder / name / version_folders.MARK).exists() for _, name in version_folders.listed(str(folder))):
         raise argparse.ArgumentTypeError(f"{printable(text)}: expected a folder of pushed versions, such as 1700000000")
     return text
 
@@ -48,15 +49,17 @@ def versions(text: str) -> str:
 def version(text: str) -> pathlib.Path:
     """A type of arguments: a pushed version's folder."""
     folder = _folder(text)
-    if not (folder / "saved_model.pb").exists():
-        raise argparse.ArgumentTypeError(f"{printable(text)}: no saved_model.pb in it. Expected a pushed version")
+    if not (folder / version_folders.MARK).exists():
+        raise argparse.ArgumentTypeError(
+            f"{printable(text)}: no {version_folders.MARK} in it. Expected a pushed version"
+        )
     return folder
 
 
 def run(text: str) -> pathlib.Path:
     """A type of arguments: the folder of a run of the pipeline."""
     folder = _folder(text)
-    if not (folder / "artifacts").is_dir():
+    if not (folder / layout.ARTIFACTS).is_dir():
         raise argparse.ArgumentTypeError(f"{printable(text)}: no run of the pipeline. Expected its folder, runs/NAME")
     return folder
 

@@ -251,7 +251,7 @@ def _neighbours_many(draw: random.Random) -> Request:
 def _examples_bad(draw: random.Random) -> Request:
     example = tf.train.Example()
     for key in draw.sample(["words", "score", "kind", "section", "benchmark", "x"], draw.randrange(7)):
-        feature, times = example.features.feature[key], draw.choice([0, 1, 4, 5])
+        feature, times = example.features.feature[key], draw.choice([0, 1, 4, 5, 1024, 1028, 40_000])
         kind = draw.randrange(4)
         if kind == 0:
             feature.bytes_list.value.extend([draw.randbytes(5)] * times)

@@ -115,9 +115,13 @@ def _kind(inputs: Arrays) -> object | None:
     """What requests must share to be asked together; None where one must be asked alone.
 
     Texts are questions. Numbers say how these are to be answered (k), and outputs may be as wide as they say: only
-    requests with the same numbers go together.
+    requests with the same numbers go together. How wide the answer to `examples` is, the longest of them says.
     """
-    if any(value.ndim != 1 for value in inputs.values()) or len({len(value) for value in inputs.values()}) != 1:
+    if (
+        "examples" in inputs
+        or any(value.ndim != 1 for value in inputs.values())
+        or len({len(value) for value in inputs.values()}) != 1
+    ):
         return None
     numbers = {name: set(value.tolist()) for name, value in inputs.items() if value.dtype != object}
     if any(len(values) != 1 for values in numbers.values()):

@@ -24,6 +24,7 @@ from serving import folders, verification
 from serving.batching import Arrays, Batcher
 from serving.errors import ServingError, invalid, not_found, shortened
 from word2vec import errors, version_folders
+from word2vec.questions import MOST_TOGETHER
 from word2vec.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
 
 # Rows of a request: the answers to more would take much memory.
@@ -291,8 +292,9 @@ def _check_inputs(inputs: Arrays, definition: meta_graph_pb2.SignatureDef, signa
         shape = info.tensor_shape
         if not shape.unknown_rank and value.ndim != len(shape.dim):
             raise invalid(f"{signature}: input {name} has {value.ndim} dimensions, expected {len(shape.dim)}")
-        if value.size > MOST_ROWS:
-            raise invalid(f"{signature}: input {name} has {value.size:,} values, expected at most {MOST_ROWS:,}")
+        most = MOST_ROWS if name != "examples" else MOST_ROWS // MOST_TOGETHER
+        if value.size > most:
+            raise invalid(f"{signature}: input {name} has {value.size:,} values, expected at most {most:,}")
     if "k" in inputs:
         rows = max(value.size for name, value in inputs.items() if name != "k")
         most = int(np.clip(inputs["k"].max(initial=0), 0, MOST_NEIGHBOURS))

@@ -23,7 +23,7 @@ FEWEST_PAIRS = 3
 WORDS_EACH = 4
 
 # Questions that a tf.Example has at most.
-_MOST_TOGETHER = 256
+MOST_TOGETHER = 256
 
 # What the served model answers to a question, in this order.
 ANSWERS = COSINE, RANK_3COSADD, RANK_3COSMUL = "cosine", "rank_3cosadd", "rank_3cosmul"
@@ -50,8 +50,8 @@ def serialize(questions: Iterable[Question]) -> Iterator[bytes]:
     for question in questions:
         together.setdefault((question.benchmark, question.section, question.kind), []).append(question)
     for key, group in together.items():
-        for start in range(0, len(group), _MOST_TOGETHER):
-            yield _serialized(*key, group[start : start + _MOST_TOGETHER])
+        for start in range(0, len(group), MOST_TOGETHER):
+            yield _serialized(*key, group[start : start + MOST_TOGETHER])
 
 
 def _serialized(benchmark: str, section: str, kind: str, questions: Sequence[Question]) -> bytes:

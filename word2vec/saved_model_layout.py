@@ -1,6 +1,6 @@
 """Where things are within a SavedModel, and under which keys TensorFlow saves variables.
 
-Free of imports, for command lines that answer without TensorFlow.
+It does not import TensorFlow, for command lines that answer without it.
 """
 
 from __future__ import annotations

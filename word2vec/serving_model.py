@@ -9,7 +9,7 @@ import numpy as np
 import tensorflow as tf
 
 from word2vec import search, text, vocabulary, warmup
-from word2vec.questions import WORDS, WORDS_EACH, features
+from word2vec.questions import MOST_TOGETHER, WORDS, WORDS_EACH, features
 
 # Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.
 MOST_NEIGHBOURS = 1000
@@ -185,8 +185,17 @@ class ServingModel(tf.Module):
             [0, 1] (Levy and Goldberg 2014, equations 3 and 4). All NaN where one of the words is not in the vocabulary.
         """
         words = tf.io.parse_example(examples, {WORDS: features()[WORDS]})[WORDS]
-        questions = tf.reshape(words.flat_values, [-1, WORDS_EACH])
-        ids = tf.reshape(self.lookup(words.flat_values), [-1, WORDS_EACH])
+        lengths, counts = words.row_lengths(), words.row_lengths() // WORDS_EACH
+        whole = tf.debugging.Assert(
+            tf.reduce_all(lengths % WORDS_EACH == 0), [f"{WORDS}: expected {WORDS_EACH} per question"]
+        )
+        # The answer is as wide for all examples as for the longest.
+        few = tf.debugging.Assert(
+            tf.reduce_all(counts <= MOST_TOGETHER), [f"{WORDS}: at most {MOST_TOGETHER} questions per example"]
+        )
+        with tf.control_dependencies([whole, few]):
+            questions = tf.reshape(words.flat_values, [-1, WORDS_EACH])
+        ids = tf.reshape(self.lookup(tf.reshape(questions, [-1])), [-1, WORDS_EACH])
         is_analogy = questions[:, 2] != ""
         covered = tf.reduce_all((ids >= 0) | ((questions == "") & ~is_analogy[:, tf.newaxis]), axis=1)
         known = tf.maximum(ids, 0)
@@ -199,8 +208,7 @@ class ServingModel(tf.Module):
         nothing = tf.fill([tf.shape(ids)[0], 2], float("nan"))
         cosine = tf.where(covered & ~is_analogy, self._cosine(known[:, :2]), float("nan"))
         answers = tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)
-        per_example = tf.RaggedTensor.from_row_lengths(answers, words.row_lengths() // WORDS_EACH)
-        return {"answers": per_example.to_tensor(float("nan"))}
+        return {"answers": tf.RaggedTensor.from_row_lengths(answers, counts).to_tensor(float("nan"))}
 
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""

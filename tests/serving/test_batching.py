@@ -73,6 +73,12 @@ def test_numbers_without_rows_are_asked_alone():
     assert calls == [["a"], ["b"], ["c"]]
 
 
+def test_examples_are_asked_alone():
+    examples = {"examples": np.array([b""], object)}
+    _, calls = ask([(["first"], {}), (["a"], examples), (["b"], examples)])
+    assert sorted(map(len, calls)) == [1, 1, 1]
+
+
 def test_batches_are_bounded(monkeypatch):
     monkeypatch.setattr(batching, "MOST_ROWS", 3)
     answers, calls = ask([(["a"], {}), (["b", "c"], {}), (["d", "e"], {}), (["f"], {}), (["g"] * 9, {})])

@@ -252,3 +252,13 @@ def test_the_ops_are_tensorflows_own_and_two_of_tensorflow_text(tmp_path):
     own = {op for op in ops if hasattr(tf.raw_ops, op)}
     assert ops - own <= TEXT_OPS
     assert {"CaseFoldUTF8", "LookupTableFindV2", "MatMul"} <= ops
+
+
+@pytest.mark.parametrize(
+    ("words", "why"), [(5, "words: expected 4 per question"), (4 * 257, "words: at most 256 questions per example")]
+)
+def test_examples_are_bounded(signatures, words, why):
+    feature = tf.train.Feature(bytes_list=tf.train.BytesList(value=[b""] * words))
+    example = tf.train.Example(features=tf.train.Features(feature={"words": feature}))
+    with pytest.raises(tf.errors.InvalidArgumentError, match=why):
+        signatures["evaluate"](examples=tf.constant([b"", example.SerializeToString()]))
