@@ -62,9 +62,14 @@ def make(text: str, place: str, options: ReadOptions, encoding: str | None = Non
         return size
     if size > options.max_document_bytes:
         return too_long(place, options)
+    return full_of_nuls(text, place) or Document(text, place)
+
+
+def full_of_nuls(text: str, place: str) -> Problem | None:
+    """What is wrong with a text of which more than an eighth are NULs."""
     if text.count("\0") * 8 > len(text):
         return Problem("full of NULs", place, "no text, or in another encoding (corpus.encoding)")
-    return Document(text, place)
+    return None
 
 
 def size_of(text: str, place: str, encoding: str | None = None) -> int | Problem:

@@ -84,8 +84,9 @@ def read_jsonl(stream: io.BufferedReader, options: ReadOptions) -> Iterator[Docu
         if isinstance(line, Problem):
             yield line
         elif line.strip():
-            checked = documents.size_of(line, place, encoding)
-            yield checked if isinstance(checked, Problem) else _json_document(line, place, options)
+            size = documents.size_of(line, place, encoding)
+            problem = size if isinstance(size, Problem) else documents.full_of_nuls(line, place)
+            yield problem or _json_document(line, place, options)
 
 
 def _json_document(line: str, place: str, options: ReadOptions) -> Document | Problem:

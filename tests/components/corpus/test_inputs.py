@@ -270,6 +270,12 @@ READ = {
         ["b"],
         {"too long": "a.jsonl, line 1"},
     ),
+    "a line of NULs amid JSON": (
+        {"a.jsonl": b'{"text": "a"}\n' * 50 + b"\0" * 99 + b'\n{"text": "a"}'},
+        {},
+        ["a"] * 51,
+        {"full of NULs": "a.jsonl, line 51"},
+    ),
     "a line of JSON that is far too long": (
         {"a.jsonl": b'{"text": "' + b"x" * 100_000 + b'"}\n{"text": "b"}'},
         {},
