@@ -76,7 +76,8 @@ def _reason_of(error: Exception) -> str:
         return reason(error)
     if isinstance(error, MemoryError):
         return "it needs more memory than there is"
-    return f"{reason(error)} ({type(error).__name__})"
+    why, kind = reason(error), type(error).__name__
+    return why if why == kind else f"{why} ({kind})"  # an error without a text
 
 
 def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str, *, use_cache: bool) -> bool:

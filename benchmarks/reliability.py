@@ -39,7 +39,7 @@ _TRIAL = "RELIABILITY_TRIAL"
 _LIMIT_SECONDS, _GRACE_SECONDS = 300, 10
 
 # What a run leaves only while it is at work.
-_UNFINISHED = ("*.new", "*.removed", ".pushing-*", ".system", ".temp", "*_temp", "lost")
+_UNFINISHED = ("*.new", "*.removed", ".pushing-*", ".system", ".temp", "*_temp", layout.LOST)
 
 _TOPICS = {
     "animals": "cat dog horse cow sheep goat bird fish",
@@ -284,7 +284,7 @@ def left_over(run_folder: pathlib.Path) -> list[str]:
         known = {uri for (uri,) in metadata.execute("select uri from Artifact")}
         at_work = metadata.execute("select id from Execution where last_known_state in (1, 2)").fetchall()
     leftovers += [f"execution {number} at work" for (number,) in at_work]
-    artifact_folders = [str(path) for path in (run_folder / "artifacts").glob("*/*/*")]
+    artifact_folders = [str(path) for path in (run_folder / layout.ARTIFACTS).glob("*/*/*")]
     return leftovers + [f"{path}, which no metadata know" for path in artifact_folders if path not in known]
 
 
@@ -315,7 +315,7 @@ evaluator: {{benchmarks: [{folder}/topics.tsv], thresholds: {{topics: 0.3}}, boo
 
 def _vectors(root: pathlib.Path) -> dict[str, str]:
     """A digest per file of vectors."""
-    folder = root / NAME / "vectors"
+    folder = root / NAME / layout.VECTORS
     return {path.name: hashlib.sha256(path.read_bytes()).hexdigest() for path in sorted(folder.glob("*"))}
 
 

@@ -170,4 +170,5 @@ def _line(error: Exception) -> str:
         except (TypeError, ValueError, KeyError):
             message = error.reason
         return f"Kubernetes says {error.status}: {message}"
-    return f"{type(error).__name__}: {errors.reason(error).rstrip('.')}"
+    why, kind = errors.reason(error).rstrip("."), type(error).__name__
+    return why if why == kind else f"{kind}: {why}"  # an error without a text

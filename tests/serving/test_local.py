@@ -384,6 +384,7 @@ def test_every_answer_has_a_policy(server, path):
         ({"signature_name": "most_similar", "inputs": {"words": ["a"] * 1001, "k": 2**31 - 1}}, "1,000,000"),
         ({"signature_name": "analogy", "inputs": dict.fromkeys("abc", ["a"] * 5000) | {"k": 201}}, "1,000,000"),
         ({"inputs": {"words": ["a"] * 10_001}}, "10,000"),
+        ({"signature_name": "evaluate", "inputs": [{"b64": ""}] * 40}, "40 values, expected at most 39"),
         ({"signature_name": "evaluate", "inputs": [{"b64": "gICAgICA"}]}, "evaluate"),
     ],
 )
