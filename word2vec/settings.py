@@ -129,7 +129,7 @@ class TrainerSettings(Section):
     )
     warmup_steps: Whole = Field(0, description="steps over which the learning rate rises first")
     block_length: Annotated[Count, Field(le=1_000_000)] = Field(
-        24, description="positions whose pairs are computed by one matrix product"
+        32, description="positions whose pairs are computed by one matrix product"
     )
     blocks_per_step: Annotated[Count, Field(le=1_000_000)] | None = Field(
         None,

@@ -28,9 +28,14 @@ def cut(documents: blocks.Documents, window: int, length: int, first: int) -> ke
     return kernel.Chunk(ids, left, right, order, documents.epoch * blocks.STEPS_PER_EPOCH + first)
 
 
-def compile_ahead() -> None:
-    """Compiles what the default settings need, so that the first training need not wait for it."""
-    cut(blocks.Documents(np.zeros(0, np.int32), np.zeros(1, np.int64), None, 0, ()), 1, 1, 0)
+def compile_ahead(*, radii: bool = False) -> None:
+    """Compiles `cut`, or loads it, so that no training need wait for it.
+
+    Args:
+        radii: whether the documents will have some.
+    """
+    nothing = np.zeros(0, np.int32)
+    cut(blocks.Documents(nothing, np.zeros(1, np.int64), nothing if radii else None, 0, ()), 1, 1, 0)
 
 
 @numba.njit(nogil=True, cache=KEPT)

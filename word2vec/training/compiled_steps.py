@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from word2vec.training import blocks, chunks, kernel, losses, optimizers, training
+from word2vec.training import blocks, chunks, kernel, losses, optimizers, training, window_weights
 from word2vec.training.model import SkipGram
 
 # What a stream takes at a time: so few that all streams end a round together, so many that Python does not count.
@@ -67,6 +67,7 @@ class CompiledSteps:
             seed=model.seed,
         )
         self._scratch = [kernel.scratch(self._settings, model.target.output_dim) for _ in range(streams)]
+        chunks.compile_ahead(radii=window_weights.by_radius(model.window_weights))
 
     def rounds(self, data: Iterable[blocks.Documents], *, skip: int, done: int) -> Iterator[training.Round]:
         """See `training.Steps`."""
