@@ -21,10 +21,10 @@ from typing import Any
 import rich.console
 import yaml
 
-from pipeline import arguments, console, streams, yaml_reader
+from pipeline import arguments, console, yaml_reader
 from pipeline.configs import Config
 from pipeline.kubeflow import checks
-from word2vec import argument_types, whole_files
+from word2vec import argument_types, streams, whole_files
 from word2vec.errors import UserError, printable, reason
 
 

@@ -18,9 +18,9 @@ from typing import TYPE_CHECKING
 
 import rich.console
 
-from pipeline import arguments, console, engines, layout, lock, metadata_file, orphans, streams
+from pipeline import arguments, console, engines, layout, lock, metadata_file, orphans
 from pipeline.configs import Config
-from word2vec import whole_files
+from word2vec import streams, whole_files
 from word2vec.errors import UserError, printable, reason
 from word2vec.training import tf_config
 

@@ -22,8 +22,8 @@ import rich.spinner
 import rich.table
 import rich.text
 
-from pipeline import layout, streams
-from word2vec import progress
+from pipeline import layout
+from word2vec import progress, streams
 from word2vec.progress import TrainingProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong

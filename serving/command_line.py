@@ -3,20 +3,15 @@
 from __future__ import annotations
 
 import argparse
-import os
 import sys
 from collections.abc import Callable
-from typing import TextIO
 
-from word2vec import argument_types, version_folders
+from word2vec import argument_types, streams, version_folders
 from word2vec.errors import UserError, escaped, reason
 
 # Types of arguments.
 PORT = argument_types.whole(0, 65535)  # 0 stands for any that is free
 VERSION = argument_types.whole(0, version_folders.LARGEST)
-
-# What a shell says of a program that was interrupted.
-_INTERRUPTED = 130
 
 
 def run(body: Callable[[], None]) -> int:
@@ -30,7 +25,7 @@ def run(body: Callable[[], None]) -> int:
     Returns:
         The exit code.
     """
-    _prepare_streams()
+    streams.allow_all_letters()
     try:
         body()
         if sys.stdout is not None:
@@ -39,10 +34,10 @@ def run(body: Callable[[], None]) -> int:
         _flush()
         raise
     except BrokenPipeError:
-        _to_nowhere(sys.stdout)
+        streams.to_nowhere(sys.stdout)
         return 0
     except KeyboardInterrupt:
-        return _INTERRUPTED
+        return streams.INTERRUPTED
     except (UserError, OSError, ValueError) as error:
         _fail(error)
         return 1
@@ -54,7 +49,7 @@ def say(line: str) -> None:
     try:
         print(escaped(line), flush=True)
     except OSError:
-        _to_nowhere(sys.stdout)
+        streams.to_nowhere(sys.stdout)
 
 
 def seconds(least: float, most: float) -> Callable[[str], float]:
@@ -69,20 +64,13 @@ def model_name(text: str) -> str:
     return text
 
 
-def _prepare_streams() -> None:
-    """Lets a screen that lacks letters show their codes."""
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors="backslashreplace")
-
-
 def _fail(error: Exception) -> None:
     message = reason(error) if isinstance(error, OSError) else str(error)
     _flush()
     try:
         print(f"error: {escaped(message)}", file=sys.stderr, flush=True)
     except OSError:
-        _to_nowhere(sys.stderr)
+        streams.to_nowhere(sys.stderr)
 
 
 def _flush() -> None:
@@ -90,14 +78,4 @@ def _flush() -> None:
         if sys.stdout is not None:
             sys.stdout.flush()
     except OSError:
-        _to_nowhere(sys.stdout)
-
-
-def _to_nowhere(stream: TextIO) -> None:
-    """Lets what is still to be printed go nowhere: else Python complains when it ends."""
-    try:
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, stream.fileno())
-        os.close(descriptor)
-    except (OSError, ValueError, AttributeError):  # a stream without a descriptor needs none
-        pass
+        streams.to_nowhere(sys.stdout)

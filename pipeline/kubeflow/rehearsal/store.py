@@ -13,6 +13,7 @@ from typing import Any
 
 from pipeline.kubeflow.spec import Json
 from word2vec import whole_files
+from word2vec.errors import UserError
 
 
 @dataclasses.dataclass
@@ -28,11 +29,14 @@ class Store:
 
     Args:
         folder: where it is; made if it is not there.
+
+    Raises:
+        UserError: what an earlier rehearsal kept there is damaged.
     """
 
     def __init__(self, folder: pathlib.Path):
         self._objects, self._file = folder / "store", folder / "metadata.json"
-        known = whole_files.read_json(self._file, dict)
+        known = _read(self._file)
         self._artifacts: list[Json] = known.get("artifacts", [])
         self._cache: dict[str, Json] = known.get("cache", {})
 
@@ -71,6 +75,17 @@ class Store:
     def save(self) -> None:
         """Writes the metadata to disk."""
         whole_files.write_text(self._file, json.dumps({"artifacts": self._artifacts, "cache": self._cache}))
+
+
+def _read(file: pathlib.Path) -> Json:
+    """The metadata that was written; empty where there is none."""
+    try:
+        return json.loads(file.read_bytes()) if file.exists() else {}
+    except ValueError:
+        raise UserError(
+            f"{file}: expected the metadata of an earlier rehearsal, in JSON. Without it nothing in its folder can be "
+            "used: remove the folder, or rehearse in another one"
+        ) from None
 
 
 def cache_key(executor_input: Json, container: Json, output_types: Mapping[str, str], claims: list[str]) -> str:

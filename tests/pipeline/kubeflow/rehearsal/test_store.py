@@ -5,6 +5,7 @@ import copy
 import pytest
 
 from pipeline.kubeflow.rehearsal.store import Execution, Store, cache_key
+from word2vec.errors import UserError
 
 
 def test_what_goes_through_ml_metadata(tmp_path):
@@ -84,3 +85,11 @@ def test_what_a_key_holds(where, value, is_another):
         node = node[part]
     node[where[-1]] = value
     assert (key(tree) != before) == is_another
+
+
+def test_damaged_metadata_are_not_taken_for_none(tmp_path):
+    Store(tmp_path).save()
+    file = tmp_path / "metadata.json"
+    file.write_text(file.read_text()[:-1])
+    with pytest.raises(UserError, match=r"metadata.json: expected the metadata of an earlier rehearsal.*remove"):
+        Store(tmp_path)

@@ -81,7 +81,22 @@ class Output(io.TextIOBase):
                 action()
             except OSError as error:
                 self.failure = error
-                _to_nowhere(self._stream)
+                to_nowhere(self._stream)
+
+
+def allow_all_letters() -> None:
+    """Lets a screen that lacks letters show their codes."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors=ERRORS)
+
+
+def to_nowhere(stream: TextIO) -> None:
+    """Lets what is still to be written go nowhere: else Python complains when it ends."""
+    with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream without a descriptor needs none
+        descriptor = os.open(os.devnull, os.O_WRONLY)
+        os.dup2(descriptor, stream.fileno())
+        os.close(descriptor)
 
 
 def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
@@ -95,9 +110,7 @@ def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
         The exit code.
     """
     is_closed = _open_descriptors()
-    for stream in (sys.stdout, sys.stderr):
-        if hasattr(stream, "reconfigure"):
-            stream.reconfigure(errors=ERRORS)
+    allow_all_letters()
     if is_closed:
         fail("standard output is closed. Send it to /dev/null if nobody shall read it")
         return 1
@@ -113,13 +126,13 @@ def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
         fail(str(error))
         code = 1
     except BrokenPipeError:
-        _to_nowhere(sys.stdout)
+        to_nowhere(sys.stdout)
         code = 0
     except KeyboardInterrupt:
         fail("interrupted")
         code = INTERRUPTED
     except OSError as error:
-        _to_nowhere(sys.stdout)
+        to_nowhere(sys.stdout)
         fail(reason(error))
         code = 1
     return code
@@ -143,14 +156,6 @@ def _open_descriptors() -> bool:
             closed.append(descriptor)
             os.open(os.devnull, os.O_RDWR)  # the lowest that is free, which is this one
     return 1 in closed
-
-
-def _to_nowhere(stream: TextIO) -> None:
-    """Lets what is still to be written go nowhere: else Python complains when it ends."""
-    with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream without a descriptor needs none
-        descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, stream.fileno())
-        os.close(descriptor)
 
 
 def _replace(error: UnicodeError) -> tuple[str, int]:
