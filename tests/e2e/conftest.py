@@ -7,7 +7,6 @@ import gzip
 import json
 import os
 import pathlib
-import shutil
 import subprocess
 import sys
 
@@ -19,8 +18,6 @@ from tests.conftest import TOPICS, make_documents
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 WIDE = {"COLUMNS": "200"}
-
-_FIRST = "first_run"  # the runs' folder as the first run left it
 
 
 @dataclasses.dataclass(frozen=True)
@@ -118,14 +115,4 @@ def project(tmp_path_factory) -> Project:
 @pytest.fixture(scope="session")
 def first_run(project) -> str:
     """What the first run printed."""
-    printed = project.run_from_nothing().stdout
-    shutil.copytree(project.folder / "runs", project.folder / _FIRST, symlinks=True)
-    return printed
-
-
-def go_on_from(project: Project, folder: pathlib.Path) -> Project:
-    """A project that reads the same files, and has the first run behind it: another one would cost half a minute."""
-    shutil.copytree(project.folder / _FIRST, folder / "runs", symlinks=True)
-    settings = (project.folder / "config.yaml").read_text()
-    (folder / "config.yaml").write_text(settings.replace(f"root: {project.folder}/runs", f"root: {folder}/runs"))
-    return Project(folder)
+    return project.run_from_nothing().stdout

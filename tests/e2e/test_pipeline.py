@@ -19,7 +19,7 @@ from gensim.models import KeyedVectors
 
 from components.card.card import ModelCard
 from tests.conftest import COMMON, TOPICS
-from tests.e2e.conftest import ROOT, go_on_from, make_project
+from tests.e2e.conftest import ROOT, make_project
 from word2vec import pairs, vocabulary
 
 COMPONENTS = [
@@ -219,8 +219,8 @@ def test_the_same_inputs_and_settings_give_the_same_vectors(project, first_run):
     np.testing.assert_array_equal(*vectors)
 
 
-def test_killed_in_the_middle_of_training_it_goes_on(project, first_run, tmp_path):
-    project = go_on_from(project, tmp_path)
+def test_killed_in_the_middle_of_training_it_goes_on(tmp_path):
+    project = make_project(tmp_path)
     arguments = [
         "--set",
         "trainer.epochs=20",
@@ -229,7 +229,7 @@ def test_killed_in_the_middle_of_training_it_goes_on(project, first_run, tmp_pat
         "--set",
         "trainer.steps_per_call=5",
         "--set",
-        "trainer.warm_start=true",
+        "trainer.warm_start=true",  # from nothing, for no model was blessed yet
     ]
     process = project.start(*arguments)
     deadline = time.monotonic() + 200
@@ -292,6 +292,16 @@ def test_killed_in_the_middle_of_training_it_goes_on(project, first_run, tmp_pat
         ),
         ({"a.txt": b"each word is here once\n"}, [], r"no vocabulary: .*skipgram.min_count"),
         (
+            {"a.txt": b"t h e c a t of the house\n" * 50},
+            [],
+            r"no words: 66.7% of the text are single letters or digits .*skipgram.max_single_letter_share allows 50.0%",
+        ),
+        (
+            {"a.txt": b"tea\nbread\n"},
+            ["skipgram.min_count=1", "trainer.blocks_per_step=null"],
+            r"there is not a single skip-gram pair: .*skipgram.subsampling",
+        ),
+        (
             {"a.txt": b"tea bread\n"},
             ["skipgram.min_count=1", "skipgram.subsampling=0"],
             r"trainer.blocks_per_step = 2 x trainer.block_length = 16 are 32 positions a step, "
@@ -313,6 +323,8 @@ def test_killed_in_the_middle_of_training_it_goes_on(project, first_run, tmp_pat
         "truncated gzip",
         "too long",
         "no vocabulary",
+        "letters and no words",
+        "no pair",
         "a step larger than the data",
         "empty split",
     ],
