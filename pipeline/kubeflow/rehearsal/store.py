@@ -80,12 +80,15 @@ class Store:
 def _read(file: pathlib.Path) -> Json:
     """The metadata that was written; empty where there is none."""
     try:
-        return json.loads(file.read_bytes()) if file.exists() else {}
+        known = json.loads(file.read_bytes()) if file.exists() else {}
     except ValueError:
+        known = None
+    if not isinstance(known, dict):
         raise UserError(
             f"{file}: expected the metadata of an earlier rehearsal, in JSON. Without it nothing in its folder can be "
             "used: remove the folder, or rehearse in another one"
-        ) from None
+        )
+    return known
 
 
 def cache_key(executor_input: Json, container: Json, output_types: Mapping[str, str], claims: list[str]) -> str:

@@ -87,9 +87,10 @@ def test_what_a_key_holds(where, value, is_another):
     assert (key(tree) != before) == is_another
 
 
-def test_damaged_metadata_are_not_taken_for_none(tmp_path):
+@pytest.mark.parametrize("damage", [lambda text: text[:-1], lambda text: "", lambda text: "[]", lambda text: "\0" * 9])
+def test_damaged_metadata_are_not_taken_for_none(tmp_path, damage):
     Store(tmp_path).save()
     file = tmp_path / "metadata.json"
-    file.write_text(file.read_text()[:-1])
+    file.write_text(damage(file.read_text()))
     with pytest.raises(UserError, match=r"metadata.json: expected the metadata of an earlier rehearsal.*remove"):
         Store(tmp_path)
