@@ -94,8 +94,9 @@ def allow_all_letters() -> None:
 def to_nowhere(stream: TextIO) -> None:
     """Lets what is still to be written go nowhere: else Python complains when it ends."""
     with contextlib.suppress(OSError, ValueError, AttributeError):  # a stream without a descriptor needs none
+        own = stream.fileno()
         descriptor = os.open(os.devnull, os.O_WRONLY)
-        os.dup2(descriptor, stream.fileno())
+        os.dup2(descriptor, own)
         os.close(descriptor)
 
 
