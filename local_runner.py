@@ -13,19 +13,22 @@ import shutil
 import sys
 import time
 import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING
+from collections.abc import Callable, Iterable, Sequence
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 
 from pipeline import arguments, console, engines, layout, lock, metadata_file, orphans
 from pipeline.configs import Config
-from word2vec import streams, whole_files
+from word2vec import argument_types, streams, whole_files
 from word2vec.errors import UserError, printable, reason
 from word2vec.training import tf_config
 
 if TYPE_CHECKING:
-    from pipeline.inputs import Inputs
+    from tfx import v1 as tfx
+
+    from components.files import CorpusFile
+    from pipeline.inputs import Fingerprints, Inputs
 
 COMPRESSION_RATIO = 3
 
@@ -55,8 +58,8 @@ def _main(argv: Sequence[str] | None) -> int:
                     _join(config, screen)
                 pushed = True
             else:
-                with lock.held(config.run_folder), orphans.ended_with_this_process():
-                    pushed = _run(config, inputs, screen, log, use_cache=not options.no_cache)
+                run = functools.partial(_run_alone, config, screen=screen, log=log, use_cache=not options.no_cache)
+                pushed = run(inputs) if options.follow is None else _follow(config, run, options.follow, screen, errors)
             console.check(screen)
             return 0 if pushed or not options.strict else BLOCKED
         except UserError as error:
@@ -80,6 +83,52 @@ def _reason_of(error: Exception) -> str:
     return why if why == kind else f"{why} ({kind})"  # an error without a text
 
 
+def _run_alone(config: Config, inputs: Inputs, **how: Any) -> bool:
+    """Runs the pipeline, while nobody else may do so; see `_run`."""
+    with lock.held(config.run_folder), orphans.ended_with_this_process():
+        return _run(config, inputs, **how)
+
+
+def _follow(
+    config: Config,
+    run: Callable[[Inputs], bool],
+    seconds: float,
+    screen: rich.console.Console,
+    errors: rich.console.Console,
+) -> bool:
+    """Runs the pipeline whenever there is something else to read, until it is interrupted.
+
+    What fails is told, and tried again when something has changed, or when whoever had the folder has left it.
+
+    Args:
+        config: all settings.
+        run: runs it once.
+        seconds: between two looks at the files.
+        screen: for what a user shall know.
+        errors: for what went wrong.
+    """
+    from pipeline import preflight
+
+    tried: Fingerprints | None = None
+    failure = ""
+    while True:
+        try:
+            inputs = preflight.check(config)
+            if inputs.fingerprints != tried:
+                tried = inputs.fingerprints
+                run(inputs)
+                failure = ""
+                screen.print(console.line((f"waiting for new text; a look every {seconds:g} s", "dim")))
+        except UserError as error:
+            if isinstance(error, lock.Busy):
+                tried = None
+            if str(error) != failure:
+                console.fail(str(error), errors)
+            failure = str(error)
+        console.check(screen)
+        time.sleep(seconds)
+
+
 def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str, *, use_cache: bool) -> bool:
     """Runs the pipeline; returns whether it ended in a pushed model."""
     screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", (config.run_folder, "dim")))
@@ -88,28 +137,19 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     started = time.perf_counter()
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         from pipeline import beam_workers, local, summary
-        from pipeline.pipeline import create_pipeline
         from word2vec import threads
 
         _log_everything()
         threads.one_thread_an_op()
         beam_workers.register()
-        text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in inputs.corpus)
-        dag = create_pipeline(
-            config,
-            fingerprints=inputs.fingerprints,
-            root=config.run_folder,
-            checkpoints=_path(config, layout.CHECKPOINTS),
-            beam=engines.arguments(config.beam, text_bytes),
-            durations=_path(config, layout.DURATIONS),
-            notes=_path(config, layout.NOTES),
-        )
-        dag.enable_cache = use_cache
-        dag.metadata_connection_config = _metadata(config)
+        dag, readings = _pipelines(config, inputs)
+        for each in (dag, *readings.values()):
+            each.enable_cache = use_cache
+            each.metadata_connection_config = _metadata(config)
     screen.print(console.line("  ", ("✔", "green"), f" {'start':<20} {time.perf_counter() - started:>6.1f} s"))
     with console.RunView(screen) as view:
         durations, notes = _path(config, layout.DURATIONS), _path(config, layout.NOTES)
-        runner = local.LocalRunner(view, config.run_folder, durations, notes)
+        runner = local.LocalRunner(view, config.run_folder, durations, notes, readings)
         runs = runner.run(dag)
     if runs is None:
         return True  # TFX's command line wanted to know the pipeline, and says itself what it did
@@ -121,6 +161,32 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     console.show_summary(screen, run_summary, config.run_folder, log)
     screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
     return run_summary.model is not None
+
+
+def _pipelines(config: Config, inputs: Inputs) -> tuple[tfx.dsl.Pipeline, dict[str, tfx.dsl.Pipeline]]:
+    """The pipeline, and those that read the spans before, the first one first, by the spans' names."""
+    from pipeline.pipeline import create_pipeline, create_reading
+
+    same: Any = {"fingerprints": inputs.fingerprints, "root": config.run_folder}
+    dag = create_pipeline(
+        config,
+        checkpoints=_path(config, layout.CHECKPOINTS),
+        beam=_beam(config, inputs.corpus),
+        spans=inputs.spans,
+        others=inputs.others,
+        durations=_path(config, layout.DURATIONS),
+        notes=_path(config, layout.NOTES),
+        **same,
+    )
+    return dag, {
+        span.label: create_reading(config, span, beam=_beam(config, span.files), **same)
+        for span in reversed(inputs.spans)
+    }
+
+
+def _beam(config: Config, corpus_files: Iterable[CorpusFile]) -> engines.Arguments:
+    text_bytes = sum(file.size * (COMPRESSION_RATIO if file.compression != "none" else 1) for file in corpus_files)
+    return engines.arguments(config.beam, text_bytes)
 
 
 def _look_back(config: Config, version: str | None) -> int:
@@ -182,6 +248,12 @@ def _parser() -> argparse.ArgumentParser:
     arguments.add_settings(parser, default="sample")
     parser.add_argument("--strict", action="store_true", help=f"end with exit code {BLOCKED} if no model is pushed")
     parser.add_argument("--no-cache", action="store_true", help="do everything anew, even what has not changed")
+    parser.add_argument(
+        "--follow",
+        type=argument_types.number(1, 86_400, "seconds"),
+        metavar="SECONDS",
+        help="run again when there is something new to read, and look every so many seconds, until stopped",
+    )
     past = parser.add_mutually_exclusive_group()
     past.add_argument("--history", action="store_true", help="list the runs that were made, and their verdicts")
     past.add_argument("--explain", metavar="VERSION", help="say where a pushed version comes from")

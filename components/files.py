@@ -11,7 +11,7 @@ import re
 import stat
 import urllib.parse
 import urllib.request
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 
 from components import builtin
 from word2vec.errors import UserError, printable, reason
@@ -42,6 +42,10 @@ class CorpusFile:
     modified: float
 
 
+# A file's path, its size in bytes, and when it was last written, in seconds.
+Match = tuple[str, int, float]
+
+
 def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", what: str = "corpus") -> list[CorpusFile]:
     """Lists the files that the paths name, each once, sorted.
 
@@ -55,25 +59,58 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
     Raises:
         UserError: a path without any file, or one that cannot be listed; a file whose form cannot be told.
     """
-    files_by_path = {}
+    found = []
     for path in paths:
-        try:
-            matches = list(_match(builtin.resolve(path)))
-        except (OSError, ValueError) as error:
-            raise UserError(f"{what} {printable(path)}: cannot be listed: {reason(error)}") from None
+        matches = match(path, what)
         if not matches:
             raise UserError(
                 f"{what} {printable(path)}: no file matches. "
                 "Expected a file, a folder or a glob (quoted, so that the shell leaves it alone)"
             )
-        for name, size, modified in matches:
-            files_by_path[name] = CorpusFile(
-                path=name,
-                form=_form(name, what) if form == "auto" else form,
-                compression=compression_of(name) if compression == "auto" else compression,
-                size=size,
-                modified=modified,
-            )
+        found += matches
+    return describe(found, form, compression, what)
+
+
+def match(path: str, what: str = "corpus") -> list[Match]:
+    """Lists the files that a path names; perhaps there are none.
+
+    Args:
+        path: see `find`.
+        what: what the files are, for the error.
+
+    Raises:
+        UserError: it cannot be listed.
+    """
+    try:
+        return list(_match(builtin.resolve(path)))
+    except (OSError, ValueError) as error:
+        raise UserError(f"{what} {printable(path)}: cannot be listed: {reason(error)}") from None
+
+
+def describe(
+    matches: Iterable[Match], form: str = "auto", compression: str = "auto", what: str = "corpus"
+) -> list[CorpusFile]:
+    """Says how to read files; each is there once, sorted.
+
+    Args:
+        matches: the files.
+        form: how to read them; `auto` tells by each file's name.
+        compression: likewise.
+        what: what the files are, for the errors.
+
+    Raises:
+        UserError: a file whose form cannot be told.
+    """
+    files_by_path = {
+        name: CorpusFile(
+            path=name,
+            form=_form(name, what) if form == "auto" else form,
+            compression=compression_of(name) if compression == "auto" else compression,
+            size=size,
+            modified=modified,
+        )
+        for name, size, modified in matches
+    }
     for file in files_by_path.values():
         if file.form == "parquet" and file.compression != "none":
             raise UserError(
@@ -81,6 +118,28 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
                 "Unpack the file; Parquet compresses its columns itself"
             )
     return _each_once(files_by_path)
+
+
+def absolute(path: str) -> str:
+    """The one file or folder that a setting names, wherever it is read: `~` is the user's home; URIs stay as they are.
+
+    `file://` is a path of this machine.
+    """
+    path = _local_path(path)
+    return path if "://" in path else os.path.abspath(os.path.expanduser(path))
+
+
+def expression(glob: str) -> str:
+    """A glob, or a piece of one, as a regular expression, in which `.` stands for every character.
+
+    `*` stays within a folder, `**` does not. Characters in brackets are read as `fnmatch` reads them, also a range
+    without any.
+    """
+    simple = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
+    return "".join(
+        simple.get(part) or (fnmatch.translate(part)[4:-3] if part[0] == "[" else re.escape(part))
+        for part in _GLOB_PARTS.findall(glob)
+    )
 
 
 def compression_of(path: str) -> str:
@@ -107,19 +166,19 @@ def _each_once(files_by_path: dict[str, CorpusFile]) -> list[CorpusFile]:
     return [files_by_path[path] for path in sorted(kept.values())]
 
 
-# A file's path, its size in bytes, and when it was last written, in seconds.
-_Match = tuple[str, int, float]
+def _match(path: str) -> Iterator[Match]:
+    path = _local_path(path)
+    return _match_remote(path) if "://" in path else _match_local(path)
 
 
-def _match(path: str) -> Iterator[_Match]:
+def _local_path(path: str) -> str:
+    """`file://` is a path of this machine; other URIs stay as they are."""
     if path.startswith("file://"):
-        path = urllib.request.url2pathname(urllib.parse.urlsplit(path).path)
-    if "://" in path:
-        return _match_remote(path)
-    return _match_local(path)
+        return urllib.request.url2pathname(urllib.parse.urlsplit(path).path)
+    return path
 
 
-def _match_remote(path: str) -> Iterator[_Match]:
+def _match_remote(path: str) -> Iterator[Match]:
     """Files of another file system, by Beam; folders are no more than names with slashes there."""
     from apache_beam.io.filesystems import FileSystems  # two seconds, which a local file does not cost
 
@@ -145,7 +204,7 @@ def _match_remote(path: str) -> Iterator[_Match]:
             return
 
 
-def _match_local(path: str) -> Iterator[_Match]:
+def _match_local(path: str) -> Iterator[Match]:
     if not os.path.lexists(path):
         path = os.path.expanduser(path)
     path = os.path.abspath(path)
@@ -157,12 +216,12 @@ def _match_local(path: str) -> Iterator[_Match]:
         yield from _glob(path)
 
 
-def _glob(pattern: str) -> Iterator[_Match]:
+def _glob(pattern: str) -> Iterator[Match]:
     """Files that match, in Beam's sense: `*` stays within a folder, `**` does not; or else those in folders that do."""
     base = _GLOB.split(pattern)[0].rpartition("/")[0]
     if not os.path.isdir(base or "/"):
         return
-    matches = _expression(pattern).fullmatch
+    matches = re.compile(expression(pattern), re.DOTALL).fullmatch
     depth = None if "**" in pattern else pattern.count("/")
     folders: list[str] = []
 
@@ -186,18 +245,6 @@ def _shown_in(base: str, path: str, is_folder: bool) -> bool:
     return _visible(path, base, "")
 
 
-def _expression(pattern: str) -> re.Pattern[str]:
-    """A glob as an expression; characters in brackets are read as `fnmatch` reads them, also a range without any."""
-    simple = {"**": ".*", "*": "[^/]*", "?": "[^/]"}
-    parts = _GLOB_PARTS.findall(pattern)
-    return re.compile(
-        "".join(
-            simple.get(part) or (fnmatch.translate(part)[4:-3] if part[0] == "[" else re.escape(part)) for part in parts
-        ),
-        re.DOTALL,
-    )
-
-
 def _visible(path: str, base: str, pattern: str) -> bool:
     """Whether no name below `base` begins with a dot or `_`, but where the pattern begins with it at the same place."""
     named = pattern[len(base) + 1 :].split("/")
@@ -208,7 +255,7 @@ def _visible(path: str, base: str, pattern: str) -> bool:
     return True
 
 
-def _below(folder: str, wanted: Callable[[str, bool], bool], *, everything: bool = True) -> Iterator[_Match]:
+def _below(folder: str, wanted: Callable[[str, bool], bool], *, everything: bool = True) -> Iterator[Match]:
     """The wanted files below a folder; links to folders are followed, but not where they lead back.
 
     Args:
@@ -238,7 +285,7 @@ def _below(folder: str, wanted: Callable[[str, bool], bool], *, everything: bool
                 yield _look_at(entry.path)
 
 
-def _look_at(path: str) -> _Match:
+def _look_at(path: str) -> Match:
     try:
         facts = os.stat(path)
     except FileNotFoundError:

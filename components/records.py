@@ -51,6 +51,11 @@ class WriteShards(beam.PTransform):
         )
 
 
+def write_empty(folder: str, prefix: str = "data_tfrecord") -> None:
+    """Writes a file without records to a folder, so that it can be read."""
+    _write_shard((0, []), folder, 1, prefix)
+
+
 def _write_shard(grouped: tuple[int, Iterable[bytes]], folder: str, shards: int, prefix: str) -> None:
     shard, records = grouped
     tf.io.gfile.makedirs(folder)

@@ -5,13 +5,13 @@ from __future__ import annotations
 import codecs
 import os
 import re
-import urllib.parse
-import urllib.request
 from typing import Annotated, Any, Literal
 
 import pydantic
 from pydantic import AfterValidator, Field
 
+from components import files
+from components.corpus import spans
 from pipeline import layout
 from word2vec.settings import (
     Count,
@@ -32,16 +32,6 @@ def _is_path(value: str) -> str:
 
 
 Path = Annotated[str, AfterValidator(_is_path)]
-
-
-def absolute(path: str) -> str:
-    """The one file or folder that a setting names, wherever it is read: `~` is the user's home; URIs stay as they are.
-
-    `file://` is a path of this machine.
-    """
-    if path.startswith("file://"):
-        path = urllib.request.url2pathname(urllib.parse.urlsplit(path).path)
-    return path if "://" in path else os.path.abspath(os.path.expanduser(path))
 
 
 # Kubernetes' own terms: a DNS label or subdomain, and a quantity of cores or bytes.
@@ -75,7 +65,11 @@ class CorpusConfig(Section):
 
     paths: Annotated[list[Path], Field(min_length=1)] = Field(
         description="files, folders or globs, local or gs:// or s3://; "
-        "builtin://wikipedia is the sample that gensim carries"
+        "builtin://wikipedia is the sample that gensim carries. {YYYY}-{MM}-{DD} or {SPAN} in them tells texts of one "
+        "day, or of one number, from others; {VERSION}, which delivery of them it is (docs/spans.md)"
+    )
+    window: Annotated[Count, Field(le=100_000)] | None = Field(
+        None, description="train on the newest so many spans, where the paths have {SPAN} or a date"
     )
     form: Literal["auto", "lines", "files", "jsonl", "csv", "tsv", "parquet", "mediawiki"] = Field(
         "auto", description="what the files hold; auto tells by their names (docs/corpus.md)"
@@ -113,6 +107,26 @@ class CorpusConfig(Section):
     schema_file: Path = Field(
         "builtin://document_schema", description="a TFDV schema (.pbtxt) that the documents must fit"
     )
+
+    @property
+    def has_spans(self) -> bool:
+        """Whether the paths tell spans apart."""
+        return spans.has_spec(self.paths[0])
+
+    @pydantic.field_validator("paths")
+    @classmethod
+    def _tell_spans(cls, paths: list[str]) -> list[str]:
+        if any(map(spans.has_spec, paths)):
+            spans.check(paths)
+        return paths
+
+    @pydantic.model_validator(mode="after")
+    def _window_of_spans(self) -> CorpusConfig:
+        if self.has_spans and self.window is None:
+            raise ValueError("paths has {SPAN} or a date: expected window, on how many of the newest spans to train")
+        if self.window is not None and not self.has_spans:
+            raise ValueError("window: paths has no spans. Expected {SPAN}, or {YYYY}, {MM} and {DD}, in each path")
+        return self
 
     @pydantic.field_validator("encoding")
     @classmethod
@@ -386,10 +400,10 @@ class Config(Section):
     @property
     def run_folder(self) -> str:
         """The absolute folder of this run's artifacts, metadata, logs and pushed models."""
-        return os.path.join(absolute(self.root), self.name)
+        return os.path.join(files.absolute(self.root), self.name)
 
     @property
     def destination(self) -> str:
         """The absolute folder, or URI, of the pushed versions."""
         named = self.pusher.destination
-        return absolute(named) if named else os.path.join(self.run_folder, layout.PUSHED)
+        return files.absolute(named) if named else os.path.join(self.run_folder, layout.PUSHED)

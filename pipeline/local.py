@@ -9,13 +9,15 @@ import json
 import logging
 import os
 import time
+from collections.abc import Mapping
 from typing import Any, Protocol
 
 from google.protobuf import message
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
-from tfx.dsl.compiler import constants
+from tfx.dsl.compiler import compiler, constants
 from tfx.orchestration import metadata
+from tfx.orchestration import pipeline as tfx_pipeline
 from tfx.orchestration.local import local_dag_runner, runner_utils
 from tfx.orchestration.portable import launcher, runtime_parameter_utils
 from tfx.orchestration.portable.mlmd import execution_lib
@@ -58,17 +60,25 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         folder: of the run, with all that it makes; nobody else may work in it.
         durations: a file in which it keeps how many seconds each component took when it last did its work.
         notes: a file in which it keeps what was noted in the run.
+        first: pipelines of the same name by theirs; they run before, and of what the cache answers nobody hears.
     """
 
-    def __init__(self, observer: Observer, folder: str, durations: str, notes: str):
+    def __init__(
+        self,
+        observer: Observer,
+        folder: str,
+        durations: str,
+        notes: str,
+        first: Mapping[str, tfx_pipeline.Pipeline] | None = None,
+    ):
         self._observer, self._folder, self._durations = observer, folder, durations
-        self._notes = _Notes(notes)
+        self._notes, self._first = _Notes(notes), first or {}
 
     def run_with_ir(self, pipeline: pipeline_pb2.Pipeline, run_options: Any = None) -> dict[str, ComponentRun]:
         """Runs the components in their order, each in this process.
 
         Returns:
-            How each component ended, by its name.
+            How each component of the pipeline ended, by its name.
 
         Raises:
             Exception: whatever a component's executor raised; nothing of that component is published then.
@@ -81,63 +91,53 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
             progress.remove_handler(self._notes)
 
     def _run(self, pipeline: pipeline_pb2.Pipeline) -> dict[str, ComponentRun]:
-        runtime_parameter_utils.substitute_runtime_parameter(
-            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: datetime.datetime.now().isoformat()}
-        )
-        deployment = runner_utils.extract_local_deployment_config(pipeline)
-        connection = getattr(
-            deployment.metadata_connection_config, deployment.metadata_connection_config.WhichOneof("connection_config")
-        )
+        run_id = datetime.datetime.now().isoformat()
+        connection = _connection(pipeline)
         with metadata.Metadata(connection) as handle:
             run_folder.settle(self._folder, pipeline.pipeline_info.id, handle.store)
-        runs = {}
-        for node in pipeline.nodes:
-            name = node.pipeline_node.node_info.id
-            executor = runner_utils.extract_executor_spec(deployment, name)
-            if executor is not None:  # a resolver has none, and nothing to tell
-                self._observer.started(name)
-            started = time.perf_counter()
-            execution = self._execute(pipeline, node.pipeline_node, executor, connection)
-            with metadata.Metadata(connection) as handle:
-                outputs = _published(handle, execution)
-                cached = _is_cached(handle, execution)
-            runs[name] = ComponentRun(name, time.perf_counter() - started, cached, outputs)
-            if executor is not None:
-                self._observer.ended(runs[name])
-                self._keep_duration(runs[name])
+        for label, dag in self._first.items():
+            self._run_nodes(compiler.Compiler().compile(dag), connection, run_id, label)
+        runs = self._run_nodes(pipeline, connection, run_id)
         run_folder.tidy(self._folder)
         return runs
 
-    def _execute(
-        self,
-        pipeline: pipeline_pb2.Pipeline,
-        node: pipeline_pb2.PipelineNode,
-        executor: message.Message | None,
-        connection: Any,
-    ) -> int:
-        """Lets the cache answer, or a component do its work; returns the execution's id."""
-        if executor is not None:
-            with metadata.Metadata(connection) as handle:
-                answer = Cache(handle, self._folder).answer(node, executor)
-            if answer is not None:
-                return answer
-        return (
-            launcher.Launcher(
-                pipeline_node=node,
-                mlmd_connection=metadata.Metadata(connection),
-                pipeline_info=pipeline.pipeline_info,
-                pipeline_runtime_spec=pipeline.runtime_spec,
-                executor_spec=executor,
-            )
-            .launch()
-            .execution_id
+    def _run_nodes(
+        self, pipeline: pipeline_pb2.Pipeline, connection: Any, run_id: str, label: str = ""
+    ) -> dict[str, ComponentRun]:
+        runtime_parameter_utils.substitute_runtime_parameter(
+            pipeline, {constants.PIPELINE_RUN_ID_PARAMETER_NAME: run_id}
         )
+        deployment = runner_utils.extract_local_deployment_config(pipeline)
+        runs = {}
+        for each in pipeline.nodes:
+            node = each.pipeline_node
+            name = node.node_info.id
+            executor = runner_utils.extract_executor_spec(deployment, name)
+            shown = f"{name} {label}".rstrip()
+            started = time.perf_counter()
+            execution = None
+            if executor is not None:  # a resolver has none, and nothing to tell
+                with metadata.Metadata(connection) as handle:
+                    execution = Cache(handle, self._folder).answer(node, executor)
+            is_told = executor is not None and (execution is None or not label)
+            if is_told:
+                self._observer.started(shown)
+            if execution is None:
+                execution = _launch(pipeline, node, executor, connection)
+            with metadata.Metadata(connection) as handle:
+                outputs = _published(handle, execution)
+                cached = _is_cached(handle, execution)
+            runs[name] = ComponentRun(shown, time.perf_counter() - started, cached, outputs)
+            if is_told:
+                self._observer.ended(runs[name])
+                self._keep_duration(name, runs[name])
+        return runs
 
-    def _keep_duration(self, run: ComponentRun) -> None:
+    def _keep_duration(self, component: str, run: ComponentRun) -> None:
         if run.cached:
             return
         earlier = whole_files.read_json(self._durations, dict)
-        _write(self._durations, {**earlier, run.component: round(run.seconds, 3)})
+        _write(self._durations, {**earlier, component: round(run.seconds, 3)})
 
 
 class _Notes(logging.Handler):
@@ -154,6 +154,29 @@ class _Notes(logging.Handler):
         if progress.of(record) is None:
             self._notes.append(record.getMessage())
             _write(self._path, self._notes)
+
+
+def _connection(pipeline: pipeline_pb2.Pipeline) -> Any:
+    """Where the metadata are."""
+    config = runner_utils.extract_local_deployment_config(pipeline).metadata_connection_config
+    return getattr(config, config.WhichOneof("connection_config"))
+
+
+def _launch(
+    pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, executor: message.Message | None, connection: Any
+) -> int:
+    """Lets a component do its work; returns the execution's id."""
+    return (
+        launcher.Launcher(
+            pipeline_node=node,
+            mlmd_connection=metadata.Metadata(connection),
+            pipeline_info=pipeline.pipeline_info,
+            pipeline_runtime_spec=pipeline.runtime_spec,
+            executor_spec=executor,
+        )
+        .launch()
+        .execution_id
+    )
 
 
 def _write(path: str, value: Any) -> None:

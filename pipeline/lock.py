@@ -26,6 +26,10 @@ def _close_in_child() -> None:
 os.register_at_fork(after_in_child=_close_in_child)
 
 
+class Busy(UserError):
+    """Another run is at work in a folder."""
+
+
 @contextlib.contextmanager
 def held(folder: str) -> Iterator[None]:
     """Keeps other runs out of a folder, which is made if it is not there; the process' death releases it.
@@ -36,7 +40,7 @@ def held(folder: str) -> Iterator[None]:
         folder: of a run.
 
     Raises:
-        UserError: another run is at work there.
+        Busy: another run is at work there.
     """
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(os.path.join(folder, layout.LOCK), os.O_RDWR | os.O_CREAT, 0o644)
@@ -46,7 +50,7 @@ def held(folder: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, 1000).decode(errors="replace").strip() or "it has not said who it is"
-            raise UserError(
+            raise Busy(
                 f"{folder}: another run is at work in this folder: {holder}. Wait until it has ended, or give this one "
                 "another name (--name)"
             ) from None

@@ -39,7 +39,7 @@ OF = {
         ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("questions",)
     ),
     "ExampleGen": Node(
-        _fields("corpus", CorpusConfig, "schema_file"), ("corpus_fingerprint",), ("corpus",), beam="text"
+        _fields("corpus", CorpusConfig, "schema_file", "window"), ("corpus_fingerprint",), ("corpus",), beam="text"
     ),
     "SchemaGen": Node(("corpus.schema_file",), ("schema_fingerprint",), ("corpus",)),
     "StatisticsGen": Node(beam="text"),
@@ -48,9 +48,7 @@ OF = {
     "Trainer": Node(("trainer", "skipgram", "corpus.splits"), code=("trainer",)),
     "Baseline": Node(("pusher.destination",), ("pushed_version",), ("pusher",)),
     "Evaluator": Node(_fields("evaluator", EvaluatorConfig, "benchmarks"), code=("evaluator",), beam="evaluator"),
-    "ModelCard": Node(
-        ("name", "corpus", "skipgram", "trainer", "evaluator"), ("corpus_fingerprint",), ("card", "evaluator")
-    ),
+    "ModelCard": Node(("name", "corpus", "skipgram", "trainer", "evaluator"), code=("card", "evaluator")),
     "InfraValidator": Node(("serving",), code=("infra_validator",)),
     "Pusher": Node(("pusher.destination", "serving.infra_validation"), code=("pusher",)),
     "Report": Node(("report",), code=("report",)),

@@ -4,15 +4,19 @@ from __future__ import annotations
 
 import json
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from typing import Any, TypeVar
 
 import tensorflow_data_validation as tfdv
+from tfx import types
 from tfx import v1 as tfx
 from tfx.dsl.components.base import base_node
 
+from components import files
 from components.card.component import ModelCard
+from components.corpus import window
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
+from components.corpus.spans import Span, reading
 from components.evaluator import baseline, eval_config
 from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
@@ -21,7 +25,7 @@ from components.questions.component import QuestionExampleGen
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
 from pipeline import engines, fingerprint, layout, nodes
-from pipeline.configs import Config, absolute
+from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 
 # What a TF Serving that is tried gets for answering, after it has loaded the model.
@@ -35,15 +39,21 @@ def create_pipeline(
     root: str,
     checkpoints: str,
     beam: engines.Arguments,
+    spans: Sequence[Span] = (),
+    others: Sequence[str] = (),
     durations: str = "",
     notes: str = "",
     pushed_version: str | None = None,
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
 
+    Where a corpus has spans, it begins with those that `create_reading` has read.
+
     Args:
         config: all settings.
         fingerprints: stand for the content of the files that it reads.
+        spans: those of the window whose files are there, where the corpus has spans.
+        others: paths of files of which no span is known, where the corpus has spans.
         root: the folder or URI below which everything is kept.
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam: how Beam runs what a component has to do.
@@ -54,16 +64,16 @@ def create_pipeline(
     """
     chain = _Chain(config, fingerprints, beam)
     question_gen = chain.add("QuestionExampleGen", _question_gen(config, fingerprints))
-    example_gen, transform = _add_text(chain, after=question_gen)
+    examples, transform = _add_text(chain, spans, others, after=question_gen)
     trainer = _add_trainer(chain, transform, checkpoints)
     evaluator = _add_evaluator(chain, question_gen, trainer, pushed_version)
     channels = {
-        "examples": example_gen.outputs["examples"],
+        "examples": examples,
         "transform_graph": transform.outputs["transform_graph"],
         "model": trainer.outputs["model"],
         "evaluation": evaluator.outputs["evaluation"],
     }
-    card = chain.add("ModelCard", _card(config, fingerprints, channels, evaluator))
+    card = chain.add("ModelCard", _card(config, channels, evaluator))
     _add_pusher(chain, question_gen, channels["model"], evaluator, card)
     chain.add(
         "Report",
@@ -77,12 +87,24 @@ def create_pipeline(
             notes=notes,
         ),
     )
-    return tfx.dsl.Pipeline(
-        pipeline_name=config.name,
-        pipeline_root=os.path.join(root, layout.ARTIFACTS),
-        components=chain.nodes,
-        enable_cache=True,
-    )
+    return chain.pipeline(root)
+
+
+def create_reading(
+    config: Config, span: Span, *, fingerprints: Fingerprints, root: str, beam: engines.Arguments
+) -> tfx.dsl.Pipeline:
+    """Reads and checks a span, once: the components of the pipeline that look at each span by itself.
+
+    Args:
+        config: all settings.
+        span: the span, as it is now.
+        fingerprints: that of the schema counts.
+        root: see `create_pipeline`.
+        beam: likewise.
+    """
+    chain = _Chain(config, fingerprints, beam)
+    _add_reading(chain, span)
+    return chain.pipeline(root)
 
 
 _Node = TypeVar("_Node", bound=base_node.BaseNode)
@@ -104,6 +126,15 @@ class _Chain:
         self.nodes.append(node)
         return node
 
+    def pipeline(self, root: str) -> tfx.dsl.Pipeline:
+        """Of all of them; `root` is the folder or URI below which everything is kept."""
+        return tfx.dsl.Pipeline(
+            pipeline_name=self.config.name,
+            pipeline_root=os.path.join(root, layout.ARTIFACTS),
+            components=self.nodes,
+            enable_cache=True,
+        )
+
 
 def _question_gen(config: Config, fingerprints: Fingerprints) -> QuestionExampleGen:
     return QuestionExampleGen(
@@ -113,14 +144,30 @@ def _question_gen(config: Config, fingerprints: Fingerprints) -> QuestionExample
     )
 
 
-def _add_text(chain: _Chain, after: QuestionExampleGen) -> tuple[CorpusExampleGen, SkipGramTransform]:
+def _add_text(
+    chain: _Chain, spans: Sequence[Span], others: Sequence[str], after: QuestionExampleGen
+) -> tuple[types.BaseChannel, SkipGramTransform]:
     """From text to pairs; nothing long begins before the benchmarks are known to be right."""
-    config, fingerprints = chain.config, chain.fingerprints
+    if chain.config.corpus.has_spans:
+        examples = chain.add("Window", _window(chain.config, spans, others)).outputs["examples"]
+        schema_gen, checked = chain.add("SchemaGen", _schema_gen(chain)), []
+    else:
+        example_gen, schema_gen, example_validator = _add_reading(chain, None)
+        examples, checked = example_gen.outputs["examples"], [example_validator]
+    transform = chain.add("Transform", _transform(chain.config, examples, schema_gen))
+    transform.add_upstream_nodes([*checked, after])
+    return examples, transform
+
+
+def _add_reading(chain: _Chain, span: Span | None) -> tuple[CorpusExampleGen, SchemaGen, StrictExampleValidator]:
+    """Reads the text, of a span or all of it, and checks it."""
+    config = chain.config
     example_gen = chain.add(
         "ExampleGen",
         CorpusExampleGen(
-            corpus=json.dumps(config.corpus.model_dump(exclude={"schema_file"})),
-            fingerprint=fingerprints.corpus,
+            corpus=_corpus_settings(config),
+            fingerprint=chain.fingerprints.corpus if span is None else span.fingerprint,
+            span="" if span is None else str(span.number),
         ),
     )
     statistics_gen = chain.add(
@@ -132,24 +179,44 @@ def _add_text(chain: _Chain, after: QuestionExampleGen) -> tuple[CorpusExampleGe
             ),
         ),
     )
-    schema_gen = chain.add(
-        "SchemaGen",
-        SchemaGen(schema_file=absolute(config.corpus.schema_file), fingerprint=fingerprints.schema),
-    )
+    schema_gen = chain.add("SchemaGen", _schema_gen(chain))
     example_validator = chain.add(
         "ExampleValidator",
         StrictExampleValidator(
             statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
         ),
     )  # fmt: skip
-    transform = chain.add("Transform", _transform(config, example_gen, schema_gen))
-    transform.add_upstream_nodes([example_validator, after])
-    return example_gen, transform
+    return example_gen, schema_gen, example_validator
 
 
-def _transform(config: Config, example_gen: CorpusExampleGen, schema_gen: SchemaGen) -> SkipGramTransform:
+def _schema_gen(chain: _Chain) -> SchemaGen:
+    return SchemaGen(schema_file=files.absolute(chain.config.corpus.schema_file), fingerprint=chain.fingerprints.schema)
+
+
+def _corpus_settings(config: Config) -> str:
+    """What decides how a text is read."""
+    return json.dumps(config.corpus.model_dump(exclude={"schema_file", "window"}))
+
+
+def _window(config: Config, spans: Sequence[Span], others: Sequence[str]) -> tfx.dsl.Resolver:
+    """Looks among all Examples of the run's folder."""
+    newest = tfx.proto.RangeConfig(rolling_range=tfx.proto.RollingRange(num_spans=config.corpus.window))
+    return tfx.dsl.Resolver(
+        strategy_class=window.Window,
+        config={
+            "range_config": newest,
+            "known": json.dumps({span.number: span.fingerprint for span in spans}),
+            "reading": reading(_corpus_settings(config)),
+            "is_date": spans[0].is_date,
+            "others": list(others),
+        },
+        examples=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Examples),
+    )
+
+
+def _transform(config: Config, examples: types.BaseChannel, schema_gen: SchemaGen) -> SkipGramTransform:
     return SkipGramTransform(
-        examples=example_gen.outputs["examples"],
+        examples=examples,
         schema=schema_gen.outputs["schema"],
         preprocessing_fn="components.skipgram.preprocessing.preprocessing_fn",
         custom_config={**config.skipgram.model_dump(), "shards": config.corpus.shards},
@@ -161,8 +228,7 @@ def _transform(config: Config, example_gen: CorpusExampleGen, schema_gen: Schema
 
 def _card(
     config: Config,
-    fingerprints: Fingerprints,
-    channels: Mapping[str, tfx.types.BaseChannel],
+    channels: Mapping[str, types.BaseChannel],
     evaluator: tfx.components.Evaluator,
 ) -> ModelCard:
     settings = config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})
@@ -171,7 +237,6 @@ def _card(
         model_blessing=evaluator.outputs["blessing"],
         name=config.name,
         settings=json.dumps(settings | {"trainer": config.trainer.filled()}),
-        corpus_fingerprint=fingerprints.corpus,
         code=json.dumps(fingerprint.facts()),
     )
 
@@ -179,7 +244,7 @@ def _card(
 def _add_pusher(
     chain: _Chain,
     question_gen: QuestionExampleGen,
-    model: tfx.types.BaseChannel,
+    model: types.BaseChannel,
     evaluator: tfx.components.Evaluator,
     card: ModelCard,
 ) -> None:
@@ -263,7 +328,7 @@ def _add_evaluator(
     )
 
 
-def _infra_validator(config: Config, question_gen: QuestionExampleGen, model: tfx.types.BaseChannel) -> InfraValidator:
+def _infra_validator(config: Config, question_gen: QuestionExampleGen, model: types.BaseChannel) -> InfraValidator:
     settings, proto = config.serving, tfx.proto
     platforms = {
         "docker": {"local_docker": proto.LocalDockerConfig()},

@@ -6,9 +6,10 @@ import os
 import shutil
 import stat
 
+from components import files
 from components.questions import files as question_files
 from pipeline import engines
-from pipeline.configs import Config, absolute
+from pipeline.configs import Config
 from pipeline.inputs import Inputs
 from word2vec.errors import UserError, printable, reason
 
@@ -89,7 +90,7 @@ def _check_infra_validation(config: Config) -> None:
 
 
 def _check_schema(config: Config, inputs: Inputs) -> None:
-    path, found = absolute(config.corpus.schema_file), [file.path for file in inputs.schema]
+    path, found = files.absolute(config.corpus.schema_file), [file.path for file in inputs.schema]
     setting = f"corpus.schema_file = {printable(config.corpus.schema_file)}"
     if len(found) != 1:
         raise UserError(f"{setting}: expected one file, found {len(found)}")

@@ -17,7 +17,10 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pipeline import layout
 from word2vec import progress
 
-_PLACE = re.compile(rf"(?P<run_folder>.*)/{layout.ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)")
+# Of several artifacts that an execution made, each has a folder of its own within the execution's.
+_PLACE = re.compile(
+    rf"(?P<run_folder>.*)/{layout.ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)(?:/\d+)?"
+)
 
 
 def settle(run_folder: str, name: str, store: ml_metadata.MetadataStore) -> None:

@@ -52,8 +52,9 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
     """Reads the artifacts of a finished run."""
     words = vocabulary.read(vocabulary.path_in(tft.TFTransformOutput(_uri(runs, "Transform", "transform_graph"))))
     pushed = runs["Pusher"].outputs["pushed_model"][0]
+    reader = "Window" if "Window" in runs else "ExampleGen"
     return Summary(
-        corpus=CorpusReport.read(os.path.join(_uri(runs, "ExampleGen", "examples"), CorpusReport.FILE)),
+        corpus=CorpusReport.of(artifact.uri for artifact in runs[reader].outputs["examples"]),
         vocabulary_size=len(words),
         evaluation=results.read(_uri(runs, "Evaluator", "evaluation")),
         blessed=model_utils.is_model_blessed(runs["Evaluator"].outputs["blessing"][0]),

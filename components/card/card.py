@@ -16,7 +16,7 @@ JSON, MARKDOWN = "model_card.json", "model_card.md"
 
 
 class Corpus(pydantic.BaseModel):
-    """The text."""
+    """The text; `spans` are the documents' bytes by the span's name, where it has spans."""
 
     paths: list[str]
     fingerprint: str
@@ -24,6 +24,7 @@ class Corpus(pydantic.BaseModel):
     bytes: int
     files: int
     skipped: int
+    spans: dict[str, int] = {}
 
 
 class Code(pydantic.BaseModel):

@@ -34,10 +34,10 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         """See `tfx.dsl.components.base.base_executor.BaseExecutor.Do`."""
-        uris = {key: artifact_utils.get_single_uri(value) for key, value in input_dict.items()}
+        uris = {key: artifact_utils.get_single_uri(value) for key, value in input_dict.items() if key != "examples"}
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
         settings, code = (json.loads(exec_properties[key]) for key in ("settings", "code"))
-        report = CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE))
+        report = CorpusReport.of(examples.uri for examples in input_dict["examples"])
         graph = tft.TFTransformOutput(uris["transform_graph"])
         evaluation = results.read(uris["evaluation"])
         model_card = card.ModelCard(
@@ -51,7 +51,8 @@ class Executor(base_executor.BaseExecutor):
             baseline=blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY) or None,
             corpus=card.Corpus(
                 paths=settings["corpus"]["paths"],
-                fingerprint=exec_properties["corpus_fingerprint"],
+                fingerprint=report.fingerprint,
+                spans=report.spans,
                 documents=report.documents,
                 bytes=report.bytes,
                 files=report.files,
@@ -85,7 +86,6 @@ class ModelCardSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "name": component_spec.ExecutionParameter(type=str),
         "settings": component_spec.ExecutionParameter(type=str),
-        "corpus_fingerprint": component_spec.ExecutionParameter(type=str),
         "code": component_spec.ExecutionParameter(type=str),
     }
     INPUTS = {
@@ -109,7 +109,6 @@ class ModelCard(Component):
         model_blessing: of the model too.
         name: of the run.
         settings: a JSON object of the settings on which the model depends.
-        corpus_fingerprint: stands for the content of the corpus's files.
         code: a JSON object with the code's `version`, `fingerprint` and `lock`, and the `libraries`' versions.
     """
 

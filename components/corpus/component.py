@@ -17,6 +17,7 @@ class CorpusExampleGenSpec(component_spec.ComponentSpec):
     PARAMETERS = {
         "corpus": component_spec.ExecutionParameter(type=str),
         "fingerprint": component_spec.ExecutionParameter(type=str),
+        "span": component_spec.ExecutionParameter(type=str),
     }
     INPUTS: dict[str, component_spec.ChannelParameter] = {}
     OUTPUTS = {"examples": component_spec.ChannelParameter(type=standard_artifacts.Examples)}
@@ -31,14 +32,17 @@ class CorpusExampleGen(base_beam_component.BaseBeamComponent):
     Args:
         corpus: the corpus's settings (`pipeline.configs.CorpusConfig`) as JSON.
         fingerprint: stands for the files' content (`components.files.fingerprint`); empty where it is not known.
+        span: the number of the span to read, in its newest version; empty for a corpus without spans.
     """
 
     SPEC_CLASS = CorpusExampleGenSpec
     EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(executor.Executor)
 
-    def __init__(self, corpus: str, fingerprint: str):
+    def __init__(self, corpus: str, fingerprint: str, span: str = ""):
         examples = types.Channel(type=standard_artifacts.Examples)
-        super().__init__(spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, examples=examples))
+        super().__init__(
+            spec=CorpusExampleGenSpec(corpus=corpus, fingerprint=fingerprint, span=span, examples=examples)
+        )
 
 
 class SchemaGenSpec(component_spec.ComponentSpec):

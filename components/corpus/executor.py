@@ -16,11 +16,9 @@ from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils
 
 from components import files, records
-from components.corpus import readers
-from components.corpus.report import CorpusReport
+from components.corpus import readers, spans, window
+from components.corpus.report import EXAMPLES_PER_REASON, CorpusReport
 from word2vec.errors import UserError, printable
-
-EXAMPLES_PER_REASON = 3
 
 
 class Executor(base_beam_executor.BaseBeamExecutor):
@@ -37,13 +35,17 @@ class Executor(base_beam_executor.BaseBeamExecutor):
         examples = artifact_utils.get_single_instance(output_dict["examples"])
         splits: dict[str, int] = settings["splits"]
         records.declare(examples, list(splits))  # TFX tells folders of named splits only
-        corpus_files = files.find(settings["paths"], settings["form"], settings["compression"])
+        span = _span_of(settings, exec_properties["span"])
+        corpus_files = (
+            files.find(settings["paths"], settings["form"], settings["compression"]) if span is None else span.files
+        )
         _check_fingerprint(corpus_files, exec_properties["fingerprint"])
         options = readers.ReadOptions(
             **{field.name: settings[field.name] for field in dataclasses.fields(readers.ReadOptions)}
         )
 
         report_path = os.path.join(examples.uri, CorpusReport.FILE)
+        known = {"files": len(corpus_files), "fingerprint": files.fingerprint(corpus_files)}
         with self._make_beam_pipeline() as pipeline:
             read = (
                 pipeline
@@ -60,17 +62,39 @@ class Executor(base_beam_executor.BaseBeamExecutor):
             (
                 read.tally
                 | "Together" >> beam.combiners.ToList()
-                | "Report" >> beam.Map(_write_report, report_path, len(corpus_files))
+                | "Report" >> beam.Map(_write_report, report_path, span and span.label, known)
             )
 
         report = CorpusReport.read(report_path)
-        report.check(settings["max_skipped_share"])
+        report.check(settings["max_skipped_share"], may_be_empty=span is not None)
+        if span is not None:
+            window.declare(examples, span, spans.reading(exec_properties["corpus"]), report.documents)
         for name in splits:
-            if not tf.io.gfile.glob(os.path.join(examples.uri, f"Split-{name}", "*")):
+            folder = artifact_utils.get_split_uri([examples], name)
+            if tf.io.gfile.glob(os.path.join(folder, "*")):
+                continue
+            if span is None:
                 raise UserError(
                     f"corpus.splits.{name}: none of the {report.documents:,} documents fell into this split. "
                     "Give it more weight, or leave it out"
                 )
+            records.write_empty(folder)
+
+
+def _span_of(settings: Mapping[str, Any], number: str) -> spans.Span | None:
+    """The span to read; None where a corpus has none.
+
+    Raises:
+        UserError: there are no files of it.
+    """
+    if not number:
+        return None
+    there, _ = spans.find(settings["paths"], settings["form"], settings["compression"])
+    for span in there:
+        if span.number == int(number):
+            return span
+    name = spans.label(int(number), is_date=there[0].is_date)
+    raise UserError(f"corpus: the files of {name} were removed since this run began. Start the run again")
 
 
 def _check_fingerprint(corpus_files: Sequence[files.CorpusFile], fingerprint: str) -> None:
@@ -137,7 +161,10 @@ def _example(text: bytes) -> bytes:
 
 
 def _write_report(
-    tallies: list[tuple[str, Mapping[str, int], Mapping[str, list[str]], list[str]]], path: str, files_found: int
+    tallies: list[tuple[str, Mapping[str, int], Mapping[str, list[str]], list[str]]],
+    path: str,
+    span: str | None,
+    known: Mapping[str, Any],
 ) -> None:
     counts: collections.Counter[str] = collections.Counter()
     examples: dict[str, list[str]] = collections.defaultdict(list)
@@ -153,7 +180,7 @@ def _write_report(
         key.removeprefix("skipped "): count for key, count in sorted(counts.items()) if key.startswith("skipped ")
     }
     CorpusReport(
-        files=files_found,
+        **known,
         empty_files=counts["empty files"],
         documents=counts["documents"],
         bytes=counts["bytes"],
@@ -161,4 +188,5 @@ def _write_report(
         skipped=skipped,
         examples=dict(examples),
         fatal=fatal,
+        spans={} if span is None else {span: counts["bytes"]},
     ).write(path)

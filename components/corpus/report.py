@@ -2,13 +2,19 @@
 
 from __future__ import annotations
 
+import collections
 import dataclasses
+import hashlib
 import json
+import os
+from collections.abc import Iterable, Sequence
 from typing import ClassVar
 
 import tensorflow as tf
 
 from word2vec.errors import UserError
+
+EXAMPLES_PER_REASON = 3
 
 
 @dataclasses.dataclass(frozen=True)
@@ -22,6 +28,8 @@ class CorpusReport:
         skipped: documents that could not be read, by reason.
         examples: the first few of them by reason, each with file, place and detail; and of the empty files.
         fatal: files that could not be read to their end.
+        fingerprint: stands for the files' content; empty where it is not known.
+        spans: the documents' bytes by the span's name, where the corpus has spans.
     """
 
     FILE: ClassVar[str] = "corpus_report.json"
@@ -34,6 +42,14 @@ class CorpusReport:
     skipped: dict[str, int]
     examples: dict[str, list[str]]
     fatal: list[str]
+    fingerprint: str = ""
+    spans: dict[str, int] = dataclasses.field(default_factory=dict)
+
+    @classmethod
+    def of(cls, uris: Iterable[str]) -> CorpusReport:
+        """What was read into Examples, the spans' together; `uris` are the artifacts'."""
+        reports = [cls.read(os.path.join(uri, cls.FILE)) for uri in uris]
+        return reports[0] if len(reports) == 1 else _together(reports)
 
     @classmethod
     def read(cls, path: str) -> CorpusReport:
@@ -46,8 +62,16 @@ class CorpusReport:
         with tf.io.gfile.GFile(path, "w") as file:
             json.dump(dataclasses.asdict(self), file, indent=2, ensure_ascii=False)
 
-    def check(self, max_skipped_share: float) -> None:
-        """Raises UserError if the corpus must not be used."""
+    def check(self, max_skipped_share: float, *, may_be_empty: bool = False) -> None:
+        """Makes sure that the corpus can be used.
+
+        Args:
+            max_skipped_share: of its documents.
+            may_be_empty: whether it may have no text at all.
+
+        Raises:
+            UserError: it must not be used.
+        """
         if self.fatal:
             more = f" (and {len(self.fatal) - 1} more files like it)" if len(self.fatal) > 1 else ""
             raise UserError(f"corpus: {self.fatal[0]}{more}. Mend or leave out the file; nothing was written")
@@ -59,7 +83,7 @@ class CorpusReport:
                 f"({share:.1%}, corpus.max_skipped_share allows {max_skipped_share:.1%}):\n"
                 + "\n".join(self.skipped_lines())
             )
-        if not self.documents:
+        if not self.documents and not may_be_empty:
             first = f"; the first: {self.examples['empty file'][0]}" if self.empty_files else ""
             raise UserError(
                 f"corpus: no text in its {self.files:,} files "
@@ -73,3 +97,24 @@ class CorpusReport:
             lines.append(f"  {reason}: {count:,}")
             lines.extend(f"    {example}" for example in self.examples[reason])
         return lines
+
+
+def _together(reports: Sequence[CorpusReport]) -> CorpusReport:
+    skipped: collections.Counter[str] = collections.Counter()
+    examples: dict[str, list[str]] = {}
+    for report in reports:
+        skipped.update(report.skipped)
+        for reason, texts in report.examples.items():
+            examples.setdefault(reason, []).extend(texts)
+    sums = {
+        name: sum(getattr(report, name) for report in reports)
+        for name in ("files", "empty_files", "documents", "bytes", "empty")
+    }
+    return CorpusReport(
+        **sums,
+        skipped=dict(sorted(skipped.items())),
+        examples={reason: texts[:EXAMPLES_PER_REASON] for reason, texts in examples.items()},
+        fatal=[text for report in reports for text in report.fatal],
+        fingerprint=hashlib.sha256("\n".join(report.fingerprint for report in reports).encode()).hexdigest(),
+        spans={name: size for report in reversed(reports) for name, size in report.spans.items()},
+    )

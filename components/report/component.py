@@ -30,7 +30,7 @@ class Executor(base_executor.BaseExecutor):
         from components.report import facts, page
 
         gathered = facts.gather(
-            {key: artifact_utils.get_single_uri(value) for key, value in input_dict.items()},
+            {key: [artifact.uri for artifact in value] for key, value in input_dict.items()},
             map_words=exec_properties["map_words"],
             neighbour_words=exec_properties["neighbour_words"],
             seed=exec_properties["seed"],

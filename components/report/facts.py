@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import dataclasses
 import os
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -82,18 +82,26 @@ class Facts:
 
 
 def gather(
-    uris: Mapping[str, str], *, map_words: int, neighbour_words: int, seed: int, durations: str, notes: str
+    artifacts: Mapping[str, Sequence[str]],
+    *,
+    map_words: int,
+    neighbour_words: int,
+    seed: int,
+    durations: str,
+    notes: str,
 ) -> Facts:
     """Reads the artifacts.
 
     Args:
-        uris: of `examples`, `transform_graph`, `model`, `model_run`, `evaluation`, `model_card` and `benchmarks`.
+        artifacts: the URIs of `examples`, of which there may be several, and of the one `transform_graph`, `model`,
+            `model_run`, `evaluation`, `model_card` and `benchmarks`.
         map_words: how many of the most frequent words are on the map.
         neighbour_words: of how many the neighbours are listed.
         seed: of the map.
         durations: a file with the components' seconds by name; none are shown if it is missing or damaged.
         notes: a file with the list of what was noted in the run; nothing is shown if it is missing or damaged.
     """
+    uris = {key: several[0] for key, several in artifacts.items()}
     graph = tft.TFTransformOutput(uris["transform_graph"])
     words = vocabulary.read(vocabulary.path_in(graph))
     model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
@@ -103,7 +111,7 @@ def gather(
     return Facts(
         card=model_card,
         evaluation=results.read(uris["evaluation"]),
-        corpus=CorpusReport.read(os.path.join(uris["examples"], CorpusReport.FILE)),
+        corpus=CorpusReport.of(artifacts["examples"]),
         words=words,
         tokens=vocabulary.read_tokens(vocabulary.path_in(graph, vocabulary.TOKENS_ASSET)),
         curves=_curves(uris["model_run"]),

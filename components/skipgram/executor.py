@@ -22,6 +22,8 @@ from components import records
 from components.skipgram import counting
 from word2vec import vocabulary
 
+_PREFIX = "pairs"  # of the shards' names
+
 
 class _RunGraph(impl._RunMetaGraphDoFn):
     """TFT's, for workers that know nothing but what they unpickle.
@@ -41,11 +43,13 @@ class Executor(executor.Executor):
             UserError: the vocabulary has fewer than two words, or most of the text are single letters.
         """
         config = json.loads(exec_properties["custom_config"])
-        examples = artifact_utils.get_single_instance(output_dict["transformed_examples"])
-        for split in artifact_utils.decode_split_names(examples.split_names):
-            tf.io.gfile.makedirs(artifact_utils.get_split_uri([examples], split))  # where no text is, is no shard
         with in_our_way(config["shards"]):
             super().Do(input_dict, output_dict, exec_properties)
+        for examples in output_dict["transformed_examples"]:  # as many as there were to read
+            for split in artifact_utils.decode_split_names(examples.split_names):
+                folder = artifact_utils.get_split_uri([examples], split)
+                if not tf.io.gfile.exists(folder):  # where no text is, is no shard
+                    records.write_empty(folder, prefix=_PREFIX)
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
         words = vocabulary.read(vocabulary.path_in(graph))
         vocabulary.check_letters(words, config["max_single_letter_share"])
@@ -98,7 +102,7 @@ class _EncodeAndWriteShards(beam.PTransform):
             batches
             | "Encode" >> beam.ParDo(executor.TransformProcessor._RecordBatchToExamplesFn(self._schema))
             | "Canonical" >> beam.MapTuple(_canonical)
-            | "Write" >> records.WriteShards(self._folder, self._shards, prefix="pairs")
+            | "Write" >> records.WriteShards(self._folder, self._shards, prefix=_PREFIX)
         )
 
 
