@@ -196,6 +196,11 @@ class EvaluatorConfig(Section):
     when_uncovered: Literal["block", "pass"] = Field(
         "block", description="whether thresholds on a benchmark that can't be judged block a model or let it pass"
     )
+    min_stability: Annotated[Number, Field(ge=-1, le=1)] | None = Field(
+        None,
+        description="the least mean cosine of a frequent word's vector with that in the last blessed model; for models "
+        "in one space (trainer.align)",
+    )
     bootstrap_samples: Annotated[Count, Field(ge=100, le=1_000_000)] = Field(
         1000, description="samples of the questions from which the 95 % intervals are computed"
     )

@@ -27,7 +27,7 @@ from word2vec import progress, streams
 from word2vec.progress import TrainingProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
-    from components.evaluator.results import Result
+    from components.evaluator.results import Evaluation, Result
     from pipeline.lineage import Origin, Run
     from pipeline.local import ComponentRun
     from pipeline.summary import Summary
@@ -244,6 +244,7 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
     _print_whole(console, _benchmark_table(summary.evaluation.shown))
     for each in summary.evaluation.unjudged:
         _tell(console, f"            {each}")
+    _show_stability(console, summary.evaluation)
     _show_verdict(console, summary, log)
     _tell(console, ("Neighbours", "bold"))
     for word, neighbours in summary.neighbours.items():
@@ -277,6 +278,18 @@ def _show_corpus(console: rich.console.Console, summary: Summary) -> None:
         )
         for each in corpus.skipped_lines():
             _tell(console, f"          {each}")
+
+
+def _show_stability(console: rich.console.Console, evaluation: Evaluation) -> None:
+    moved = evaluation.stability
+    if moved is None or not (moved.same_space or moved.lower_bound is not None):
+        return
+    limit = "" if moved.lower_bound is None else f" (≥ {moved.lower_bound:g})"
+    _tell(
+        console,
+        ("Stability", "bold"),
+        f"   {moved.score:.3f}{limit}: the mean cosine of {moved.words:,} words' vectors with the last blessed model's",
+    )
 
 
 def _show_verdict(console: rich.console.Console, summary: Summary, log: str) -> None:

@@ -18,6 +18,7 @@ from components.corpus import window
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
 from components.corpus.spans import Span, reading
 from components.evaluator import baseline, eval_config
+from components.evaluator.component import Evaluator
 from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
 from components.pusher.last_pushed import LastPushed
@@ -229,7 +230,7 @@ def _transform(config: Config, examples: types.BaseChannel, schema_gen: SchemaGe
 def _card(
     config: Config,
     channels: Mapping[str, types.BaseChannel],
-    evaluator: tfx.components.Evaluator,
+    evaluator: Evaluator,
 ) -> ModelCard:
     settings = config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})
     return ModelCard(
@@ -245,7 +246,7 @@ def _add_pusher(
     chain: _Chain,
     question_gen: QuestionExampleGen,
     model: types.BaseChannel,
-    evaluator: tfx.components.Evaluator,
+    evaluator: Evaluator,
     card: ModelCard,
 ) -> None:
     config = chain.config
@@ -279,7 +280,7 @@ def _resolver(strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any
 
 def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) -> tfx.components.Trainer:
     config, base_model = chain.config, None
-    if config.trainer.warm_start:
+    if config.trainer.needs_earlier_model:
         base_model = chain.add("LastBlessedModel", _resolver(baseline.LastBlessed)).outputs["model"]
     eval_split = "eval" if "eval" in config.corpus.splits else None
     return chain.add(
@@ -304,7 +305,7 @@ def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) 
 
 def _add_evaluator(
     chain: _Chain, question_gen: QuestionExampleGen, trainer: tfx.components.Trainer, pushed_version: str | None
-) -> tfx.components.Evaluator:
+) -> Evaluator:
     """Holds the model against the thresholds, and against the last one that was blessed."""
     if pushed_version is None:
         last: Any = _resolver(baseline.LastBlessedOther, candidate=trainer.outputs["model"])
@@ -313,7 +314,7 @@ def _add_evaluator(
     settings, last = chain.config.evaluator, chain.add("Baseline", last)
     return chain.add(
         "Evaluator",
-        tfx.components.Evaluator(
+        Evaluator(
             examples=question_gen.outputs["examples"],
             model=trainer.outputs["model"],
             baseline_model=last.outputs["model"],
@@ -324,6 +325,7 @@ def _add_evaluator(
                 samples=settings.bootstrap_samples,
                 seed=settings.seed,
             ),
+            min_stability=settings.min_stability,
         ),
     )
 

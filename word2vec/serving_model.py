@@ -42,6 +42,13 @@ SIGNATURES = {
 }
 
 
+def read(saved_model: str) -> tuple[vocabulary.Vocabulary, np.ndarray]:
+    """The words of a SavedModel and their vectors, float32 [V, D]; the rest of it is not loaded."""
+    reader = tf.train.load_checkpoint(saved_model_layout.variables(saved_model))
+    unit, norms = (reader.get_tensor(saved_model_layout.key(name)) for name in ("unit", "norms"))
+    return vocabulary.read(saved_model_layout.vocabulary(saved_model)), unit * norms[:, np.newaxis]
+
+
 class ServingModel(tf.Module):
     """Answers questions about words; each word passes the normalisation that the corpus passed.
 

@@ -167,7 +167,17 @@ class TrainerSettings(Section):
     warm_start_learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None, description="the learning rate at the start, if there was a model to start from"
     )
+    align: Literal["none", "last_blessed"] = Field(
+        "none",
+        description="last_blessed: turn the vectors into the space of the last blessed model, so that the vectors of "
+        "both can be compared; cosines within a model stay what they are",
+    )
     seed: Seed = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
+
+    @property
+    def needs_earlier_model(self) -> bool:
+        """Whether a training takes something from the last blessed model, if there is one."""
+        return self.warm_start or self.align != "none"
 
     @pydantic.model_validator(mode="after")
     def _learning_rate_falls(self) -> TrainerSettings:

@@ -63,6 +63,8 @@ class ModelCard(pydantic.BaseModel):
         created: when, in ISO 8601, UTC.
         baseline: the folder of the model that it was compared with; None without one.
         settings: of the corpus, the pairs, the training and the evaluation.
+        space: vectors of versions with the same one can be compared; None for models of earlier releases.
+        stability: the mean cosine of a frequent word's vector with that in `baseline`, if both are in one space.
     """
 
     name: str
@@ -76,19 +78,24 @@ class ModelCard(pydantic.BaseModel):
     corpus: Corpus
     settings: dict[str, Any]
     code: Code
+    space: str | None = None
+    stability: float | None = None
 
     def markdown(self) -> str:
         """The card for people."""
         reasons = "\n".join(f"- {_text(reason)}" for reason in self.reasons)
         verdict = "Blessed." if self.blessed else f"Not blessed:\n\n{reasons}"
         compared = f"Compared with the last blessed model, {_code(self.baseline)}." if self.baseline else ""
+        if self.stability is not None:
+            compared += f" A frequent word's vector has a cosine of {self.stability:.3f} with that one's, on average."
         paths = ", ".join(map(_code, self.corpus.paths))
         libraries = ", ".join(f"{name} {version}" for name, version in self.code.libraries.items())
         commit = f", commit {self.code.commit}" if self.code.commit else ""
         lock = f" The packages are those of constraints.txt, SHA-256 `{self.code.lock}`." if self.code.lock else ""
         parts = [
             f"# Word vectors: {_text(self.name)}",
-            f"{self.words:,} words, {self.dimensions} dimensions; skip-gram. Made {self.created}.",
+            f"{self.words:,} words, {self.dimensions} dimensions; skip-gram. Made {self.created}."
+            + (f" Space {_code(self.space)}: vectors of its versions can be compared." if self.space else ""),
             f"## Verdict\n\n{verdict}\n\n{compared}".rstrip(),
             "## Benchmarks\n\n" + _table([_row(benchmark) for benchmark in self.benchmarks]),
             f"## Text\n\n{self.corpus.documents:,} documents, {self.corpus.bytes / 1e6:,.1f} MB, "

@@ -15,12 +15,14 @@ from tfx.components.evaluator import constants
 from tfx.components.util import model_utils
 from tfx.dsl.components.base import base_executor, executor_spec
 from tfx.types import artifact, artifact_utils, component_spec, standard_artifacts
+from tfx.utils import path_utils
 
 from components.card import card
 from components.component import Component
 from components.corpus.report import CorpusReport
 from components.evaluator import results
 from word2vec import vocabulary
+from word2vec.training import warm_start
 
 
 class ModelCardArtifact(artifact.Artifact):
@@ -40,6 +42,7 @@ class Executor(base_executor.BaseExecutor):
         report = CorpusReport.of(examples.uri for examples in input_dict["examples"])
         graph = tft.TFTransformOutput(uris["transform_graph"])
         evaluation = results.read(uris["evaluation"])
+        moved = evaluation.stability
         model_card = card.ModelCard(
             name=exec_properties["name"],
             created=datetime.datetime.now(datetime.timezone.utc).isoformat(timespec="seconds"),
@@ -48,6 +51,8 @@ class Executor(base_executor.BaseExecutor):
             blessed=model_utils.is_model_blessed(blessing),
             reasons=evaluation.reasons,
             benchmarks=card.benchmarks_of(evaluation),
+            space=warm_start.space_of(path_utils.serving_model_path(uris["model"])),
+            stability=moved.score if moved and moved.same_space else None,
             baseline=blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY) or None,
             corpus=card.Corpus(
                 paths=settings["corpus"]["paths"],

@@ -20,11 +20,11 @@ _Artifacts = dict[str, list[types.Artifact]]
 
 
 class LastBlessed(resolver.ResolverStrategy):
-    """The last blessed model with a checkpoint, from which a training can start; takes what TFX's strategy takes."""
+    """The last blessed model from which a training can start; takes what TFX's strategy takes."""
 
     def resolve_artifacts(self, store: Any, input_dict: _Artifacts) -> _Artifacts | None:
         """TFX's own: of the models (`model`) and the blessings (`model_blessing`) at most one is left."""
-        return _newest_whole(input_dict, "to start from", (path_constants.SERVING_MODEL_DIR, warm_start.FOLDER))
+        return _newest_whole(input_dict, "to start from", (f"{path_constants.SERVING_MODEL_DIR}/{warm_start.FOLDER}",))
 
 
 class LastBlessedOther(resolver.ResolverStrategy):

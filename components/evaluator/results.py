@@ -9,7 +9,8 @@ from typing import Any
 import tensorflow_model_analysis as tfma
 from tensorflow_model_analysis.writers import eval_config_writer
 
-from components.evaluator import eval_config, metrics
+from components.evaluator import eval_config, metrics, stability
+from components.evaluator.stability import Stability
 from word2vec import questions
 
 
@@ -134,10 +135,12 @@ class Evaluation:
     Attributes:
         results: the benchmarks, each followed by its sections, both in alphabetical order.
         has_thresholds: whether any is set; without one no model is blessed.
+        stability: how far the words have moved from the last blessed model; None without one.
     """
 
     results: list[Result]
     has_thresholds: bool
+    stability: Stability | None = None
 
     @property
     def benchmarks(self) -> list[Result]:
@@ -163,7 +166,8 @@ class Evaluation:
         """Why the model is not blessed; nothing if it is."""
         if not self.has_thresholds:
             return ["no threshold is set (evaluator.thresholds), and a model that nothing vouches for is not pushed"]
-        return [reason for result in self.results for reason in result.reasons]
+        moved = self.stability.reasons if self.stability else []
+        return [reason for result in self.results for reason in result.reasons] + moved
 
 
 def read(folder: str) -> Evaluation:
@@ -191,7 +195,8 @@ def read(folder: str) -> Evaluation:
                 failed=tuple(sorted(failures.get(key, ()), reverse=True)),
             )
         )
-    return Evaluation(sorted(results, key=lambda result: (result.benchmark, result.section or "")), bool(limits))
+    results.sort(key=lambda result: (result.benchmark, result.section or ""))
+    return Evaluation(results, bool(limits), stability.read(folder))
 
 
 def interval_text(interval: tuple[float, float] | None) -> str:

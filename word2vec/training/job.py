@@ -18,6 +18,7 @@ from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
 from word2vec.settings import COMPILED_POSITIONS, Section, SkipGramSettings, TrainerSettings
 from word2vec.training import (
+    alignment,
     blocks,
     checkpoints,
     model,
@@ -45,7 +46,7 @@ class Job(Section):
         vocabulary: the path of its file.
         train_files: patterns of the examples' files.
         eval_files: the same for the split eval; empty where no loss is to be measured after the training.
-        base_model: the SavedModel to start from, or None.
+        base_model: the SavedModel to start from, or to lie in one space with; or None.
         checkpoints: a folder that outlives the run.
         logs: the folder of TensorBoard's logs.
         serving_model: where the SavedModel goes.
@@ -114,9 +115,7 @@ def train(job: Job) -> None:
         return
     if job.eval_files:
         _tell_eval_loss(skip_gram, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
-    trained = skip_gram.target.embeddings.value.read_value()
-    _release(skip_gram.context)
-    _export(job, data, trained, saved.path(saved.steps()[-1]))
+    _export(job, data.words, skip_gram)
     checkpoints.remove(saved.folder)
 
 
@@ -158,8 +157,10 @@ def _built(
     """The model, with what it starts from, and its learning rate."""
     skip_gram = _model(words, job.trainer, job.skipgram.window, shape)
     learning_rate = job.trainer.first_learning_rate
-    if job.base_model:
-        warm_start.load(job.base_model, words, skip_gram)
+    if job.base_model and job.trainer.warm_start:
+        start = warm_start.read(job.base_model)
+        warm_start.check_dimensions(start, job.trainer.dimensions)
+        warm_start.load(start, words, skip_gram)
         learning_rate = job.trainer.warm_start_learning_rate or learning_rate
     return skip_gram, _compile(skip_gram, job.trainer, learning_rate, epoch_steps)
 
@@ -179,14 +180,41 @@ def _checkpoints(
     )
 
 
-def _export(job: Job, data: _Data, trained: tf.Tensor, checkpoint: str) -> None:
-    """Writes the SavedModel, and beside it the vectors and the checkpoint, from which a later training can start."""
-    artifact = os.path.dirname(job.serving_model.rstrip("/"))
-    table = np.asarray(memoryview(trained))  # not a copy
-    vectors.write(os.path.join(artifact, vectors.FOLDER), data.words, table)
-    vectors.write_projector(job.logs, data.words, table)
-    ServingModel(trained, job.vocabulary).save(job.serving_model)
-    checkpoints.copy(checkpoint, os.path.join(artifact, warm_start.FOLDER))
+def _export(job: Job, words: vocabulary.Vocabulary, skip_gram: model.SkipGram) -> None:
+    """Writes the SavedModel, with what a later training can start from, and the vectors beside it."""
+    target, rotation, space = _aligned(job, words, _value(skip_gram.target))
+    rest = {table.name: _value(table) for table in skip_gram.tables if table is not skip_gram.target}
+    if rotation is not None:
+        _release(skip_gram.target)
+        rest["context"] = alignment.turn(rest["context"], rotation)
+    warm_start.write(job.serving_model, rest, space)
+    del rest
+    _release(skip_gram.context)
+    vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
+    vectors.write_projector(job.logs, words, target)
+    ServingModel(tf.convert_to_tensor(target), job.vocabulary).save(job.serving_model)
+
+
+def _aligned(
+    job: Job, words: vocabulary.Vocabulary, target: np.ndarray
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """The vectors in the last blessed model's space, if that is wanted and there is one; else in a new space.
+
+    Returns:
+        the vectors, float32 [V, D]; what turned them, float64 [D, D], if anything; and the space.
+    """
+    if job.base_model and job.trainer.align == "last_blessed":
+        start = warm_start.read(job.base_model, vectors_alone=True)
+        warm_start.check_dimensions(start, job.trainer.dimensions)
+        rotation = warm_start.rotation(start, words, target)
+        if rotation is not None:
+            return alignment.turn(target, rotation), rotation, start.space
+    return target, None, hashlib.sha256(target).hexdigest()[:16]
+
+
+def _value(table: model.WordTable) -> np.ndarray:
+    """A table's vectors, not a copy."""
+    return np.asarray(memoryview(table.embeddings.value.read_value()))
 
 
 def _release(table: model.WordTable) -> None:

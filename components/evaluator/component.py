@@ -1,0 +1,93 @@
+"""TFX's Evaluator, which also looks at how far the words have moved."""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+import tensorflow as tf
+from tfx import types
+from tfx.components.evaluator import constants, executor
+from tfx.dsl.components.base import base_beam_component, executor_spec
+from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
+from tfx.utils import json_utils, path_utils
+
+from components.evaluator import stability
+
+
+class Executor(executor.Executor):
+    """Evaluates, and blocks a model whose words have moved too far."""
+
+    def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
+        """See `tfx.components.evaluator.executor.Executor.Do`."""
+        super().Do(input_dict, output_dict, exec_properties)
+        baseline = input_dict.get(standard_component_specs.BASELINE_MODEL_KEY)
+        if not baseline:
+            return
+        models = (
+            path_utils.serving_model_path(artifact_utils.get_single_uri(artifacts))
+            for artifacts in (input_dict[standard_component_specs.MODEL_KEY], baseline)
+        )
+        measured = stability.measure(*models, exec_properties.get("min_stability"))
+        if measured is None:
+            return
+        stability.write(measured, artifact_utils.get_single_uri(output_dict[constants.EVALUATION_KEY]))
+        if measured.reasons:
+            _block(artifact_utils.get_single_instance(output_dict[constants.BLESSING_KEY]))
+
+
+def _block(blessing: types.Artifact) -> None:
+    """Takes a blessing back, if there was one."""
+    blessed = os.path.join(blessing.uri, constants.BLESSED_FILE_NAME)
+    if tf.io.gfile.exists(blessed):
+        tf.io.gfile.rename(blessed, os.path.join(blessing.uri, constants.NOT_BLESSED_FILE_NAME), overwrite=True)
+        blessing.set_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY, constants.NOT_BLESSED_VALUE)
+
+
+class EvaluatorSpec(component_spec.ComponentSpec):
+    """TFX's EvaluatorSpec, and the least stability."""
+
+    PARAMETERS = {
+        **standard_component_specs.EvaluatorSpec.PARAMETERS,
+        "min_stability": component_spec.ExecutionParameter(type=float, optional=True),
+    }
+    INPUTS = standard_component_specs.EvaluatorSpec.INPUTS
+    OUTPUTS = standard_component_specs.EvaluatorSpec.OUTPUTS
+    TYPE_ANNOTATION = standard_component_specs.EvaluatorSpec.TYPE_ANNOTATION
+
+
+class Evaluator(base_beam_component.BaseBeamComponent):
+    """Asks a model the questions, and blesses it if it reaches the thresholds.
+
+    Args:
+        examples: the questions.
+        model: what is asked.
+        baseline_model: the last blessed model, if there is one.
+        eval_config: TFMA's, with the thresholds.
+        min_stability: the least mean cosine of a word's vector with that in the last blessed model; None for any.
+    """
+
+    SPEC_CLASS = EvaluatorSpec
+    EXECUTOR_SPEC = executor_spec.BeamExecutorSpec(Executor)
+
+    def __init__(
+        self,
+        examples: types.BaseChannel,
+        model: types.BaseChannel,
+        baseline_model: types.BaseChannel,
+        eval_config: Any,
+        min_stability: float | None,
+    ):
+        super().__init__(
+            spec=EvaluatorSpec(
+                examples=examples,
+                model=model,
+                baseline_model=baseline_model,
+                eval_config=eval_config,
+                example_splits=json_utils.dumps(None),
+                fairness_indicator_thresholds=json_utils.dumps(None),
+                min_stability=min_stability,
+                evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),
+                blessing=types.Channel(type=standard_artifacts.ModelBlessing),
+            )
+        )
