@@ -28,6 +28,7 @@ if TYPE_CHECKING:
     from tfx import v1 as tfx
 
     from components.files import CorpusFile
+    from pipeline.cleaning import Cleaner, Plan
     from pipeline.inputs import Fingerprints, Inputs
 
 COMPRESSION_RATIO = 3
@@ -46,6 +47,12 @@ def _main(argv: Sequence[str] | None) -> int:
     config = arguments.load(options)
     if options.history or options.explain is not None:
         return _look_back(config, options.explain)
+    if options.rollback is not None:
+        return _roll_back(config, options.rollback)
+    if options.dry_run and not options.clean:
+        raise UserError("--dry-run: expected beside --clean, of which it says what would be removed")
+    if options.clean:
+        return _clean(config, dry_run=options.dry_run)
     from pipeline import preflight  # here, for what is wrong with the settings is said without it
 
     joins = config.trainer.strategy == "multi_worker" and not tf_config.is_chief()
@@ -158,6 +165,10 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
         whole_files.link(_path(config, layout.VECTORS), os.path.relpath(run_summary.vectors, config.run_folder))
         with whole_files.replacing(_path(config, layout.REPORT)) as beside:
             shutil.copyfile(run_summary.report, beside)
+    if config.keep.is_limited:
+        with console.waiting(screen, "Removing what is not needed …"):
+            cleaner, plan = _plan_to_clean(config)
+            cleaner.remove(plan)
     console.show_summary(screen, run_summary, config.run_folder, log)
     screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
     return run_summary.model is not None
@@ -191,12 +202,10 @@ def _beam(config: Config, corpus_files: Iterable[CorpusFile]) -> engines.Argumen
 
 def _look_back(config: Config, version: str | None) -> int:
     """Prints the runs that were made, or where a version comes from; returns the exit code."""
-    if version is not None and not re.fullmatch("[0-9]{1,19}", version):
-        raise UserError(f"--explain {printable(version[:40])!r}: expected a version's number, as --history lists them")
+    if version is not None:
+        _check_version("--explain", version)
     if not metadata_file.has_runs(config.run_folder):  # Lineage knows too, but imports first
-        raise UserError(
-            f"{printable(config.run_folder)}: no run has been made here. Expected a run's name (--name) that exists"
-        )
+        raise UserError(_never_run(config))
     screen = console.screen()
     with console.waiting(screen, "Reading the metadata …"), console.quiet():
         from pipeline.lineage import Lineage
@@ -209,6 +218,61 @@ def _look_back(config: Config, version: str | None) -> int:
     show()
     console.check(screen)
     return 0
+
+
+def _roll_back(config: Config, version: str) -> int:
+    """Has an earlier version served again; returns the exit code."""
+    _check_version("--rollback", version)
+    screen = console.screen()
+    if not metadata_file.has_runs(config.run_folder, writes=True):
+        raise UserError(_never_run(config))
+    with lock.held(config.run_folder), console.waiting(screen, "Rolling back …"), console.quiet():
+        from pipeline import rolling_back
+
+        done = rolling_back.roll_back(config.run_folder, config.destination, config.name, version)
+    screen.print(console.line(f"Version {version} is served again, as version {done.version}."))
+    screen.print(
+        console.line(
+            f"Withdrawn, and never a baseline again: {', '.join(done.withdrawn)}. "
+            f"The next training starts from version {version}, and is compared with it."
+        )
+    )
+    console.check(screen)
+    return 0
+
+
+def _clean(config: Config, *, dry_run: bool) -> int:
+    """Removes what nothing live needs, or says what that is; returns the exit code."""
+    screen = console.screen()
+    if not metadata_file.has_runs(config.run_folder, writes=True):
+        raise UserError(_never_run(config))
+    with lock.held(config.run_folder):
+        with console.waiting(screen, "Looking for what is not needed …"), console.quiet():
+            cleaner, plan = _plan_to_clean(config)
+        for each in plan.folders:
+            screen.print(console.line(f"{each.bytes / 1e6:>12,.1f} MB  {each.path}"), soft_wrap=True)
+        if not dry_run:
+            cleaner.remove(plan)
+    verb = "would be removed" if dry_run else "were removed"
+    screen.print(console.line(f"{len(plan.folders):,} folders, {plan.bytes / 1e6:,.1f} MB, {verb}."))
+    console.check(screen)
+    return 0
+
+
+def _plan_to_clean(config: Config) -> tuple[Cleaner, Plan]:
+    from pipeline.cleaning import Cleaner
+
+    cleaner = Cleaner(config.run_folder, config.destination, config.keep, config.corpus.window or 0)
+    return cleaner, cleaner.plan()
+
+
+def _check_version(option: str, version: str) -> None:
+    if not re.fullmatch("[0-9]{1,19}", version):
+        raise UserError(f"{option} {printable(version[:40])!r}: expected a version's number, as --history lists them")
+
+
+def _never_run(config: Config) -> str:
+    return f"{printable(config.run_folder)}: no run has been made here. Expected a run's name (--name) that exists"
 
 
 def _join(config: Config, screen: rich.console.Console) -> None:
@@ -255,7 +319,12 @@ def _parser() -> argparse.ArgumentParser:
         help="run again when there is something new to read, and look every so many seconds, until stopped",
     )
     past = parser.add_mutually_exclusive_group()
+    past.add_argument("--clean", action="store_true", help="remove what nothing live needs (keep.*)")
+    parser.add_argument("--dry-run", action="store_true", help="with --clean: only say what would be removed")
     past.add_argument("--history", action="store_true", help="list the runs that were made, and their verdicts")
+    past.add_argument(
+        "--rollback", metavar="VERSION", help="serve an earlier version again; those after it are never a baseline again"
+    )
     past.add_argument("--explain", metavar="VERSION", help="say where a pushed version comes from")
     parser.add_argument(
         "--verbose", action="store_true", help="show TensorFlow's, TFX's and Beam's logs on the screen too"

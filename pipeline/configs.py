@@ -221,6 +221,21 @@ class PusherConfig(Section):
     )
 
 
+class KeepConfig(Section):
+    """What stays on the disk after a run; what is not limited stays for ever (docs/spans.md)."""
+
+    runs: Count | None = Field(None, description="keep what the newest so many runs made")
+    spans: Count | None = Field(None, description="keep the text of the newest so many spans, and always the window")
+    versions: Count | None = Field(
+        None, description="keep the newest so many pushed versions, and all that --explain tells of them"
+    )
+
+    @property
+    def is_limited(self) -> bool:
+        """Whether anything may go."""
+        return any(limit is not None for limit in (self.runs, self.spans, self.versions))
+
+
 class ServingConfig(Section):
     """How a blessed model is tried in TF Serving itself before it is pushed."""
 
@@ -397,6 +412,7 @@ class Config(Section):
     trainer: TrainerSettings = TrainerSettings()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     pusher: PusherConfig = PusherConfig()
+    keep: KeepConfig = KeepConfig()
     serving: ServingConfig = ServingConfig()
     report: ReportConfig = ReportConfig()
     beam: BeamConfig = BeamConfig()

@@ -16,7 +16,7 @@ from components import artifacts
 from components.card import card
 from components.evaluator import results
 from components.pusher import versions
-from pipeline import layout, metadata_file, run_folder
+from pipeline import layout, metadata_file, rolling_back, run_folder
 from word2vec.errors import UserError
 from word2vec.warmup import EXTRA
 
@@ -29,7 +29,8 @@ class Run:
 
     Attributes:
         started: when, in local time.
-        ended: `blessed`, `blocked`, or `stopped at COMPONENT`.
+        ended: `blessed`, `blocked`, `withdrawn` if its version was rolled back later, `stopped at COMPONENT`, or
+            `rolled back to VERSION`, which is no run of the components.
         version: of the model that it pushed, or found pushed already; None if there is none.
         trained: whether it trained, or took the model from the cache; None if it did not come so far.
         scores: by benchmark.
@@ -148,21 +149,30 @@ class Lineage:
     def _run(self, context: mlmd.Context) -> Run:
         executions = self._store.get_executions_by_context(context.id)
         by_component = {self._component(execution): execution for execution in executions}
+        if rolled_back := by_component.get(rolling_back.COMPONENT):
+            (pushed,) = self._artifacts([rolled_back])
+            return Run(
+                started=_time(context.create_time_since_epoch),
+                ended=f"rolled back to {rolled_back.custom_properties[rolling_back.TO].string_value}",
+                version=pushed.custom_properties["pushed_version"].string_value,
+                trained=None,
+                scores={},
+                reasons=[],
+            )
         trainer = by_component.get("Trainer")
         unfinished = [name for name, execution in by_component.items() if execution.last_known_state not in DONE]
         judged = [by_component[name] for name in ("Evaluator", "Pusher") if name in by_component]
         outputs = {artifact.type: artifact for artifact in self._artifacts(judged)}
         evaluation, pushed = outputs.get("ModelEvaluation"), outputs.get("PushedModel")
         outcome = results.read(evaluation.uri) if evaluation and not artifacts.damage(evaluation) else None
-        is_blessed = bool(outputs and outputs["ModelBlessing"].custom_properties["blessed"].int_value)
         stopped = unfinished or (["the start"] if not pushed else [])
         return Run(
             started=_time(context.create_time_since_epoch),
-            ended=f"stopped at {stopped[0]}" if stopped else "blessed" if is_blessed else "blocked",
+            ended=f"stopped at {stopped[0]}" if stopped else _verdict(outputs.get("ModelBlessing")),
             version=pushed.custom_properties["pushed_version"].string_value or None if pushed else None,
             trained=trainer.last_known_state == mlmd.Execution.COMPLETE if trainer else None,
             scores={result.name: result.score for result in outcome.benchmarks} if outcome else {},
-            reasons=outcome.reasons if outcome and not is_blessed else [],
+            reasons=outcome.reasons if outcome else [],
         )
 
     def _component(self, execution: mlmd.Execution) -> str:
@@ -197,7 +207,7 @@ class Lineage:
             executions_by_id |= {execution.id: execution for execution in executions}
             events = self._store.get_events_by_execution_ids([execution.id for execution in executions])
             wanted = [
-                event.artifact_id for event in events if event.type == mlmd.Event.INPUT and not _of_baseline(event)
+                event.artifact_id for event in events if event.type == mlmd.Event.INPUT and not has_own_origin(event)
             ]
         return [
             Step(
@@ -239,9 +249,17 @@ def _read_card(folder: str) -> card.ModelCard | None:
             return None
 
 
-def _of_baseline(event: mlmd.Event) -> bool:
-    """Whether it took the model that another is compared with, which has an origin of its own."""
-    return any(step.key == "baseline_model" for step in event.path.steps)
+def has_own_origin(event: mlmd.Event) -> bool:
+    """Whether it took an earlier model, to compare another with or to start it from, which has an origin of its own."""
+    return any(step.key in ("baseline_model", "base_model") for step in event.path.steps)
+
+
+def _verdict(blessing: mlmd.Artifact | None) -> str:
+    if blessing is None:
+        return "blocked"
+    if blessing.custom_properties[rolling_back.WITHDRAWN].int_value:
+        return "withdrawn"
+    return "blessed" if blessing.custom_properties["blessed"].int_value else "blocked"
 
 
 def _time(milliseconds: int) -> datetime.datetime:

@@ -67,7 +67,7 @@ def create_pipeline(
     question_gen = chain.add("QuestionExampleGen", _question_gen(config, fingerprints))
     examples, transform = _add_text(chain, spans, others, after=question_gen)
     trainer = _add_trainer(chain, transform, checkpoints)
-    evaluator = _add_evaluator(chain, question_gen, trainer, pushed_version)
+    evaluator, last = _add_evaluator(chain, question_gen, trainer, pushed_version)
     channels = {
         "examples": examples,
         "transform_graph": transform.outputs["transform_graph"],
@@ -80,6 +80,7 @@ def create_pipeline(
         "Report",
         Report(
             **channels,
+            baseline_model=last.outputs["model"],
             model_run=trainer.outputs["model_run"],
             model_card=card.outputs["model_card"],
             benchmarks=question_gen.outputs["examples"],
@@ -305,14 +306,14 @@ def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) 
 
 def _add_evaluator(
     chain: _Chain, question_gen: QuestionExampleGen, trainer: tfx.components.Trainer, pushed_version: str | None
-) -> Evaluator:
-    """Holds the model against the thresholds, and against the last one that was blessed."""
+) -> tuple[Evaluator, base_node.BaseNode]:
+    """Holds the model against the thresholds, and against the last one that was blessed, which it also returns."""
     if pushed_version is None:
         last: Any = _resolver(baseline.LastBlessedOther, candidate=trainer.outputs["model"])
     else:
         last = LastPushed(folder=chain.config.destination, version=pushed_version)
     settings, last = chain.config.evaluator, chain.add("Baseline", last)
-    return chain.add(
+    evaluator = chain.add(
         "Evaluator",
         Evaluator(
             examples=question_gen.outputs["examples"],
@@ -328,6 +329,7 @@ def _add_evaluator(
             min_stability=settings.min_stability,
         ),
     )
+    return evaluator, last
 
 
 def _infra_validator(config: Config, question_gen: QuestionExampleGen, model: types.BaseChannel) -> InfraValidator:

@@ -172,12 +172,17 @@ class TrainerSettings(Section):
         description="last_blessed: turn the vectors into the space of the last blessed model, so that the vectors of "
         "both can be compared; cosines within a model stay what they are",
     )
+    max_drift: Annotated[Number, Field(ge=0, le=1)] | None = Field(
+        None,
+        description="the greatest divergence (Jensen-Shannon, 0 to 1) of the text's words from those of the last "
+        "blessed model: beyond it nothing is trained, for the text may be broken",
+    )
     seed: Seed = Field(1, description="decides the initial vectors, the noise words and the order of the blocks")
 
     @property
     def needs_earlier_model(self) -> bool:
-        """Whether a training takes something from the last blessed model, if there is one."""
-        return self.warm_start or self.align != "none"
+        """Whether a training looks at the last blessed model, if there is one."""
+        return self.warm_start or self.align != "none" or self.max_drift is not None
 
     @pydantic.model_validator(mode="after")
     def _learning_rate_falls(self) -> TrainerSettings:

@@ -9,8 +9,12 @@ import re
 import tensorflow as tf
 
 from word2vec import progress, version_folders
+from word2vec.warmup import EXTRA
 
 IDENTITY = "fingerprint.pb"  # TensorFlow writes it with each SavedModel; no two have the same
+
+# Whether it is there tells that a version was rolled back.
+_WITHDRAWN = os.path.join(EXTRA, "rolled_back.json")
 
 _SHARD = r"variables\.data-[0-9]{5}-of-[0-9]{5}"
 
@@ -23,6 +27,8 @@ def find(folder: str) -> dict[int, str]:
 def newest_other(folder: str, model: str) -> str:
     """The newest version that is not the candidate itself, which a run that the cache has answered has had pushed.
 
+    A version that was rolled back does not count.
+
     Args:
         folder: of the versions.
         model: the candidate's `identity`.
@@ -32,7 +38,7 @@ def newest_other(folder: str, model: str) -> str:
     """
     for name in reversed(find(folder).values()):
         pushed = os.path.join(folder, name)
-        if not is_finished(pushed) or identity(pushed) == model:
+        if not is_finished(pushed) or identity(pushed) == model or is_withdrawn(pushed):
             continue
         if _has_weights(pushed):
             return name
@@ -43,6 +49,19 @@ def newest_other(folder: str, model: str) -> str:
 def is_finished(version: str) -> bool:
     """Whether a version has the file that is written last."""
     return tf.io.gfile.exists(os.path.join(version, version_folders.MARK))
+
+
+def is_withdrawn(version: str) -> bool:
+    """Whether a version was rolled back."""
+    return tf.io.gfile.exists(os.path.join(version, _WITHDRAWN))
+
+
+def withdraw(version: str, why: str) -> None:
+    """Marks a version as one that was rolled back; `why` is kept with it."""
+    path = os.path.join(version, _WITHDRAWN)
+    tf.io.gfile.makedirs(os.path.dirname(path))
+    with tf.io.gfile.GFile(path, "w") as file:
+        file.write(why)
 
 
 def _has_weights(version: str) -> bool:

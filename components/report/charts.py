@@ -29,12 +29,19 @@ def draw(facts: Facts) -> dict[str, go.Figure]:
         "sections": _sections(sections) if sections else None,
         "map": _map(facts.words, facts.places),
         "loss": _training(facts.curves.get("loss"), facts.curves.get("words_per_second")),
+        "spans": _spans(facts.corpus.spans) if len(facts.corpus.spans) > 1 else None,
         "frequencies": _frequencies(facts.words),
         "norms": _norms(facts.health),
         "hubs": _hubs(facts.health),
         **{f"scatter-{name}": _scatter(scatter) for name, scatter in facts.scatters.items()},
     }
     return {name: chart for name, chart in charts.items() if chart is not None}
+
+
+def _spans(sizes: dict[str, int]) -> go.Figure:
+    """Each span's size beside the others': a broken feed is seen at once."""
+    bars = go.Bar(x=_plain(sizes), y=[size / 1e6 for size in sizes.values()], marker_color=BLUE)
+    return _figure(bars, xaxis=_NAMES, yaxis={"title": "MB"}, height=260)
 
 
 def _figure(*traces: go.BaseTraceType, height: int = 380, **layout: object) -> go.Figure:

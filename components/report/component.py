@@ -57,6 +57,7 @@ class ReportSpec(component_spec.ComponentSpec):
         "examples": component_spec.ChannelParameter(type=standard_artifacts.Examples),
         "transform_graph": component_spec.ChannelParameter(type=standard_artifacts.TransformGraph),
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
+        "baseline_model": component_spec.ChannelParameter(type=standard_artifacts.Model, optional=True),
         "model_run": component_spec.ChannelParameter(type=standard_artifacts.ModelRun),
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "model_card": component_spec.ChannelParameter(type=ModelCardArtifact),
@@ -72,6 +73,7 @@ class Report(Component):
         examples: the corpus.
         transform_graph: with the vocabulary.
         model: the model.
+        baseline_model: the last blessed model, if there is one.
         model_run: the training's logs.
         evaluation: of the model.
         model_card: of the model.

@@ -16,7 +16,9 @@ from components.card import card
 from components.corpus.report import CorpusReport
 from components.evaluator import results
 from components.questions import examples
-from word2vec import plane, questions, vocabulary, whole_files
+from components.report import changes
+from components.report.changes import Changes
+from word2vec import plane, questions, saved_model_layout, serving_model, vocabulary, whole_files
 from word2vec.vocabulary import Vocabulary
 
 NEIGHBOURS = 10
@@ -65,7 +67,10 @@ class Health:
 
 @dataclasses.dataclass(frozen=True)
 class Facts:
-    """All of it; `tokens` are the text's, also those that are not in the vocabulary."""
+    """All of it; `tokens` are the text's, also those that are not in the vocabulary.
+
+    `changes` are those since the last blessed model; None without one.
+    """
 
     card: card.ModelCard
     evaluation: results.Evaluation
@@ -79,6 +84,7 @@ class Facts:
     places: np.ndarray
     durations: dict[str, float]
     notes: list[str]
+    changes: Changes | None = None
 
 
 def gather(
@@ -94,14 +100,14 @@ def gather(
 
     Args:
         artifacts: the URIs of `examples`, of which there may be several, and of the one `transform_graph`, `model`,
-            `model_run`, `evaluation`, `model_card` and `benchmarks`.
+            `model_run`, `evaluation`, `model_card` and `benchmarks`; and perhaps of a `baseline_model`.
         map_words: how many of the most frequent words are on the map.
         neighbour_words: of how many the neighbours are listed.
         seed: of the map.
         durations: a file with the components' seconds by name; none are shown if it is missing or damaged.
         notes: a file with the list of what was noted in the run; nothing is shown if it is missing or damaged.
     """
-    uris = {key: several[0] for key, several in artifacts.items()}
+    uris = {key: several[0] for key, several in artifacts.items() if several}
     graph = tft.TFTransformOutput(uris["transform_graph"])
     words = vocabulary.read(vocabulary.path_in(graph))
     model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
@@ -121,7 +127,16 @@ def gather(
         places=plane.places(model.unit[:map_words].numpy(), seed=seed),
         durations=whole_files.read_json(durations, dict),
         notes=whole_files.read_json(notes, list),
+        changes=_changes(uris["model"], uris.get("baseline_model")),
     )
+
+
+def _changes(model: str, baseline: str | None) -> Changes | None:
+    folders = [path_utils.serving_model_path(uri) for uri in (model, baseline) if uri is not None]
+    if len(folders) < 2 or not tf.io.gfile.exists(saved_model_layout.vocabulary(folders[1])):
+        return None
+    (words, vectors), (words_before, before) = map(serving_model.read, folders)
+    return changes.between(words, vectors, words_before, before)
 
 
 def _neighbours(model: tf.Module, words: list[str]) -> Neighbours:

@@ -50,6 +50,7 @@ def render(facts: Facts) -> str:
         most_frequent=facts.words.words[:30],
         durations=facts.durations,
         notes=facts.notes,
+        changes=facts.changes,
         settings=card.flat(facts.card.settings),
         number=_number,
         interval=interval_text,

@@ -26,3 +26,18 @@ def test_single_letters(counts, share):
     if share:
         with pytest.raises(UserError, match=f"no words: {share:.1%} of the text are single letters or digits"):
             vocabulary.check_letters(words, share - 0.01)
+
+
+@pytest.mark.parametrize(
+    ("one", "other", "expected"),
+    [
+        ({"a": 1, "b": 1}, {"a": 5, "b": 5}, 0),
+        ({"a": 1, "b": 1}, {"c": 3, "d": 1}, 1),
+        # m = (3/4, 1/4): (1 log 4/3 + 1/2 log 2/3 + 1/2 log 2) / 2
+        ({"a": 2}, {"a": 1, "b": 1}, (np.log2(4 / 3) + 0.5 * np.log2(2 / 3) + 0.5) / 2),
+    ],
+)
+def test_divergence_by_hand(one, other, expected):
+    one, other = (vocabulary.Vocabulary(list(each), np.array(list(each.values()))) for each in (one, other))
+    assert vocabulary.divergence(one, other) == pytest.approx(expected, abs=1e-12)
+    assert vocabulary.divergence(other, one) == pytest.approx(expected, abs=1e-12)

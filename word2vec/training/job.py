@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from word2vec import pairs, vectors, vocabulary
+from word2vec import pairs, progress, saved_model_layout, vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
 from word2vec.settings import COMPILED_POSITIONS, Section, SkipGramSettings, TrainerSettings
@@ -84,6 +84,7 @@ def train(job: Job) -> None:
         UserError: the settings do not fit the devices or the data, the training diverged, or a worker has gone.
     """
     settings = job.trainer
+    _check_drift(job)
     strategy = strategies.get(settings.strategy)
     strategies.check_same_job(strategy, job.fingerprint)
     data, compiled = _Data(job), _is_compiled(settings, strategy)
@@ -117,6 +118,25 @@ def train(job: Job) -> None:
         _tell_eval_loss(skip_gram, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
     _export(job, data.words, skip_gram)
     checkpoints.remove(saved.folder)
+
+
+def _check_drift(job: Job) -> None:
+    """Makes sure that the text is not another one altogether than the last blessed model's.
+
+    Raises:
+        UserError: it is.
+    """
+    limit = job.trainer.max_drift
+    if limit is None or not job.base_model:
+        return
+    before = vocabulary.read(saved_model_layout.vocabulary(job.base_model))
+    drift = vocabulary.divergence(vocabulary.read(job.vocabulary), before)
+    progress.note(f"the text's words have moved by {drift:.3f} since the last blessed model")
+    if drift > limit:
+        raise UserError(
+            f"the text's words have moved by {drift:.3f} since the last blessed model, trainer.max_drift allows "
+            f"{limit:g}: nothing was trained. Look whether the newest text is whole; if it is meant, raise the limit"
+        )
 
 
 class _Data:

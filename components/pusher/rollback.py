@@ -1,0 +1,49 @@
+"""Goes back to an earlier version, where versions are pushed to."""
+
+from __future__ import annotations
+
+import json
+import os
+from typing import NamedTuple
+
+import tensorflow as tf
+
+from components.pusher import push, versions
+from word2vec.errors import UserError, reason
+
+
+class RolledBack(NamedTuple):
+    """What was done: the version as which the earlier one is served again, and those that must not come back."""
+
+    version: str
+    withdrawn: list[str]
+
+
+def to(folder: str, version: str) -> RolledBack:
+    """Has an earlier version served again, and marks those after it, which are never a baseline again.
+
+    The largest number is what is served: so the version is copied to a new one. What is marked stays as it is, for
+    somebody will want to know what was wrong with it.
+
+    Args:
+        folder: of the versions.
+        version: the name of the earlier one.
+
+    Raises:
+        UserError: there is no such version, or it is the newest; or the folder cannot be written.
+    """
+    whole = [name for name in versions.find(folder).values() if versions.is_finished(os.path.join(folder, name))]
+    if version not in whole:
+        raise UserError(f"--rollback {version}: no such version is in {folder}. There are: {', '.join(whole) or 'none'}")
+    later = whole[whole.index(version) + 1 :]
+    wanted = versions.identity(os.path.join(folder, version))
+    withdrawn = [name for name in later if versions.identity(os.path.join(folder, name)) != wanted]
+    if not withdrawn or later[-1] not in withdrawn:
+        raise UserError(f"--rollback {version}: this model is what is served, as version {whole[-1]}")
+    try:
+        for name in withdrawn:
+            versions.withdraw(os.path.join(folder, name), json.dumps({"rolled_back_to": version}))
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"{folder}: a version could not be marked: {reason(error)}") from None
+    files = push.files_of(os.path.join(folder, version))
+    return RolledBack(push.push(files, folder), withdrawn)

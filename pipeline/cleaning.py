@@ -1,0 +1,199 @@
+"""What nothing live needs any more is removed: files first are given up in ML Metadata, then on the disk."""
+
+from __future__ import annotations
+
+import contextlib
+import dataclasses
+import glob
+import os
+import shutil
+from collections.abc import Iterable
+
+import ml_metadata
+import tensorflow as tf
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.components.evaluator import constants
+from tfx.components.example_gen import utils
+
+from components.card import card
+from components.corpus import window
+from components.pusher import versions
+from pipeline import layout, lineage, run_folder
+from pipeline.configs import KeepConfig
+from word2vec import version_folders
+from word2vec.warmup import EXTRA
+
+_REMOVED = ".removing-"  # names that TF Serving passes over
+
+
+@dataclasses.dataclass(frozen=True)
+class Removal:
+    """A folder that goes, for people: what it is, and its size in bytes."""
+
+    path: str
+    bytes: int
+
+
+@dataclasses.dataclass(frozen=True)
+class Plan:
+    """What goes.
+
+    Attributes:
+        artifacts: which ML Metadata are to call deleted.
+        folders: of artifacts, of checkpoints, and of versions.
+    """
+
+    artifacts: list[mlmd.Artifact]
+    folders: list[Removal]
+
+    @property
+    def bytes(self) -> int:
+        """Of all folders."""
+        return sum(each.bytes for each in self.folders)
+
+
+class Cleaner:
+    """Finds what is not needed, and removes it; nobody else may work in the folder meanwhile.
+
+    Needed is what belongs to the newest runs, to the newest spans, or to the origin of the newest versions, as
+    `--explain` tells it; and the last blessed model. What a setting does not limit is needed for ever.
+
+    Args:
+        folder: of the run.
+        destination: the folder of the versions.
+        keep: how many runs, spans and versions are the newest.
+        size: the window's, whose spans are always needed; 0 where there is none.
+    """
+
+    def __init__(self, folder: str, destination: str, keep: KeepConfig, size: int):
+        self._folder, self._destination, self._keep, self._window = folder, destination, keep, size
+        config = mlmd.ConnectionConfig()
+        config.sqlite.filename_uri = os.path.join(folder, layout.METADATA)
+        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
+        self._store = ml_metadata.MetadataStore(config)
+        self._artifacts = {artifact.id: artifact for artifact in self._store.get_artifacts()}
+        for artifact in self._artifacts.values():
+            run_folder.relocate(artifact, folder)
+        executions = [execution.id for execution in self._store.get_executions()]
+        self._events = self._store.get_events_by_execution_ids(executions) if executions else []
+
+    def plan(self) -> Plan:
+        """What would be removed."""
+        needed = {*self._of_runs(), *self._of_spans(), *self._of_versions(), *self._last_blessed()}
+        gone = [artifact for artifact in self._artifacts.values() if artifact.id not in needed]
+        here = os.path.join(self._folder, layout.ARTIFACTS, "")
+        folders = [artifact.uri for artifact in gone if artifact.uri.startswith(here) and os.path.isdir(artifact.uri)]
+        folders += glob.glob(os.path.join(glob.escape(self._folder), layout.CHECKPOINTS, "*"))
+        folders += self._old_versions()
+        for around in (os.path.join(here, "*", "*"), os.path.join(here, "*", "*", "*"), self._destination):
+            folders += glob.glob(os.path.join(around, f"{_REMOVED}*"))  # of a cleaning that was killed
+        return Plan(
+            [artifact for artifact in gone if artifact.state != mlmd.Artifact.DELETED],
+            [Removal(path, _size(path)) for path in sorted(set(folders))],
+        )
+
+    def remove(self, plan: Plan) -> None:
+        """Does it. Killed meanwhile, it leaves what the next one removes."""
+        for artifact in plan.artifacts:
+            artifact.state = mlmd.Artifact.DELETED
+        if plan.artifacts:
+            self._store.put_artifacts(plan.artifacts)
+        for each in plan.folders:
+            _remove(each.path)
+
+    def _of_runs(self) -> set[int]:
+        """All that the newest runs took or made."""
+        runs = sorted(self._store.get_contexts_by_type("pipeline_run"), key=lambda run: run.id)
+        executions = {
+            execution.id
+            for run in _newest(runs, self._keep.runs)
+            for execution in self._store.get_executions_by_context(run.id)
+        }
+        return {event.artifact_id for event in self._events if event.execution_id in executions}
+
+    def _of_spans(self) -> set[int]:
+        """The Examples of the newest spans, and what was made of them alone."""
+        spans = {
+            artifact.id: artifact.custom_properties[utils.SPAN_PROPERTY_NAME].int_value
+            for artifact in self._artifacts.values()
+            if window.READING in artifact.custom_properties
+        }
+        size = None if self._keep.spans is None else max(self._keep.spans, self._window)
+        numbers = set(_newest(sorted(set(spans.values())), size))
+        needed = {artifact for artifact, number in spans.items() if number in numbers}
+        for _ in ("ExampleStatistics", "ExampleAnomalies"):
+            needed |= self._made_of(needed, {"ExampleStatistics", "ExampleAnomalies"})
+        return needed
+
+    def _of_versions(self) -> set[int]:
+        """What the origins of the newest versions tell of."""
+        kept = set(_newest(list(versions.find(self._destination).values()), self._keep.versions))
+        needed = {
+            artifact.id
+            for artifact in self._artifacts.values()
+            if artifact.custom_properties["pushed_version"].string_value in kept
+        }
+        new = needed
+        while new:
+            made_by = {event.execution_id for event in self._events if event.artifact_id in new and _is_output(event)}
+            of_these = {
+                event.artifact_id
+                for event in self._events
+                if event.execution_id in made_by and not lineage.has_own_origin(event)
+            }
+            new, needed = of_these - needed, needed | of_these
+        return needed
+
+    def _last_blessed(self) -> set[int]:
+        """The newest model with a blessing that stands, and the blessing."""
+        blessed = {
+            artifact.custom_properties[constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY].int_value: artifact.id
+            for artifact in self._artifacts.values()
+            if artifact.custom_properties[constants.ARTIFACT_PROPERTY_BLESSED_KEY].int_value
+        }
+        newest = max(blessed, default=None)
+        return set() if newest is None else {newest, blessed[newest]}
+
+    def _old_versions(self) -> list[str]:
+        """The folders of versions that are this pipeline's, as their cards say, and not among the newest."""
+        names = list(versions.find(self._destination).values())
+        old = set(names) - set(_newest(names, self._keep.versions))
+        folders = (os.path.join(self._destination, name) for name in old)
+        return [each for each in folders if tf.io.gfile.exists(os.path.join(each, EXTRA, card.JSON))]
+
+    def _made_of(self, sources: set[int], types: set[str]) -> set[int]:
+        took = {event.execution_id for event in self._events if event.artifact_id in sources and not _is_output(event)}
+        made = {event.artifact_id for event in self._events if event.execution_id in took and _is_output(event)}
+        return {artifact for artifact in made if artifact in self._artifacts and self._artifacts[artifact].type in types}
+
+
+def _is_output(event: mlmd.Event) -> bool:
+    return event.type in (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+
+
+def _newest(items: list, count: int | None) -> Iterable:
+    return items if count is None else items[-count:]
+
+
+def _size(folder: str) -> int:
+    if not version_folders.is_local(folder):
+        return sum(
+            tf.io.gfile.stat(os.path.join(where, name)).length
+            for where, _, names in tf.io.gfile.walk(folder)
+            for name in names
+        )
+    paths = (os.path.join(where, name) for where, _, names in os.walk(folder) for name in names)
+    return sum(os.lstat(path).st_size for path in paths)
+
+
+def _remove(folder: str) -> None:
+    """Removes a folder, and the one around it if that is empty then; a version is first out of TF Serving's sight."""
+    if not version_folders.is_local(folder):
+        tf.io.gfile.rmtree(folder)
+        return
+    around, name = os.path.split(folder)
+    gone = os.path.join(around, f"{_REMOVED}{name}")
+    os.rename(folder, gone)
+    shutil.rmtree(gone)
+    with contextlib.suppress(OSError):
+        os.rmdir(around)

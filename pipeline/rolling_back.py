@@ -1,0 +1,102 @@
+"""`--rollback`: an earlier version is served again, and is the baseline and the start of the next training."""
+
+from __future__ import annotations
+
+import datetime
+import os
+from collections.abc import Iterable
+
+import ml_metadata
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.components.evaluator import constants
+
+from components.pusher import rollback
+from pipeline import layout
+
+COMPONENT = "Rollback"
+
+# Custom properties: of a blessing that was taken back, and of the execution.
+WITHDRAWN, TO = "rolled_back", "rolled_back_to"
+
+_EXECUTION_TYPE = "pipeline.Rollback"
+
+
+def roll_back(run_folder: str, destination: str, name: str, version: str) -> rollback.RolledBack:
+    """Does it, and has ML Metadata tell of it; nobody else may work in the folder meanwhile.
+
+    Args:
+        run_folder: of the run.
+        destination: the folder of the versions.
+        name: of the run.
+        version: to go back to.
+
+    Raises:
+        UserError: see `rollback.to`.
+    """
+    done = rollback.to(destination, version)
+    config = mlmd.ConnectionConfig()
+    config.sqlite.filename_uri = os.path.join(run_folder, layout.METADATA)
+    config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
+    store = ml_metadata.MetadataStore(config)
+    pushed = {
+        artifact.custom_properties["pushed_version"].string_value: artifact
+        for artifact in store.get_artifacts_by_type("PushedModel")
+    }
+    _withdraw(store, [pushed[each].id for each in done.withdrawn if each in pushed])
+    if version in pushed:
+        _record(store, name, pushed[version], destination, done.version)
+    return done
+
+
+def _withdraw(store: ml_metadata.MetadataStore, pushed: list[int]) -> None:
+    """Takes the blessings back with which models were pushed."""
+    events = store.get_events_by_artifact_ids(pushed) if pushed else []
+    pushers = {event.execution_id for event in events if event.type == mlmd.Event.OUTPUT}
+    taken = store.get_events_by_execution_ids(pushers) if pushers else []
+    models = {event.artifact_id for event in taken if event.type == mlmd.Event.INPUT}
+    blessings = [
+        blessing
+        for blessing in store.get_artifacts_by_type("ModelBlessing")
+        if blessing.custom_properties[constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY].int_value in models
+    ]
+    for blessing in blessings:
+        properties = blessing.custom_properties
+        properties[constants.ARTIFACT_PROPERTY_BLESSED_KEY].int_value = constants.NOT_BLESSED_VALUE
+        properties[WITHDRAWN].int_value = 1
+    if blessings:
+        store.put_artifacts(blessings)
+
+
+def _record(
+    store: ml_metadata.MetadataStore, name: str, source: mlmd.Artifact, destination: str, version: str
+) -> None:
+    """Records an execution that made the new version of the earlier one."""
+    made = mlmd.Artifact(type_id=source.type_id, uri=source.uri, state=mlmd.Artifact.LIVE)
+    for key, value in source.custom_properties.items():
+        made.custom_properties[key].CopyFrom(value)
+    made.custom_properties["pushed_version"].string_value = version
+    made.custom_properties["pushed_destination"].string_value = os.path.join(destination, version)
+    kind = store.put_execution_type(mlmd.ExecutionType(name=_EXECUTION_TYPE))
+    execution = mlmd.Execution(type_id=kind, last_known_state=mlmd.Execution.COMPLETE)
+    execution.custom_properties[TO].string_value = source.custom_properties["pushed_version"].string_value
+    store.put_execution(
+        execution,
+        [(source, _event(mlmd.Event.INPUT)), (made, _event(mlmd.Event.OUTPUT))],
+        list(_contexts(store, name)),
+    )
+
+
+def _event(kind: mlmd.Event.Type) -> mlmd.Event:
+    return mlmd.Event(type=kind, path=mlmd.Event.Path(steps=[{"key": "pushed_model"}, {"index": 0}]))
+
+
+def _contexts(store: ml_metadata.MetadataStore, name: str) -> Iterable[mlmd.Context]:
+    """Those that TFX gives an execution: of the pipeline, of a run, and of the component."""
+    names = {
+        "pipeline": name,
+        "pipeline_run": datetime.datetime.now().isoformat(),
+        "node": f"{name}.{COMPONENT}",
+    }
+    for kind, context_name in names.items():
+        there = store.get_context_by_type_and_name(kind, context_name)
+        yield there or mlmd.Context(type_id=store.get_context_type(kind).id, name=context_name)
