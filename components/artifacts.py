@@ -1,9 +1,14 @@
-"""Whether an artifact still has its files: folders are deleted to free space, copied half, or emptied."""
+"""What ML Metadata and the disk know of artifacts: what was made of them, and whether their files are there still.
+
+Folders are deleted to free space, copied half, or emptied.
+"""
 
 from __future__ import annotations
 
 import json
 import os
+from collections.abc import Iterable
+from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
@@ -58,3 +63,17 @@ def _sizes(folder: str) -> dict[str, int]:
         for path in (os.path.join(where, name) for name in names)
         if os.path.isfile(path)
     }
+
+
+def made_of(store: Any, sources: Iterable[int], type_name: str) -> list[int]:
+    """The ids of the artifacts of a type that executions made which took one of some others.
+
+    Args:
+        store: ML Metadata's.
+        sources: the others' ids.
+        type_name: the type's.
+    """
+    taken = [event for event in store.get_events_by_artifact_ids(list(sources)) if event.type == mlmd.Event.INPUT]
+    made = store.get_events_by_execution_ids({event.execution_id for event in taken}) if taken else []
+    ids = [event.artifact_id for event in made if event.type == mlmd.Event.OUTPUT]
+    return [artifact.id for artifact in store.get_artifacts_by_id(ids) if artifact.type == type_name] if ids else []

@@ -85,7 +85,8 @@ class Cleaner:
         folders = [artifact.uri for artifact in gone if artifact.uri.startswith(here) and os.path.isdir(artifact.uri)]
         folders += glob.glob(os.path.join(glob.escape(self._folder), layout.CHECKPOINTS, "*"))
         folders += self._old_versions()
-        for around in (os.path.join(here, "*", "*"), os.path.join(here, "*", "*", "*"), self._destination):
+        made, pushed = glob.escape(here), glob.escape(self._destination)
+        for around in (os.path.join(made, "*", "*"), os.path.join(made, "*", "*", "*"), pushed):
             folders += glob.glob(os.path.join(around, f"{_REMOVED}*"))  # of a cleaning that was killed
         return Plan(
             [artifact for artifact in gone if artifact.state != mlmd.Artifact.DELETED],

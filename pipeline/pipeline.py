@@ -282,7 +282,8 @@ def _resolver(strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any
 def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) -> tfx.components.Trainer:
     config, base_model = chain.config, None
     if config.trainer.needs_earlier_model:
-        base_model = chain.add("LastBlessedModel", _resolver(baseline.LastBlessed)).outputs["model"]
+        text = {baseline.TEXT: transform.outputs["transform_graph"]} if config.corpus.has_spans else {}
+        base_model = chain.add("LastBlessedModel", _resolver(baseline.LastBlessed, **text)).outputs["model"]
     eval_split = "eval" if "eval" in config.corpus.splits else None
     return chain.add(
         "Trainer",

@@ -90,8 +90,8 @@ class Window(span_range_strategy.SpanRangeStrategy):
 
     def _is_checked(self, store: Any, examples: types.Artifact) -> bool:
         """Whether an ExampleValidator found nothing wrong with a span; what it had to stop at must not come in."""
-        statistics = _made_of(store, [examples.id], "ExampleStatistics")
-        return bool(statistics and _made_of(store, statistics, "ExampleAnomalies"))
+        statistics = artifacts.made_of(store, [examples.id], "ExampleStatistics")
+        return bool(statistics and artifacts.made_of(store, statistics, "ExampleAnomalies"))
 
     def _tell(self, window: list[types.Artifact]) -> None:
         """Notes which spans a training has, and which it lacks."""
@@ -125,11 +125,3 @@ def _span(artifact: types.Artifact) -> int:
 
 def _age(artifact: types.Artifact) -> tuple[int, int]:
     return artifact.get_int_custom_property(utils.VERSION_PROPERTY_NAME), artifact.id
-
-
-def _made_of(store: Any, sources: list[int], type_name: str) -> list[int]:
-    """The ids of the artifacts of a type that executions made which took one of some others."""
-    taken = [event for event in store.get_events_by_artifact_ids(sources) if event.type == mlmd.Event.INPUT]
-    made = store.get_events_by_execution_ids({event.execution_id for event in taken}) if taken else []
-    ids = [event.artifact_id for event in made if event.type == mlmd.Event.OUTPUT]
-    return [artifact.id for artifact in store.get_artifacts_by_id(ids) if artifact.type == type_name] if ids else []

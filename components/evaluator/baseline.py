@@ -14,17 +14,24 @@ from components import artifacts
 from word2vec import progress
 from word2vec.training import warm_start
 
-CANDIDATE = "candidate"
+CANDIDATE, TEXT = "candidate", "transform_graph"
 
 _Artifacts = dict[str, list[types.Artifact]]
 
 
 class LastBlessed(resolver.ResolverStrategy):
-    """The last blessed model from which a training can start; takes what TFX's strategy takes."""
+    """The last blessed model from which a training can start.
+
+    Takes all models (`model`) and blessings (`model_blessing`), and perhaps the text to train on (`transform_graph`):
+    then a model that was trained on the same text does not count, so that a run without new text has nothing to do.
+    """
 
     def resolve_artifacts(self, store: Any, input_dict: _Artifacts) -> _Artifacts | None:
-        """TFX's own: of the models (`model`) and the blessings (`model_blessing`) at most one is left."""
-        return _newest_whole(input_dict, "to start from", (f"{path_constants.SERVING_MODEL_DIR}/{warm_start.FOLDER}",))
+        """TFX's own: of the models and the blessings at most one is left."""
+        text = [artifact.id for artifact in input_dict.get(TEXT, [])]
+        own = set(artifacts.made_of(store, text, "Model")) if text else set()
+        others = {**input_dict, "model": [model for model in input_dict["model"] if model.id not in own]}
+        return _newest_whole(others, "to start from", (f"{path_constants.SERVING_MODEL_DIR}/{warm_start.FOLDER}",))
 
 
 class LastBlessedOther(resolver.ResolverStrategy):
