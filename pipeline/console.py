@@ -299,6 +299,8 @@ def _show_verdict(console: rich.console.Console, summary: Summary, log: str) -> 
         _tell(console, f"            {log} says why")
     elif summary.blessed:
         _tell(console, verdict, ("blessed", "green"), ": every threshold is reached")
+    elif summary.withdrawn:
+        _tell(console, verdict, ("rolled back, not pushed", "red"), ": an earlier version is served (--history)")
     else:
         _tell(console, verdict, ("not blessed, not pushed", "red"))
         for reason in summary.evaluation.reasons:

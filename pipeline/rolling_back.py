@@ -42,14 +42,15 @@ def roll_back(run_folder: str, destination: str, name: str, version: str) -> rol
         artifact.custom_properties["pushed_version"].string_value: artifact
         for artifact in store.get_artifacts_by_type("PushedModel")
     }
-    _withdraw(store, [pushed[each].id for each in done.withdrawn if each in pushed])
+    _bless(store, [pushed[each].id for each in done.withdrawn if each in pushed], stands=False)
     if version in pushed:
+        _bless(store, [pushed[version].id], stands=True)
         _record(store, name, pushed[version], destination, done.version)
     return done
 
 
-def _withdraw(store: ml_metadata.MetadataStore, pushed: list[int]) -> None:
-    """Takes the blessings back with which models were pushed."""
+def _bless(store: ml_metadata.MetadataStore, pushed: list[int], *, stands: bool) -> None:
+    """Takes the blessings back with which models were pushed, or lets them stand again."""
     events = store.get_events_by_artifact_ids(pushed) if pushed else []
     pushers = {event.execution_id for event in events if event.type == mlmd.Event.OUTPUT}
     taken = store.get_events_by_execution_ids(pushers) if pushers else []
@@ -61,8 +62,9 @@ def _withdraw(store: ml_metadata.MetadataStore, pushed: list[int]) -> None:
     ]
     for blessing in blessings:
         properties = blessing.custom_properties
-        properties[constants.ARTIFACT_PROPERTY_BLESSED_KEY].int_value = constants.NOT_BLESSED_VALUE
-        properties[WITHDRAWN].int_value = 1
+        blessed = constants.BLESSED_VALUE if stands else constants.NOT_BLESSED_VALUE
+        properties[constants.ARTIFACT_PROPERTY_BLESSED_KEY].int_value = blessed
+        properties[WITHDRAWN].int_value = int(not stands)
     if blessings:
         store.put_artifacts(blessings)
 

@@ -15,6 +15,7 @@ from components.corpus.report import CorpusReport
 from components.evaluator import results
 from components.questions import examples
 from components.report import component
+from pipeline import rolling_back
 from pipeline.local import ComponentRun
 from word2vec import vectors, vocabulary
 
@@ -27,7 +28,8 @@ class Summary:
         corpus: what ExampleGen read.
         vocabulary_size: words.
         evaluation: the scores, and why the model was blocked if it was.
-        blessed: whether the Evaluator blessed the model.
+        blessed: whether the Evaluator blessed the model, and nobody rolled it back since.
+        withdrawn: whether it was rolled back.
         served: whether TF Serving loaded it and answered; None if that was not tried.
         neighbours: of some words the nearest, by word.
         model: the pushed model's folder, or None.
@@ -40,6 +42,7 @@ class Summary:
     vocabulary_size: int
     evaluation: results.Evaluation
     blessed: bool
+    withdrawn: bool
     served: bool | None
     neighbours: dict[str, list[str]]
     model: str | None
@@ -52,19 +55,22 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
     """Reads the artifacts of a finished run."""
     words = vocabulary.read(vocabulary.path_in(tft.TFTransformOutput(_uri(runs, "Transform", "transform_graph"))))
     pushed = runs["Pusher"].outputs["pushed_model"][0]
+    blessing = runs["Evaluator"].outputs["blessing"][0]
+    withdrawn = bool(blessing.get_int_custom_property(rolling_back.WITHDRAWN))
     reader = "Window" if "Window" in runs else "ExampleGen"
     return Summary(
         corpus=CorpusReport.of(artifact.uri for artifact in runs[reader].outputs["examples"]),
         vocabulary_size=len(words),
         evaluation=results.read(_uri(runs, "Evaluator", "evaluation")),
-        blessed=model_utils.is_model_blessed(runs["Evaluator"].outputs["blessing"][0]),
+        blessed=model_utils.is_model_blessed(blessing),
+        withdrawn=withdrawn,
         served=_served(runs),
         neighbours=_neighbours(
             path_utils.serving_model_path(_uri(runs, "Trainer", "model")),
             _well_known(_uri(runs, "QuestionExampleGen", "examples"), words),
         ),
         model=pushed.get_string_custom_property("pushed_destination")
-        if pushed.get_int_custom_property("pushed")
+        if pushed.get_int_custom_property("pushed") and not withdrawn
         else None,
         vectors=os.path.join(_uri(runs, "Trainer", "model"), vectors.FOLDER),
         logs=_uri(runs, "Trainer", "model_run"),

@@ -46,4 +46,5 @@ def to(folder: str, version: str) -> RolledBack:
     except (OSError, tf.errors.OpError) as error:
         raise UserError(f"{folder}: a version could not be marked: {reason(error)}") from None
     files = push.files_of(os.path.join(folder, version))
+    files.pop(versions.WITHDRAWN, None)  # somebody goes back to what was rolled back
     return RolledBack(push.push(files, folder), withdrawn)

@@ -14,7 +14,7 @@ from word2vec.warmup import EXTRA
 IDENTITY = "fingerprint.pb"  # TensorFlow writes it with each SavedModel; no two have the same
 
 # Whether it is there tells that a version was rolled back.
-_WITHDRAWN = os.path.join(EXTRA, "rolled_back.json")
+WITHDRAWN = os.path.join(EXTRA, "rolled_back.json")
 
 _SHARD = r"variables\.data-[0-9]{5}-of-[0-9]{5}"
 
@@ -53,12 +53,12 @@ def is_finished(version: str) -> bool:
 
 def is_withdrawn(version: str) -> bool:
     """Whether a version was rolled back."""
-    return tf.io.gfile.exists(os.path.join(version, _WITHDRAWN))
+    return tf.io.gfile.exists(os.path.join(version, WITHDRAWN))
 
 
 def withdraw(version: str, why: str) -> None:
     """Marks a version as one that was rolled back; `why` is kept with it."""
-    path = os.path.join(version, _WITHDRAWN)
+    path = os.path.join(version, WITHDRAWN)
     tf.io.gfile.makedirs(os.path.dirname(path))
     with tf.io.gfile.GFile(path, "w") as file:
         file.write(why)

@@ -1,7 +1,6 @@
 from __future__ import annotations
 
 import json
-import logging
 
 import ml_metadata
 import pytest
@@ -12,7 +11,6 @@ from tfx.types import standard_artifacts
 from components import artifacts
 from components.corpus import spans, window
 from components.files import CorpusFile
-from word2vec import progress
 from word2vec.errors import UserError
 
 READING = "as today"
@@ -79,16 +77,6 @@ class Metadata:
 @pytest.fixture
 def metadata(tmp_path):
     return Metadata(tmp_path)
-
-
-@pytest.fixture
-def notes():
-    handler = logging.Handler()
-    told: list[str] = []
-    handler.emit = lambda record: told.append(record.getMessage())
-    progress.add_handler(handler)
-    yield told
-    progress.remove_handler(handler)
 
 
 def test_the_newest_spans_the_newest_first(metadata, notes):
