@@ -6,7 +6,6 @@ that the sum over the vocabulary of exp(s + b), Z, is 1 for every target word. C
 
 from __future__ import annotations
 
-import os
 import pathlib
 import tempfile
 from typing import Any
@@ -44,16 +43,12 @@ def figures(target: np.ndarray, context: np.ndarray, bias: np.ndarray, pairs: np
     return {name: round(float(value), 4) for name, value in {**measures, "normalised": (scores - log_z).mean()}.items()}
 
 
-def _tables(artifact: pathlib.Path) -> list[np.ndarray]:
-    """Target, context and, if it was learned, bias of the checkpoint beside a trained model."""
-    import tensorflow as tf
-
-    from word2vec import saved_model_layout
+def _tables(saved_model: pathlib.Path) -> list[np.ndarray]:
+    """Target, context and, if it was learned, bias of a trained model; the context as it is kept, rounded by 0.4 %."""
     from word2vec.training import checkpoints, warm_start
 
-    reader = tf.train.load_checkpoint(checkpoints.copied(os.path.join(artifact, warm_start.FOLDER)))
-    keys = [saved_model_layout.key(name) for name in checkpoints.TABLES]
-    return [reader.get_tensor(key) for key in keys if reader.has_tensor(key)]
+    tables = warm_start.read(str(saved_model)).tables
+    return [tables[name] for name in checkpoints.TABLES if name in tables]
 
 
 def _fixed_bias(run: pathlib.Path, trainer: dict[str, Any]) -> np.ndarray:
@@ -95,7 +90,7 @@ def main() -> None:
         work = pathlib.Path(folder)
         job.train(systems.job_of(run, work, config))
         keyed = KeyedVectors.load_word2vec_format(str(work / "model" / vectors.FOLDER / vectors.BINARY), binary=True)
-        target, context, *learned = _tables(work / "model")
+        target, context, *learned = _tables(work / "model" / "serving_model")
     bias = learned[0][:, 0] if learned else _fixed_bias(run, config["trainer"])
     parts.answer({**systems.quality(keyed), **figures(target, context, bias, _pairs(run))})
 

@@ -70,19 +70,6 @@ def remove(folder: str) -> None:
     _remove_tree(gone)
 
 
-def copy(folder: str, to: str) -> None:
-    """Copies the files of a whole checkpoint, and nothing else."""
-    sizes, _ = _manifest(folder)
-    tf.io.gfile.makedirs(to)
-    for name in (*sizes, MANIFEST):
-        tf.io.gfile.copy(os.path.join(folder, name), os.path.join(to, name), overwrite=True)
-
-
-def copied(folder: str) -> str | None:
-    """TensorFlow's name of the checkpoint that was copied into a folder; None if there is none."""
-    return _prefix(folder) if tf.io.gfile.exists(f"{_prefix(folder)}.index") else None
-
-
 def sweep(folder: str) -> None:
     """Removes what kills have left in a folder of checkpoints, or of such folders; nobody else may write there."""
     if not tf.io.gfile.isdir(folder):

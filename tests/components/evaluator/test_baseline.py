@@ -10,7 +10,7 @@ from tfx.types import standard_artifacts
 from components import artifacts
 from components.evaluator import baseline
 
-NEEDED = ("Format-Serving/saved_model.pb", "Format-Serving/assets/vocabulary", "checkpoint/ckpt.index")
+NEEDED = ("Format-Serving/saved_model.pb", "Format-Serving/assets/vocabulary", "Format-Serving/assets.extra/start/start.json")
 
 
 @pytest.fixture
@@ -50,12 +50,12 @@ def test_the_last_blessed_one_but_the_candidate(make, notes):
 
 
 @pytest.mark.parametrize("noted", [True, False])
-@pytest.mark.parametrize("name", [".", "Format-Serving", "checkpoint"])
+@pytest.mark.parametrize("name", [".", "Format-Serving", "Format-Serving/assets.extra"])
 def test_one_whose_files_are_gone_is_passed_over(make, tmp_path, notes, noted, name):
     made = [make(1, noted=noted), make(2, noted=noted), make(3, noted=noted)]
     candidate, _ = make(4)
     shutil.rmtree(tmp_path / "3" / name)
-    for_comparing = 3 if name == "checkpoint" else 2
+    for_comparing = 3 if name.endswith("extra") and not noted else 2
     assert resolve(baseline.LastBlessedOther, made, candidate) == [for_comparing]
     assert len(notes) == (for_comparing == 2)
     assert resolve(baseline.LastBlessed, made) == [2]

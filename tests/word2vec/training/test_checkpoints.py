@@ -199,16 +199,6 @@ def test_killed_at_any_instant_of_the_removal(tmp_path, notes):
     assert not notes
 
 
-def test_what_is_copied_is_one_whole_checkpoint(tmp_path):
-    made = save(tmp_path / "from", 1, 2)
-    (tmp_path / "from" / "step-2" / "ckpt_temp").mkdir()
-    checkpoints.copy(made.path(2), str(tmp_path / "to"))
-    assert sorted(os.listdir(tmp_path / "to")) == ["ckpt.data-00000-of-00001", "ckpt.index", "manifest.json"]
-    reader = tf.train.load_checkpoint(checkpoints.copied(str(tmp_path / "to")))
-    np.testing.assert_array_equal(reader.get_tensor(saved_model_layout.key("target")), VALUES * 2)
-    assert checkpoints.copied(str(tmp_path / "nowhere")) is None
-
-
 def test_workers_take_what_the_chief_takes(tmp_path, notes):
     """Though they see the damaged one too, and look before the chief has removed it."""
     save(tmp_path, 1, 2)

@@ -1,11 +1,14 @@
 from __future__ import annotations
 
+import json
+
 import numpy as np
 import pytest
 
 from word2vec import vocabulary
 from word2vec.errors import UserError
-from word2vec.training import checkpoints, model, samplers, warm_start
+from word2vec.serving_model import ServingModel
+from word2vec.training import alignment, model, samplers, warm_start
 
 
 def make(words, dimensions=4, bias="expected_count"):
@@ -18,64 +21,95 @@ def make(words, dimensions=4, bias="expected_count"):
 
 
 def export(folder, words, dimensions=4, bias="expected_count"):
-    """An earlier run's artifact, as far as a warm start reads it."""
+    """An earlier run's SavedModel."""
     _, made = make(words, dimensions, bias)
     for place, table in enumerate(made.tables):
         table.embeddings.assign(np.random.default_rng(place).normal(size=table.embeddings.shape))
-    serving = folder / "Format-Serving"
-    (serving / "assets").mkdir(parents=True)
-    (serving / "assets" / vocabulary.ASSET).write_text("".join(f"9 {word}\n" for word in words))
-    state = {table.name: table.embeddings.value for table in made.tables}
-    checkpoint = checkpoints.Checkpoints(str(folder / "training"))
-    checkpoint.track(state)
-    checkpoint.save(1)
-    checkpoints.copy(checkpoint.path(1), str(folder / warm_start.FOLDER))
-    return str(serving), made
+    path = folder / vocabulary.ASSET
+    path.write_text("".join(f"9 {word}\n" for word in words))
+    serving = str(folder / "Format-Serving")
+    ServingModel(made.target.embeddings.numpy(), str(path)).save(serving)
+    tables = {table.name: table.embeddings.numpy() for table in made.tables if table.name != "target"}
+    warm_start.write(serving, tables, "a space")
+    return serving, made
+
+
+def start(serving, words, made):
+    warm_start.load(warm_start.read(serving), words, made)
 
 
 def test_kept_words_keep_their_vectors_new_ones_start_fresh_and_gone_ones_go(tmp_path):
     base, old = export(tmp_path, ["a", "b", "c"])
     words, made = make(["c", "new", "a"])
     fresh = made.target.embeddings.numpy()
-    warm_start.load(base, words, made)
+    start(base, words, made)
     target, context = made.target.embeddings.numpy(), made.context.embeddings.numpy()
-    np.testing.assert_array_equal(target[[0, 2]], old.target.embeddings.numpy()[[2, 0]])
-    np.testing.assert_array_equal(context[[0, 2]], old.context.embeddings.numpy()[[2, 0]])
+    np.testing.assert_allclose(target[[0, 2]], old.target.embeddings.numpy()[[2, 0]], rtol=1e-6)
+    np.testing.assert_allclose(context[[0, 2]], old.context.embeddings.numpy()[[2, 0]], rtol=2**-8)
     np.testing.assert_array_equal(target[1], fresh[1])
     np.testing.assert_array_equal(context[1], np.zeros(4))
+
+
+def test_the_context_vectors_take_half_their_size(tmp_path):
+    base, old = export(tmp_path, [f"w{number}" for number in range(100)], bias="learned")
+    assert (tmp_path / "Format-Serving" / warm_start.FOLDER / "context").stat().st_size == 100 * 4 * 2
+    read = warm_start.read(base)
+    np.testing.assert_array_equal(read.tables["bias"], old.bias.embeddings.numpy())
+    assert (read.space, warm_start.space_of(base)) == ("a space", "a space")
+    assert set(warm_start.read(base, vectors_alone=True).tables) == {"target"}
 
 
 @pytest.mark.parametrize(("before", "now"), [("learned", "expected_count"), ("expected_count", "learned")])
 def test_a_bias_may_come_or_go(tmp_path, before, now):
     base, old = export(tmp_path, ["a", "b"], bias=before)
     words, made = make(["a", "b"], bias=now)
-    warm_start.load(base, words, made)
-    np.testing.assert_array_equal(made.target.embeddings.numpy(), old.target.embeddings.numpy())
+    start(base, words, made)
+    np.testing.assert_allclose(made.target.embeddings.numpy(), old.target.embeddings.numpy(), rtol=1e-6)
 
 
 def test_other_dimensions_are_refused(tmp_path):
     base, _ = export(tmp_path, ["a", "b"], dimensions=3)
-    words, made = make(["a", "b"])
     with pytest.raises(UserError, match=r"trainer.dimensions = 4: the last blessed model.* has 3"):
-        warm_start.load(base, words, made)
+        warm_start.check_dimensions(warm_start.read(base), 4)
 
 
-def test_a_model_without_a_checkpoint_is_refused(tmp_path):
-    words, made = make(["a", "b"])
-    with pytest.raises(UserError, match=r"no checkpoint beside this model.*trainer.warm_start=false"):
-        warm_start.load(str(tmp_path / "Format-Serving"), words, made)
+def test_a_model_of_an_earlier_release_is_refused(tmp_path):
+    with pytest.raises(UserError, match=r"nothing to start from.*trainer.warm_start=false"):
+        warm_start.read(str(tmp_path / "Format-Serving"))
+    assert warm_start.space_of(str(tmp_path / "Format-Serving")) is None
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "changed", "gone"])
-@pytest.mark.parametrize("part", ["index", "data"])
-def test_a_damaged_checkpoint_is_one_error(tmp_path, part, damage):
+@pytest.mark.parametrize("part", ["assets.extra/start/context", "assets.extra/start/start.json", "variables/*.index"])
+def test_what_is_damaged_is_one_error(tmp_path, part, damage):
     base, _ = export(tmp_path, ["a", "b"])
-    (path,) = (tmp_path / warm_start.FOLDER).glob(f"*.{part}*")
+    (path,) = (tmp_path / "Format-Serving").glob(part)
     content = path.read_bytes()
     damaged = {"emptied": b"", "cut": content[:20], "changed": bytes(255 - byte for byte in content)}
     path.write_bytes(damaged.get(damage, b""))
     if damage == "gone":
         path.unlink()
-    words, made = make(["a", "b"])
     with pytest.raises(UserError, match=r"trainer.warm_start=false"):
-        warm_start.load(base, words, made)
+        warm_start.read(base)
+
+
+def test_a_manifest_of_somebody_else_is_one_error(tmp_path):
+    base, _ = export(tmp_path, ["a", "b"])
+    path = tmp_path / "Format-Serving" / warm_start.FOLDER / "start.json"
+    for content in ("[]", "{}", json.dumps({"space": "x", "files": {"../vocabulary": {}}})):
+        path.write_text(content)
+        with pytest.raises(UserError, match="is damaged"):
+            warm_start.read(base)
+
+
+def test_the_rotation_brings_a_turned_model_back(tmp_path):
+    words = [f"w{number}" for number in range(30)]
+    base, old = export(tmp_path, words)
+    turn, _ = np.linalg.qr(np.random.default_rng(7).normal(size=(4, 4)))
+    before = old.target.embeddings.numpy()
+    turned = (before @ turn).astype(np.float32)
+    vocabulary_now = vocabulary.Vocabulary(words, np.arange(30, 0, -1))
+    back = alignment.turn(turned, warm_start.rotation(warm_start.read(base), vocabulary_now, turned))
+    np.testing.assert_allclose(back, before, atol=1e-5)
+    strangers = vocabulary.Vocabulary(["x", "y"], np.array([2, 1]))
+    assert warm_start.rotation(warm_start.read(base), strangers, turned[:2]) is None
