@@ -34,14 +34,25 @@ def check(config: Config) -> None:
     if not config.pusher.destination:
         raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
     check_destination(config)
-    if config.trainer.warm_start:
-        raise UserError(
-            "trainer.warm_start: needs the last model's checkpoint, which a push does not carry. Set it to false"
-        )
+    _check_local_settings(config)
     if engines.is_remote(config.beam):
         exchange(config)
     _check_infra_validation(config)
     _check_tasks(config)
+
+
+def _check_local_settings(config: Config) -> None:
+    """Makes sure that nothing is asked for that only runs on one machine do."""
+    here = {
+        "corpus.window": (config.corpus.window is not None, "null, and leave {SPAN} and dates out of corpus.paths"),
+        "trainer.warm_start": (config.trainer.warm_start, "false"),
+        "trainer.align": (config.trainer.align != "none", "none"),
+        "trainer.max_drift": (config.trainer.max_drift is not None, "null"),
+        "keep": (config.keep.is_limited, "{}"),
+    }
+    for setting, (is_set, instead) in here.items():
+        if is_set:
+            raise UserError(f"{setting}: only runs on one machine (local_runner.py) do this. Set it to {instead}")
 
 
 def exchange(config: Config) -> str:

@@ -33,7 +33,11 @@ def test_names_that_kfp_or_tfx_refuse(name):
         ({"pusher.destination": "/elsewhere"}, r"^pusher\.destination = /elsewhere: .* \(which is at /mnt/models\)"),
         ({"pusher.destination": "/mnt/models2"}, r"^pusher\.destination = /mnt/models2"),
         ({"kubeflow.volume": None}, r"^pusher\.destination = /mnt/models/word2vec: .*of which there is none"),
-        ({"trainer.warm_start": True}, r"^trainer\.warm_start"),
+        ({"trainer.warm_start": True}, r"^trainer\.warm_start: only runs on one machine"),
+        ({"trainer.align": "last_blessed"}, r"^trainer\.align: only runs on one machine .*Set it to none"),
+        ({"trainer.max_drift": 0.1}, r"^trainer\.max_drift"),
+        ({"keep.versions": 3}, r"^keep: "),
+        ({"corpus.paths": ["/mnt/models/{SPAN}"], "corpus.window": 7}, r"^corpus\.window: only runs on one machine"),
         ({"beam.runner": "flink", "beam.master": "flink:8081"}, r"^beam\.exchange"),
         ({"serving.infra_validation": "docker"}, r"^serving\.infra_validation = docker: in a cluster"),
         (

@@ -23,6 +23,7 @@ OTHERS = {
     "corpus.max_skipped_share": 0.5,
     "corpus.splits": {"train": 9, "eval": 1},
     "corpus.shards": 3,
+    "corpus.window": None,  # as above
     "corpus.schema_file": "/mnt/models/schema.pbtxt",
     "skipgram.window": 9,
     "skipgram.min_count": 3,
@@ -55,6 +56,8 @@ OTHERS = {
     "trainer.kernel": "tensorflow",
     "trainer.checkpoint_seconds": 60.0,
     "trainer.warm_start": False,  # a cluster takes no other
+    "trainer.align": "none",
+    "trainer.max_drift": None,
     "trainer.warm_start_learning_rate": 0.01,
     "trainer.seed": 5,
     "evaluator.benchmarks": ["builtin://simlex999"],
@@ -62,6 +65,7 @@ OTHERS = {
     "evaluator.min_coverage": 0.2,
     "evaluator.when_uncovered": "pass",
     "evaluator.bootstrap_samples": 200,
+    "evaluator.min_stability": 0.5,
     "evaluator.seed": 2,
     "pusher.destination": "/mnt/models/other",
     "serving.infra_validation": "kubernetes",
@@ -90,7 +94,7 @@ def before():
 
 def test_every_setting_is_tried():
     """Of those that say how and where, the environment tells; of `kubeflow` the compiled file."""
-    keys = {row[0] for row in config_files.settings() if row[0].partition(".")[0] not in ("root", "beam", "kubeflow")}
+    keys = {row[0] for row in config_files.settings() if row[0].partition(".")[0] not in ("root", "keep", "beam", "kubeflow")}
     assert set(OTHERS) == keys
 
 
