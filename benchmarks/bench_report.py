@@ -64,7 +64,7 @@ def page(measurements: Measurements) -> str:
     """The whole of docs/BENCHMARKS.md."""
     parts = [
         "# Benchmarks",
-        f"Written by `make bench`. {_machine()}\n\nTimings on virtual machines vary by a fifth and more from run to "
+        f"Written by `make bench`. {machine()}\n\nTimings on virtual machines vary by a fifth and more from run to "
         "run: what counts are the ratios within one run.",
         *_beside_others(measurements),
         *(_shape_parts(measurements) if measurements.shapes else []),
@@ -226,7 +226,8 @@ def _profile_parts(measurements: Measurements) -> list[str]:
     ]
 
 
-def _machine() -> str:
+def machine() -> str:
+    """What measured, in a sentence."""
     versions = ", ".join(
         f"{name} {importlib.metadata.version(name)}"
         for name in ("tensorflow", "tfx", "gensim", "fasttext")

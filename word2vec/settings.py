@@ -167,6 +167,9 @@ class TrainerSettings(Section):
     warm_start_learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None, description="the learning rate at the start, if there was a model to start from"
     )
+    warm_start_epochs: Annotated[Count, Field(le=1_000_000)] | None = Field(
+        None, description="passes over all pairs, if there was a model to start from"
+    )
     align: Literal["none", "last_blessed"] = Field(
         "none",
         description="last_blessed: turn the vectors into the space of the last blessed model, so that the vectors of "

@@ -65,6 +65,16 @@ class Job(Section):
     code: str = ""
 
     @property
+    def starts_warm(self) -> bool:
+        """Whether there is a model to start from."""
+        return self.trainer.warm_start and bool(self.base_model)
+
+    @property
+    def epochs(self) -> int:
+        """Passes over all pairs."""
+        return (self.starts_warm and self.trainer.warm_start_epochs) or self.trainer.epochs
+
+    @property
     def fingerprint(self) -> str:
         """Tells trainings apart: checkpoints of one must never be taken for those of another.
 
@@ -106,7 +116,7 @@ def train(job: Job) -> None:
     training.Training(
         skip_gram,
         steps,
-        training.Schedule(settings.epochs, settings.checkpoint_seconds),
+        training.Schedule(job.epochs, settings.checkpoint_seconds),
         epoch_steps=epoch_steps,
         words_per_position=data.words.counts.sum() / data.corpus.positions,
         checkpoints=saved,
@@ -177,12 +187,12 @@ def _built(
     """The model, with what it starts from, and its learning rate."""
     skip_gram = _model(words, job.trainer, job.skipgram.window, shape)
     learning_rate = job.trainer.first_learning_rate
-    if job.base_model and job.trainer.warm_start:
+    if job.base_model and job.starts_warm:
         start = warm_start.read(job.base_model)
         warm_start.check_dimensions(start, job.trainer.dimensions)
         warm_start.load(start, words, skip_gram)
         learning_rate = job.trainer.warm_start_learning_rate or learning_rate
-    return skip_gram, _compile(skip_gram, job.trainer, learning_rate, epoch_steps)
+    return skip_gram, _compile(skip_gram, job, learning_rate, epoch_steps)
 
 
 def _checkpoints(
@@ -322,14 +332,14 @@ def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) ->
 
 
 def _compile(
-    skip_gram: model.SkipGram, settings: TrainerSettings, learning_rate: float, epoch_steps: tf.Variable
+    skip_gram: model.SkipGram, job: Job, learning_rate: float, epoch_steps: tf.Variable
 ) -> optimizers.LinearDecay:
-    name = settings.optimizer
+    settings, name = job.trainer, job.trainer.optimizer
     schedule = optimizers.LinearDecay(
         learning_rate,
         settings.min_learning_rate,
         epoch_steps,
-        epochs=settings.epochs,
+        epochs=job.epochs,
         warmup_steps=settings.warmup_steps,
     )
     shares = {"bias": settings.first_bias_learning_rate / settings.first_learning_rate}

@@ -52,7 +52,6 @@ def test_facts_come_from_tasks_that_have_ended():
         ("ExampleGen", "corpus_fingerprint"): "Fingerprints",
         ("QuestionExampleGen", "benchmarks_fingerprint"): "Fingerprints",
         ("SchemaGen", "schema_fingerprint"): "Fingerprints",
-        ("ModelCard", "corpus_fingerprint"): "Fingerprints",
         ("PushedVersion", "model_identity"): "Trainer",
         ("Baseline", "pushed_version"): "PushedVersion",
     }

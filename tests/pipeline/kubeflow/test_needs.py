@@ -59,6 +59,7 @@ OTHERS = {
     "trainer.align": "none",
     "trainer.max_drift": None,
     "trainer.warm_start_learning_rate": 0.01,
+    "trainer.warm_start_epochs": 2,
     "trainer.seed": 5,
     "evaluator.benchmarks": ["builtin://simlex999"],
     "evaluator.thresholds": {"simlex999": {"lower_bound": 0.2, "absolute": None}},
