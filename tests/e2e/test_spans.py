@@ -141,3 +141,106 @@ def test_a_whole_backfill_reads_the_window_only(feed, first):
     for day in range(10, 20):
         feed.deliver(day, 10 * day, 10 * day + 60)
     assert read(feed.run().stdout) == ["2026-01-17", "2026-01-18", "2026-01-19"]
+
+
+def versions(feed):
+    return [path.name for path in feed.project.pushed()]
+
+
+def test_going_back(feed, first):
+    *_, good, bad = before = versions(feed)
+    done = feed.run("--rollback", good)
+    (again,) = set(versions(feed)) - set(before)
+    assert f"Version {good} is served again, as version {again}." in done.stdout
+    assert f"Withdrawn, and never a baseline again: {bad}." in done.stdout
+    history = feed.run("--history").stdout
+    assert re.search(rf"rolled back to {good} +{again} ", history)
+    assert re.search(rf"withdrawn +{bad} ", history)
+    assert f"How version {again} was made" in feed.run("--explain", again).stdout
+
+    out = feed.run().stdout  # nothing new: what was rolled back does not come back
+    assert "rolled back, not pushed" in out
+    assert max(versions(feed), key=int) == again
+
+    feed.deliver(20, 0, 100)
+    out = feed.run().stdout
+    assert read(out) == ["2026-01-20"]
+    new = max(versions(feed), key=int)
+    card = ModelCard.model_validate_json(
+        (feed.project.folder / "runs/tiny/serving_model" / new / "assets.extra/model_card.json").read_text()
+    )
+    assert f"compared with is version {good}" in feed.run("--explain", new).stdout or card.baseline is not None
+    wrong = feed.run("--rollback", "17", check=False)
+    assert "--rollback 17: no such version" in wrong.stderr
+
+
+KEEP = ("--set", "keep={runs: 1, spans: 3, versions: 2}")
+
+
+def size(folder):
+    return sum(path.lstat().st_size for path in folder.rglob("*") if path.is_file())
+
+
+def test_what_is_not_needed_goes(feed, first):
+    folder = feed.project.folder / "runs" / "tiny"
+    (folder / "checkpoints" / "of-a-killed-run").mkdir(parents=True)
+    before, pushed = size(folder), versions(feed)
+    planned = feed.run(*KEEP, "--clean", "--dry-run").stdout
+    assert size(folder) == before
+    assert re.search(r"\d+ folders, [\d.]+ MB, would be removed\.", planned)
+    done = feed.run(*KEEP, "--clean").stdout
+    assert re.search(r"\d+ folders, [\d.]+ MB, were removed\.", done)
+    assert size(folder) < before / 2
+    assert versions(feed) == pushed[-2:]
+    assert not (folder / "checkpoints" / "of-a-killed-run").exists()
+    assert "0 folders, 0.0 MB, were removed." in feed.run(*KEEP, "--clean").stdout
+    for version in versions(feed):
+        origin = feed.run("--explain", version).stdout
+        for uri in re.findall(rf"{folder}/artifacts/\S+", origin):
+            assert os.path.exists(uri), uri
+    again = feed.run(*KEEP).stdout  # what was kept is what the cache answers with
+    assert cached(again) == set(re.findall(r"✔ (?!start)(\w+) +[\dc]", again))
+
+
+def test_the_disk_does_not_fill(feed, first):
+    folder = feed.project.folder / "runs" / "tiny"
+    sizes = []
+    for day in (21, 22, 23):
+        feed.deliver(day, 10 * (day - 20), 10 * (day - 20) + 100)
+        feed.run(*KEEP)
+        sizes.append(size(folder / "artifacts") + size(folder / "serving_model"))
+    assert max(sizes) < 1.2 * min(sizes)
+    assert len(versions(feed)) == 2
+
+
+def test_versions_in_one_space(feed, first):
+    one_space = ("--set", "trainer.warm_start=true", "--set", "trainer.align=last_blessed")
+    feed.deliver(24, 0, 100)
+    before = max(versions(feed), key=int)
+    out = feed.run(*one_space, "--set", "evaluator.min_stability=0.5").stdout
+    new = max(versions(feed), key=int)
+    assert new != before
+    stability = float(re.search(r"Stability +(\d\.\d+) \(≥ 0.5\)", out)[1])
+    cards = [
+        ModelCard.model_validate_json(
+            (feed.project.folder / "runs/tiny/serving_model" / version / "assets.extra/model_card.json").read_text()
+        )
+        for version in (before, new)
+    ]
+    assert cards[0].space == cards[1].space
+    assert cards[1].stability == pytest.approx(stability, abs=1e-3)
+    again = feed.run(*one_space, "--set", "evaluator.min_stability=0.5").stdout
+    assert "Trainer" in cached(again)  # a model of the same text is none to start from
+
+    feed.deliver(25, 0, 100)
+    out = feed.run("--set", "trainer.seed=9", "--set", "evaluator.min_stability=0.999").stdout
+    assert "not blessed, not pushed" in out
+    assert re.search(r"stability -?\d\.\d+ is \d\.\d+ below its threshold 0.999 \(evaluator.min_stability\)", out)
+
+
+def test_a_text_that_is_another_one_altogether_is_not_trained_on(feed, first):
+    for day in (26, 27, 28):
+        (feed.texts / f"2026-01-{day}.txt").write_text("lorem ipsum dolor sit amet\n" * 100)
+    done = feed.run("--set", "trainer.max_drift=0.2", check=False)
+    assert done.returncode == 1
+    assert "since the last blessed model, trainer.max_drift allows 0.2: nothing was trained" in done.stderr
