@@ -127,7 +127,7 @@ def _follow(
                 failure = ""
                 screen.print(console.line((f"waiting for new text; a look every {seconds:g} s", "dim")))
         except UserError as error:
-            if isinstance(error, lock.Busy):
+            if isinstance(error, lock.BusyError):
                 tried = None
             if str(error) != failure:
                 console.fail(str(error), errors)
@@ -323,7 +323,9 @@ def _parser() -> argparse.ArgumentParser:
     parser.add_argument("--dry-run", action="store_true", help="with --clean: only say what would be removed")
     past.add_argument("--history", action="store_true", help="list the runs that were made, and their verdicts")
     past.add_argument(
-        "--rollback", metavar="VERSION", help="serve an earlier version again; those after it are never a baseline again"
+        "--rollback",
+        metavar="VERSION",
+        help="serve an earlier version again; those after it are never a baseline again",
     )
     past.add_argument("--explain", metavar="VERSION", help="say where a pushed version comes from")
     parser.add_argument(

@@ -165,7 +165,9 @@ class Cleaner:
     def _made_of(self, sources: set[int], types: set[str]) -> set[int]:
         took = {event.execution_id for event in self._events if event.artifact_id in sources and not _is_output(event)}
         made = {event.artifact_id for event in self._events if event.execution_id in took and _is_output(event)}
-        return {artifact for artifact in made if artifact in self._artifacts and self._artifacts[artifact].type in types}
+        return {
+            artifact for artifact in made if artifact in self._artifacts and self._artifacts[artifact].type in types
+        }
 
 
 def _is_output(event: mlmd.Event) -> bool:

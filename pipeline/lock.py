@@ -26,7 +26,7 @@ def _close_in_child() -> None:
 os.register_at_fork(after_in_child=_close_in_child)
 
 
-class Busy(UserError):
+class BusyError(UserError):
     """Another run is at work in a folder."""
 
 
@@ -40,7 +40,7 @@ def held(folder: str) -> Iterator[None]:
         folder: of a run.
 
     Raises:
-        Busy: another run is at work there.
+        BusyError: another run is at work there.
     """
     os.makedirs(folder, exist_ok=True)
     descriptor = os.open(os.path.join(folder, layout.LOCK), os.O_RDWR | os.O_CREAT, 0o644)
@@ -50,7 +50,7 @@ def held(folder: str) -> Iterator[None]:
             fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
         except BlockingIOError:
             holder = os.read(descriptor, 1000).decode(errors="replace").strip() or "it has not said who it is"
-            raise Busy(
+            raise BusyError(
                 f"{folder}: another run is at work in this folder: {holder}. Wait until it has ended, or give this one "
                 "another name (--name)"
             ) from None

@@ -69,9 +69,7 @@ def _bless(store: ml_metadata.MetadataStore, pushed: list[int], *, stands: bool)
         store.put_artifacts(blessings)
 
 
-def _record(
-    store: ml_metadata.MetadataStore, name: str, source: mlmd.Artifact, destination: str, version: str
-) -> None:
+def _record(store: ml_metadata.MetadataStore, name: str, source: mlmd.Artifact, destination: str, version: str) -> None:
     """Records an execution that made the new version of the earlier one."""
     made = mlmd.Artifact(type_id=source.type_id, uri=source.uri, state=mlmd.Artifact.LIVE)
     for key, value in source.custom_properties.items():

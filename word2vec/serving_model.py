@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from word2vec import search, text, vocabulary, warmup
+from word2vec import saved_model_layout, search, text, vocabulary, warmup
 from word2vec.questions import MOST_TOGETHER, WORDS, WORDS_EACH, features
 
 # Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.

@@ -34,7 +34,9 @@ def to(folder: str, version: str) -> RolledBack:
     """
     whole = [name for name in versions.find(folder).values() if versions.is_finished(os.path.join(folder, name))]
     if version not in whole:
-        raise UserError(f"--rollback {version}: no such version is in {folder}. There are: {', '.join(whole) or 'none'}")
+        raise UserError(
+            f"--rollback {version}: no such version is in {folder}. There are: {', '.join(whole) or 'none'}"
+        )
     later = whole[whole.index(version) + 1 :]
     wanted = versions.identity(os.path.join(folder, version))
     withdrawn = [name for name in later if versions.identity(os.path.join(folder, name)) != wanted]

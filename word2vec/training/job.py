@@ -225,9 +225,7 @@ def _export(job: Job, words: vocabulary.Vocabulary, skip_gram: model.SkipGram) -
     ServingModel(tf.convert_to_tensor(target), job.vocabulary).save(job.serving_model)
 
 
-def _aligned(
-    job: Job, words: vocabulary.Vocabulary, target: np.ndarray
-) -> tuple[np.ndarray, np.ndarray | None, str]:
+def _aligned(job: Job, words: vocabulary.Vocabulary, target: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, str]:
     """The vectors in the last blessed model's space, if that is wanted and there is one; else in a new space.
 
     Returns:

@@ -10,7 +10,11 @@ from tfx.types import standard_artifacts
 from components import artifacts
 from components.evaluator import baseline
 
-NEEDED = ("Format-Serving/saved_model.pb", "Format-Serving/assets/vocabulary", "Format-Serving/assets.extra/start/start.json")
+NEEDED = (
+    "Format-Serving/saved_model.pb",
+    "Format-Serving/assets/vocabulary",
+    "Format-Serving/assets.extra/start/start.json",
+)
 
 
 @pytest.fixture

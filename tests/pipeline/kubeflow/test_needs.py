@@ -95,7 +95,11 @@ def before():
 
 def test_every_setting_is_tried():
     """Of those that say how and where, the environment tells; of `kubeflow` the compiled file."""
-    keys = {row[0] for row in config_files.settings() if row[0].partition(".")[0] not in ("root", "keep", "beam", "kubeflow")}
+    keys = {
+        row[0]
+        for row in config_files.settings()
+        if row[0].partition(".")[0] not in ("root", "keep", "beam", "kubeflow")
+    }
     assert set(OTHERS) == keys
 
 

@@ -10,7 +10,6 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
-from word2vec import saved_model_layout
 from word2vec.training import checkpoints
 from word2vec.training.checkpoints import Checkpoints
 
