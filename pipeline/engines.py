@@ -60,7 +60,7 @@ class Arguments:
 
     def of(self, component: str) -> list[str]:
         """Those of a component by its name; none where Beam has no part in it."""
-        node = nodes.OF.get(component)
+        node = nodes.OF.get(nodes.component_of(component))
         return getattr(self, node.beam) if node and node.beam else []
 
 

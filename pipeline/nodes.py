@@ -6,6 +6,7 @@ A new component is named here, made in its folder below `components/`, and joine
 from __future__ import annotations
 
 import dataclasses
+import re
 from typing import Literal
 
 from pipeline import fingerprint
@@ -53,6 +54,11 @@ OF = {
     "Pusher": Node(("pusher.destination", "serving.infra_validation"), code=("pusher",)),
     "Report": Node(("report",), code=("report",)),
 }
+
+
+def component_of(node: str) -> str:
+    """The component that a node is one of: on a cluster each span of a window has its own, as ExampleGen-3."""
+    return re.sub(r"-[0-9]+$", "", node)
 
 
 def code_of(component: str) -> str:

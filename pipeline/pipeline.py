@@ -16,7 +16,7 @@ from components import files
 from components.card.component import ModelCard
 from components.corpus import window
 from components.corpus.component import CorpusExampleGen, SchemaGen, StrictExampleValidator
-from components.corpus.spans import Span, reading
+from components.corpus.spans import Slot, Span, reading
 from components.evaluator import baseline, eval_config
 from components.evaluator.component import Evaluator
 from components.infra_validator.component import InfraValidator
@@ -42,6 +42,7 @@ def create_pipeline(
     beam: engines.Arguments,
     spans: Sequence[Span] = (),
     others: Sequence[str] = (),
+    slots: Sequence[Slot] = (),
     durations: str = "",
     notes: str = "",
     pushed_version: str | None = None,
@@ -55,6 +56,9 @@ def create_pipeline(
         fingerprints: stand for the content of the files that it reads.
         spans: those of the window whose files are there, where the corpus has spans.
         others: paths of files of which no span is known, where the corpus has spans.
+        slots: where it has, but the orchestrator has no resolver that looks for what was read: the places of the
+            window. Each has components of its own, and of what they read this takes the first; `kubeflow.compiler`
+            joins the others.
         root: the folder or URI below which everything is kept.
         checkpoints: a folder for the trainer's checkpoints, which should outlive the run.
         beam: how Beam runs what a component has to do.
@@ -65,7 +69,7 @@ def create_pipeline(
     """
     chain = _Chain(config, fingerprints, beam)
     question_gen = chain.add("QuestionExampleGen", _question_gen(config, fingerprints))
-    examples, transform = _add_text(chain, spans, others, after=question_gen)
+    examples, transform = _add_text(chain, spans, others, slots, after=question_gen)
     trainer = _add_trainer(chain, transform, checkpoints)
     evaluator, last = _add_evaluator(chain, question_gen, trainer, pushed_version)
     channels = {
@@ -105,7 +109,7 @@ def create_reading(
         beam: likewise.
     """
     chain = _Chain(config, fingerprints, beam)
-    _add_reading(chain, span)
+    _add_reading(chain, Slot(str(span.number), span.fingerprint))
     return chain.pipeline(root)
 
 
@@ -147,33 +151,46 @@ def _question_gen(config: Config, fingerprints: Fingerprints) -> QuestionExample
 
 
 def _add_text(
-    chain: _Chain, spans: Sequence[Span], others: Sequence[str], after: QuestionExampleGen
+    chain: _Chain,
+    spans: Sequence[Span],
+    others: Sequence[str],
+    slots: Sequence[Slot],
+    after: QuestionExampleGen,
 ) -> tuple[types.BaseChannel, SkipGramTransform]:
     """From text to pairs; nothing long begins before the benchmarks are known to be right."""
-    if chain.config.corpus.has_spans:
+    checked: list[base_node.BaseNode] = []
+    if slots:
+        schema_gen = chain.add("SchemaGen", _schema_gen(chain))
+        readings = [_add_reading(chain, slot, f"-{place}", schema_gen) for place, slot in enumerate(slots, 1)]
+        examples, checked = readings[0][0].outputs["examples"], [validator for _, _, validator in readings]
+    elif chain.config.corpus.has_spans:
         examples = chain.add("Window", _window(chain.config, spans, others)).outputs["examples"]
-        schema_gen, checked = chain.add("SchemaGen", _schema_gen(chain)), []
+        schema_gen = chain.add("SchemaGen", _schema_gen(chain))
     else:
-        example_gen, schema_gen, example_validator = _add_reading(chain, None)
+        example_gen, schema_gen, example_validator = _add_reading(chain, Slot("", chain.fingerprints.corpus))
         examples, checked = example_gen.outputs["examples"], [example_validator]
     transform = chain.add("Transform", _transform(chain.config, examples, schema_gen))
     transform.add_upstream_nodes([*checked, after])
     return examples, transform
 
 
-def _add_reading(chain: _Chain, span: Span | None) -> tuple[CorpusExampleGen, SchemaGen, StrictExampleValidator]:
-    """Reads the text, of a span or all of it, and checks it."""
-    config = chain.config
+def _add_reading(
+    chain: _Chain, slot: Slot, suffix: str = "", schema_gen: SchemaGen | None = None
+) -> tuple[CorpusExampleGen, SchemaGen, StrictExampleValidator]:
+    """Reads the text, of a span or all of it, and checks it.
+
+    Args:
+        chain: to which the components are added.
+        slot: which span; without a number, all of it.
+        suffix: of the components' names.
+        schema_gen: the one that there is already, if so.
+    """
     example_gen = chain.add(
-        "ExampleGen",
-        CorpusExampleGen(
-            corpus=_corpus_settings(config),
-            fingerprint=chain.fingerprints.corpus if span is None else span.fingerprint,
-            span="" if span is None else str(span.number),
-        ),
+        f"ExampleGen{suffix}",
+        CorpusExampleGen(_corpus_settings(chain.config), fingerprint=slot.fingerprint, span=slot.number),
     )
     statistics_gen = chain.add(
-        "StatisticsGen",
+        f"StatisticsGen{suffix}",
         tfx.components.StatisticsGen(
             examples=example_gen.outputs["examples"],
             stats_options=tfdv.StatsOptions(
@@ -181,9 +198,9 @@ def _add_reading(chain: _Chain, span: Span | None) -> tuple[CorpusExampleGen, Sc
             ),
         ),
     )
-    schema_gen = chain.add("SchemaGen", _schema_gen(chain))
+    schema_gen = schema_gen or chain.add("SchemaGen", _schema_gen(chain))
     example_validator = chain.add(
-        "ExampleValidator",
+        f"ExampleValidator{suffix}",
         StrictExampleValidator(
             statistics=statistics_gen.outputs["statistics"], schema=schema_gen.outputs["schema"]
         ),

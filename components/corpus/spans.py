@@ -7,6 +7,7 @@ import datetime
 import hashlib
 import re
 from collections.abc import Iterable, Sequence
+from typing import NamedTuple
 
 from components import files
 from components.files import CorpusFile
@@ -110,6 +111,32 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto") ->
         for number in sorted(found, reverse=True)
     ]
     return spans, sorted(set(others))
+
+
+class Slot(NamedTuple):
+    """A place in a window on a cluster, where a task of its own reads each span.
+
+    Attributes:
+        number: the span's; empty where there are fewer spans than places.
+        fingerprint: of its files.
+    """
+
+    number: str = ""
+    fingerprint: str = ""
+
+    @classmethod
+    def parse(cls, text: str) -> Slot:
+        """From what `str` makes of it."""
+        return cls(*text.split(" ")) if text else cls()
+
+    def __str__(self) -> str:
+        return f"{self.number} {self.fingerprint}" if self.number else ""
+
+
+def slots(spans: Sequence[Span], size: int) -> list[Slot]:
+    """The spans of a window in as many places, the newest first."""
+    taken = [Slot(str(span.number), span.fingerprint) for span in in_window(spans, size)]
+    return taken + [Slot()] * (size - len(taken))
 
 
 def reading(corpus: str) -> str:

@@ -44,7 +44,6 @@ def check(config: Config) -> None:
 def _check_local_settings(config: Config) -> None:
     """Makes sure that nothing is asked for that only runs on one machine do."""
     here = {
-        "corpus.window": (config.corpus.window is not None, "null, and leave {SPAN} and dates out of corpus.paths"),
         "trainer.warm_start": (config.trainer.warm_start, "false"),
         "trainer.align": (config.trainer.align != "none", "none"),
         "trainer.max_drift": (config.trainer.max_drift is not None, "null"),

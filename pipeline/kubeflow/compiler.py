@@ -10,7 +10,8 @@ from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 from tfx.orchestration.kubeflow.v2 import kubeflow_v2_dag_runner
 
-from pipeline import engines
+from components.corpus.spans import Slot
+from pipeline import engines, nodes
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.kubeflow import checks, needs, platform, spec
@@ -38,6 +39,7 @@ def compile_pipeline(config: Config) -> tuple[Json, Json]:
     made["defaultPipelineRoot"] = config.kubeflow.root
     parameters = {needs.parameter_name(key): _parameter(config, key) for key in config.kubeflow.parameters}
     made["root"]["inputDefinitions"] = {"parameters": parameters}
+    _join_spans(made, config.corpus.window or 0)
     for name in needs.PROBES:
         _add_probe(made, name)
     for name, task in spec.tasks(made).items():
@@ -45,9 +47,9 @@ def compile_pipeline(config: Config) -> tuple[Json, Json]:
         _connect(config, name, task, component, parameters)
         label = component["executorLabel"]
         made["deploymentSpec"]["executors"][label] = {"container": _container(config, name)}
-        if on_kubernetes := platform.executor_config(config, name):
+        if on_kubernetes := platform.executor_config(config, nodes.component_of(name)):
             platforms[label] = on_kubernetes
-    for source in needs.FACTS.values():
+    for source in needs.sources(config):
         outputs = spec.component(made, source.task).setdefault("outputDefinitions", {})
         outputs.setdefault("parameters", {})[source.output] = {"parameterType": spec.kind_of("")}
     json_format.ParseDict(made, pipeline_spec_pb2.PipelineSpec())
@@ -61,14 +63,24 @@ def tfx_spec(
     fingerprints: Fingerprints = Fingerprints(),  # noqa: B008  (a tuple)
     pushed_version: str = "",
     checkpoints: str = "",
+    slot: Slot = Slot(),  # noqa: B008
 ) -> Json:
-    """What TFX makes of the pipeline: a `PipelineSpec` of its components alone, as JSON."""
+    """What TFX makes of the pipeline: a `PipelineSpec` of its components alone, as JSON.
+
+    Args:
+        config: all settings.
+        fingerprints: see `create_pipeline`.
+        pushed_version: likewise.
+        checkpoints: likewise.
+        slot: what is in each place of the window.
+    """
     dag = create_pipeline(
         config,
         fingerprints=fingerprints,
         root=config.kubeflow.root,
         checkpoints=checkpoints,
         beam=engines.arguments(config.beam, text_bytes=0),
+        slots=[slot] * (config.corpus.window or 0),
         pushed_version=pushed_version,
     )
     runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
@@ -122,8 +134,9 @@ def in_container(name: str, config: Config, facts: Mapping[str, str], checkpoint
         fingerprints=Fingerprints(*(facts.get(f"{each}_fingerprint", "") for each in Fingerprints._fields)),
         pushed_version=facts.get("pushed_version", ""),
         checkpoints=checkpoints,
+        slot=Slot.parse(facts.get("span", "")),
     )
-    return TfxComponent.of(made, name)
+    return TfxComponent.of(made, name if name in spec.tasks(made) else f"{name}-1")
 
 
 def _add_probe(made: Json, name: str) -> None:
@@ -132,19 +145,35 @@ def _add_probe(made: Json, name: str) -> None:
     spec.tasks(made)[name] = {"taskInfo": {"name": name}, "componentRef": {"name": name}}
 
 
+def _join_spans(made: Json, places: int) -> None:
+    """Lets whatever takes the text of the window's first place take that of all others too, each as an input."""
+    for name, task in spec.tasks(made).items():
+        inputs = task.get("inputs", {}).get("artifacts", {})
+        takes = inputs.get("examples", {}).get("taskOutputArtifact", {}).get("producerTask") == "ExampleGen-1"
+        if not takes or nodes.component_of(name) != name:
+            continue
+        declared = spec.component(made, name)["inputDefinitions"]["artifacts"]
+        for place in range(2, places + 1):
+            inputs[spec.of_place("examples", place)] = {
+                "taskOutputArtifact": {"producerTask": f"ExampleGen-{place}", "outputArtifactKey": "examples"}
+            }
+            declared[spec.of_place("examples", place)] = declared["examples"]
+        producers = {*task.get("dependentTasks", ()), *(f"ExampleGen-{place}" for place in range(2, places + 1))}
+        task["dependentTasks"] = sorted(producers)
+
+
 def _connect(config: Config, name: str, task: Json, component: Json, parameters: Mapping[str, Json]) -> None:
     """Gives a task the parameters of the run and the facts that it needs, in the place of TFX's constants."""
-    own = needs.OF[name]
+    component_name = nodes.component_of(name)
     sources: dict[str, Json] = {}
     kinds: dict[str, Json] = {}
     for key in config.kubeflow.parameters:
-        if needs.depends_on(name, key):
+        if needs.depends_on(component_name, key):
             parameter = needs.parameter_name(key)
             sources[parameter] = {"componentInputParameter": parameter}
             kinds[parameter] = {"parameterType": parameters[parameter]["parameterType"]}
     producers = set(task.get("dependentTasks", ()))
-    for fact in own.facts:
-        source = needs.FACTS[fact]
+    for fact, source in needs.facts_of(name, config).items():
         sources[fact] = {
             "taskOutputParameter": {"producerTask": source.task, "outputParameterKey": source.output},
         }
@@ -154,14 +183,16 @@ def _connect(config: Config, name: str, task: Json, component: Json, parameters:
     component.setdefault("inputDefinitions", {})["parameters"] = kinds
     if producers:
         task["dependentTasks"] = sorted(producers)
-    is_cached = name not in needs.UNCACHED and name not in config.kubeflow.uncached
+    is_cached = not {name, component_name} & {*needs.UNCACHED, *config.kubeflow.uncached}
     task["cachingOptions"] = {"enableCache": True} if is_cached else {}
-    resources = config.kubeflow.of(name)
+    resources = config.kubeflow.of(component_name)
     if resources.retries:
         task["retryPolicy"] = platform.retry_policy(resources)
 
 
-def _container(config: Config, name: str) -> Json:
+def _container(config: Config, task: str) -> Json:
+    """What a task runs; tasks of one component run the same, so that KFP's cache answers for a span in any place."""
+    name = nodes.component_of(task)
     module = _PROBES if name in needs.PROBES else _LAUNCHER
     settings = needs.settings_of(name, config, config.kubeflow.parameters)
     arguments = {

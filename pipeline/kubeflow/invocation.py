@@ -15,7 +15,7 @@ from typing import Any
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
-from pipeline.kubeflow import needs
+from pipeline.kubeflow import needs, spec
 from pipeline.kubeflow.compiler import TfxComponent
 from pipeline.kubeflow.spec import Json
 
@@ -65,6 +65,43 @@ def keep_declared(invocation: pipeline_spec_pb2.ExecutorInput, component: TfxCom
         json_format.ParseDict(value, invocation.inputs.parameter_values[name])
 
 
+def join_spans(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
+    """Makes one input of what the places of a window gave, without those that are empty; the URIs are local paths."""
+    artifacts = invocation.inputs.artifacts
+    if "examples" not in artifacts:
+        return
+    place, joined = 2, artifacts["examples"]
+    while (name := spec.of_place("examples", place)) in artifacts:
+        joined.artifacts.extend(artifacts[name].artifacts)
+        del artifacts[name]
+        place += 1
+    if place > 2:
+        full = [artifact for artifact in joined.artifacts if has_files(artifact.uri)]
+        del joined.artifacts[:]
+        joined.artifacts.extend(full)
+
+
+def split_spans(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
+    """Makes several artifacts of one whose folders are artifacts themselves, as `restore` has joined them."""
+    for artifacts in invocation.inputs.artifacts.values():
+        several = []
+        for artifact in artifacts.artifacts:
+            numbers = sorted(int(name) for name in _names(artifact.uri) if name.isdigit())
+            for number in numbers:
+                several.append(pipeline_spec_pb2.RuntimeArtifact())
+                several[-1].CopyFrom(artifact)
+                several[-1].uri = os.path.join(artifact.uri, str(number))
+            if not numbers:
+                several.append(artifact)
+        if len(several) > len(artifacts.artifacts):
+            del artifacts.artifacts[:]
+            artifacts.artifacts.extend(several)
+
+
+def _names(folder: str) -> list[str]:
+    return os.listdir(folder) if os.path.isdir(folder) else []
+
+
 def localize(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
     """Rewrites artifacts' URIs to local paths."""
     for side in (invocation.inputs, invocation.outputs):
@@ -82,7 +119,7 @@ def complete(invocation: pipeline_spec_pb2.ExecutorInput, inputs: Json) -> None:
             metadata = unwrapped(json_format.MessageToDict(artifact.metadata))
             artifact.metadata.Clear()
             json_format.ParseDict(metadata, artifact.metadata)
-        if name == "baseline_model" and not any(_has_files(artifact.uri) for artifact in artifacts.artifacts):
+        if name == "baseline_model" and not any(has_files(artifact.uri) for artifact in artifacts.artifacts):
             del invocation.inputs.artifacts[name]
 
 
@@ -97,7 +134,8 @@ def unwrapped(metadata: Json) -> Json:
     return plain
 
 
-def _has_files(folder: str) -> bool:
+def has_files(folder: str) -> bool:
+    """Whether there is anything in a folder."""
     return any(names for _, _, names in os.walk(folder))
 
 
@@ -118,5 +156,9 @@ def restore(path: str, copies: Mapping[str, str]) -> None:
 
     with open(path, encoding="utf-8") as file:
         written = json.load(file)
+    for artifacts in written.get("artifacts", {}).values():
+        if len(artifacts["artifacts"]) > 1:  # KFP takes one: their folder
+            first = artifacts["artifacts"][0]
+            artifacts["artifacts"] = [{**first, "uri": os.path.dirname(first["uri"])}]
     with open(path, "w", encoding="utf-8") as file:
         json.dump(outward(written), file)

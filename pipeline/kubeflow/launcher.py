@@ -11,7 +11,7 @@ import json
 import os
 import sys
 import tempfile
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
@@ -39,8 +39,14 @@ def _run(name: str, settings: Json, executor_input: str) -> None:
         volume.check_writable(folder, config.kubeflow.volume)
     component = compiler.in_container(name, config, facts, checkpoints)
     wanted = invocation.facts_wanted(name, asked)
-    invocation.keep_declared(asked, component)
     invocation.localize(asked)
+    if _is_of_no_span(name, config, facts, asked):
+        for outputs in asked.outputs.artifacts.values():
+            os.makedirs(outputs.artifacts[0].uri, exist_ok=True)
+        return
+    invocation.join_spans(asked)
+    invocation.split_spans(asked)
+    invocation.keep_declared(asked, component)
     invocation.complete(asked, component.inputs)
     model = next((one.artifacts[0].uri for key, one in asked.outputs.artifacts.items() if key == "model"), "")
     with workplace.on_volume(name, config, asked), workplace.on_engine(name, config, asked) as copies:
@@ -48,6 +54,14 @@ def _run(name: str, settings: Json, executor_input: str) -> None:
     invocation.restore(asked.outputs.output_file, copies)
     for path in wanted:
         task.write_parameter(path, versions.identity(path_utils.serving_model_path(model)))
+
+
+def _is_of_no_span(name: str, config: Config, facts: Mapping[str, str], asked: pipeline_spec_pb2.ExecutorInput) -> bool:
+    """Whether a task is of a place in a window for which there is no span: then there is nothing to do."""
+    if name == "ExampleGen":
+        return config.corpus.has_spans and not facts[needs.SPAN]
+    given = {"StatisticsGen": "examples", "ExampleValidator": "statistics"}.get(name)
+    return given is not None and not invocation.has_files(asked.inputs.artifacts[given].artifacts[0].uri)
 
 
 def _checkpoints(config: Config) -> str:

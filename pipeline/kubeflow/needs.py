@@ -14,8 +14,10 @@ import os
 from collections.abc import Iterable, Mapping
 from typing import Any, NamedTuple, get_origin
 
+from components.corpus.spans import has_spec
 from pipeline import config_files, fingerprint, nodes
 from pipeline.configs import Config
+from pipeline.kubeflow import spec
 from pipeline.nodes import Node
 from word2vec.settings import Section
 
@@ -39,6 +41,9 @@ FACTS = {
 }
 
 
+# What the tasks that read a place of the window are told instead of the whole corpus' fingerprint.
+SPAN = "span"
+
 # Tasks that are not components of TFX: they look at what may have changed outside, and so always run (`probes.py`).
 PROBES = {
     "Fingerprints": Node(("corpus", "evaluator.benchmarks", "pusher.destination")),
@@ -59,6 +64,26 @@ def parameter_name(key: str) -> str:
 def depends_on(task: str, key: str) -> bool:
     """Whether a task depends on a setting, or on one of a group."""
     return any(key == part or _is_below(key, part) or _is_below(part, key) for part in OF[task].settings)
+
+
+def facts_of(task: str, config: Config) -> dict[str, Source]:
+    """Who finds out what a task has to know besides its inputs, by the fact's name.
+
+    Args:
+        task: its name in the specification, with the place of the window, if it is of one.
+        config: all settings.
+    """
+    component = nodes.component_of(task)
+    place = task.removeprefix(component).removeprefix("-")
+    if place and component == "ExampleGen":
+        return {SPAN: Source("Fingerprints", spec.of_place(SPAN, int(place)))}
+    return {fact: FACTS[fact] for fact in OF[component].facts}
+
+
+def sources(config: Config) -> list[Source]:
+    """All that tasks find out for others."""
+    places = range(1, (config.corpus.window or 0) + 1)
+    return [*FACTS.values(), *(Source("Fingerprints", spec.of_place(SPAN, place)) for place in places)]
 
 
 def settings_of(task: str, config: Config, parameters: Iterable[str]) -> dict[str, Any]:
@@ -117,7 +142,9 @@ def config_in_container(settings: Mapping[str, Any], inputs: Mapping[str, Any]) 
     given = {known[name]: value for name, value in inputs.items() if name in known}
     needed = {"name": "unknown", "corpus.paths": ["-"], "pusher.destination": "-"}
     values = {**needed, **json.loads(os.environ.get(PLACE, "{}")), **settings, **given}
-    return config_files.load(None, values=values), {name: inputs[name] for name in FACTS if name in inputs}
+    if any(map(has_spec, values["corpus.paths"])):
+        values.setdefault("corpus.window", 1)  # a task that reads a span need not know of how many
+    return config_files.load(None, values=values), {name: inputs[name] for name in (*FACTS, SPAN) if name in inputs}
 
 
 def _is_below(key: str, group: str) -> bool:

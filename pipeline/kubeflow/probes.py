@@ -11,7 +11,7 @@ import sys
 from typing import Any
 
 from pipeline.configs import Config
-from pipeline.kubeflow import checks, needs, task, volume
+from pipeline.kubeflow import checks, needs, spec, task, volume
 
 
 def main(arguments: list[str] | None = None) -> int:
@@ -29,12 +29,15 @@ def _run(name: str, settings: dict[str, Any], executor_input: str) -> None:
 
 
 def _fingerprints(config: Config) -> dict[str, str]:
-    """Of the corpus, the benchmarks and the schema; and says early what would keep the Pusher from pushing."""
+    """Of the corpus, its spans, the benchmarks and the schema; and says early what would keep the Pusher from pushing."""
+    from components.corpus import spans
     from pipeline.inputs import Inputs
 
     checks.check_destination(config)
     volume.check_writable(config.destination, config.kubeflow.volume)
-    return Inputs.find(config).fingerprints._asdict()
+    inputs = Inputs.find(config)
+    places = enumerate(spans.slots(inputs.spans, config.corpus.window or 0), 1)
+    return {**inputs.fingerprints._asdict(), **{spec.of_place(needs.SPAN, place): str(slot) for place, slot in places}}
 
 
 def _pushed_version(config: Config, model: str) -> dict[str, str]:

@@ -55,6 +55,11 @@ def container(spec: Mapping[str, Any], task: str) -> Json:
     return spec["deploymentSpec"]["executors"][component(spec, task)["executorLabel"]]["container"]
 
 
+def of_place(name: str, place: int) -> str:
+    """The name of an input that has what a place of the window after the first one gives, counted from 1."""
+    return f"{name}_{place}"
+
+
 def argument(spec: Mapping[str, Any], task: str, name: str) -> str:
     """The value of one of the arguments that a task's container is started with."""
     arguments = container(spec, task)["args"]

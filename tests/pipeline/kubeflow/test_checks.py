@@ -37,7 +37,6 @@ def test_names_that_kfp_or_tfx_refuse(name):
         ({"trainer.align": "last_blessed"}, r"^trainer\.align: only runs on one machine .*Set it to none"),
         ({"trainer.max_drift": 0.1}, r"^trainer\.max_drift"),
         ({"keep.versions": 3}, r"^keep: "),
-        ({"corpus.paths": ["/mnt/models/{SPAN}"], "corpus.window": 7}, r"^corpus\.window: only runs on one machine"),
         ({"beam.runner": "flink", "beam.master": "flink:8081"}, r"^beam\.exchange"),
         ({"serving.infra_validation": "docker"}, r"^serving\.infra_validation = docker: in a cluster"),
         (
