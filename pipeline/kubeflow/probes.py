@@ -29,7 +29,7 @@ def _run(name: str, settings: dict[str, Any], executor_input: str) -> None:
 
 
 def _fingerprints(config: Config) -> dict[str, str]:
-    """Of the corpus, its spans, the benchmarks and the schema; and says early what would keep the Pusher from pushing."""
+    """Of the corpus, its spans, the benchmarks and the schema; says early what would keep the Pusher from pushing."""
     from components.corpus import spans
     from pipeline.inputs import Inputs
 
