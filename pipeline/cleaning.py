@@ -104,7 +104,8 @@ class Cleaner:
 
     def _of_runs(self) -> set[int]:
         """All that the newest runs took or made."""
-        runs = sorted(self._store.get_contexts_by_type("pipeline_run"), key=lambda run: run.id)
+        contexts = self._store.get_contexts_by_type("pipeline_run")
+        runs = sorted((run for run in contexts if not layout.is_of_span(run.name)), key=lambda run: run.id)
         executions = {
             execution.id
             for run in _newest(runs, self._keep.runs)

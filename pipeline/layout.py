@@ -1,4 +1,4 @@
-"""The names of what is in a run's folder."""
+"""The names of what is in a run's folder, and in its metadata."""
 
 from __future__ import annotations
 
@@ -21,3 +21,13 @@ NOTES = "notes.json"
 
 # What was made under metadata that were lost.
 LOST = "lost"
+
+
+def run_of_span(run: str, span: str) -> str:
+    """What ML Metadata call the reading of a span, before a run."""
+    return f"{run} {span}"
+
+
+def is_of_span(run: str) -> bool:
+    """Whether a run in ML Metadata is the reading of a span."""
+    return " " in run

@@ -35,6 +35,7 @@ class Run:
         trained: whether it trained, or took the model from the cache; None if it did not come so far.
         scores: by benchmark.
         reasons: why it was blocked.
+        failed: whether a component failed, or was killed.
     """
 
     started: datetime.datetime
@@ -43,6 +44,7 @@ class Run:
     trained: bool | None
     scores: dict[str, float]
     reasons: list[str]
+    failed: bool = False
 
 
 @dataclasses.dataclass(frozen=True)
@@ -91,11 +93,12 @@ class Lineage:
         self._store = ml_metadata.MetadataStore(config)
 
     def history(self) -> list[Run]:
-        """All runs, the first one first."""
+        """All runs, the first one first; the reading of a span is one if it failed, and kept the run from beginning."""
         contexts = sorted(
             self._store.get_contexts_by_type("pipeline_run"), key=lambda context: context.create_time_since_epoch
         )
-        return [self._run(context) for context in contexts]
+        runs = ((self._run(context), layout.is_of_span(context.name)) for context in contexts)
+        return [run for run, is_of_span in runs if not is_of_span or run.failed]
 
     def versions(self) -> list[str]:
         """The versions that were pushed, in order."""
@@ -173,6 +176,7 @@ class Lineage:
             trained=trainer.last_known_state == mlmd.Execution.COMPLETE if trainer else None,
             scores={result.name: result.score for result in outcome.benchmarks} if outcome else {},
             reasons=outcome.reasons if outcome else [],
+            failed=bool(unfinished),
         )
 
     def _component(self, execution: mlmd.Execution) -> str:

@@ -24,7 +24,7 @@ from tfx.orchestration.portable.mlmd import execution_lib
 from tfx.proto.orchestration import pipeline_pb2
 
 from components import artifacts
-from pipeline import run_folder
+from pipeline import layout, run_folder
 from pipeline.cache import Cache
 from word2vec import progress, whole_files
 
@@ -96,7 +96,8 @@ class LocalRunner(local_dag_runner.LocalDagRunner):
         with metadata.Metadata(connection) as handle:
             run_folder.settle(self._folder, pipeline.pipeline_info.id, handle.store)
         for label, dag in self._first.items():
-            self._run_nodes(compiler.Compiler().compile(dag), connection, run_id, label)
+            # In a run of its own: TFX would take what one span's component made for another's as well.
+            self._run_nodes(compiler.Compiler().compile(dag), connection, layout.run_of_span(run_id, label), label)
         runs = self._run_nodes(pipeline, connection, run_id)
         run_folder.tidy(self._folder)
         return runs

@@ -36,8 +36,10 @@ class Feed:
         path.write_text("".join(f"{document}\n" for document in DOCUMENTS[begin:end]))
 
     def run(self, *arguments: str, **how):
-        paths = f"corpus.paths=[{self.texts}/{{YYYY}}-{{MM}}-{{DD}}.txt]"
-        return self.project.run("--set", paths, "--set", "corpus.window=3", *arguments, **how)
+        days = f"{self.texts}/{{YYYY}}-{{MM}}-{{DD}}.txt"
+        return self.project.run(
+            "--corpus", days, "--set", "corpus.window=3", "--set", "corpus.splits={train: 1}", *arguments, **how
+        )
 
     def vocabulary(self) -> vocabulary.Vocabulary:
         folder = self.project.artifact("Transform", "transform_graph") / "transform_fn" / "assets"

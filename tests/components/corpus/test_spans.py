@@ -76,7 +76,9 @@ def test_files_of_no_span_are_told(texts):
 def test_where_no_span_is(texts):
     with pytest.raises(UserError, match=r"no file matches\. Expected files whose paths have a number in the place of"):
         told(texts("a.csv"), "{SPAN}.txt")
-    with pytest.raises(UserError, match=r"of no span, as .*latest.txt. Expected .* a date in the place of \{YYYY\}"):
+    with pytest.raises(
+        UserError, match=r"of no span, as .*latest-x-y.txt. Expected .* a date in the place of \{YYYY\}"
+    ):
         told(texts("latest-x-y.txt", "b-c-latest.txt"), "{YYYY}-{MM}-{DD}.txt")
 
 

@@ -34,6 +34,7 @@ class Metadata:
         (self._folder / str(len(self.examples)) / "file").write_text("text")
         window.declare(examples, self.span(number, version, content), reading, documents)
         artifacts.take_stock(examples.mlmd_artifact)
+        examples.mlmd_artifact.state = mlmd.Artifact.LIVE
         self._put(examples)
         if checked:
             statistics, anomalies = standard_artifacts.ExampleStatistics(), standard_artifacts.ExampleAnomalies()

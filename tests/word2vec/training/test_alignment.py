@@ -2,7 +2,7 @@ from __future__ import annotations
 
 import hypothesis.strategies as st
 import numpy as np
-from hypothesis import given
+from hypothesis import given, settings
 
 from word2vec.training import alignment
 from word2vec.vocabulary import Vocabulary
@@ -29,6 +29,7 @@ def test_what_was_turned_is_turned_back(dimensions, words, seed):
     np.testing.assert_allclose(alignment.cosines(turned, before), 1, atol=1e-5)
 
 
+@settings(deadline=None)
 @given(st.integers(1, 300), st.integers(0, 1000))
 def test_cosines_and_scores_within_a_model_stay(dimensions, seed):
     rng = np.random.default_rng(seed)
