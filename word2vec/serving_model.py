@@ -8,7 +8,7 @@ from collections.abc import Callable, Mapping
 import numpy as np
 import tensorflow as tf
 
-from word2vec import saved_model_layout, search, text, vocabulary, warmup
+from word2vec import search, text, vocabulary, warmup
 from word2vec.questions import MOST_TOGETHER, WORDS, WORDS_EACH, features
 
 # Neighbours that a query gets at most: a request for all of a million words' neighbours would take all memory.
@@ -40,13 +40,6 @@ SIGNATURES = {
     "embed_text": Signature({"texts": tf.string}, {"embeddings": tf.float32, "known_share": tf.float32}),
     "evaluate": Signature({"examples": tf.string}, {"answers": tf.float32}),
 }
-
-
-def read(saved_model: str) -> tuple[vocabulary.Vocabulary, np.ndarray]:
-    """The words of a SavedModel and their vectors, float32 [V, D]; the rest of it is not loaded."""
-    reader = tf.train.load_checkpoint(saved_model_layout.variables(saved_model))
-    unit, norms = (reader.get_tensor(saved_model_layout.key(name)) for name in ("unit", "norms"))
-    return vocabulary.read(saved_model_layout.vocabulary(saved_model)), unit * norms[:, np.newaxis]
 
 
 class ServingModel(tf.Module):

@@ -21,8 +21,7 @@ from components.card import card
 from components.component import Component
 from components.corpus.report import CorpusReport
 from components.evaluator import results
-from word2vec import vocabulary
-from word2vec.training import warm_start
+from word2vec import saved_vectors, vocabulary
 
 
 class ModelCardArtifact(artifact.Artifact):
@@ -51,7 +50,7 @@ class Executor(base_executor.BaseExecutor):
             blessed=model_utils.is_model_blessed(blessing),
             reasons=evaluation.reasons,
             benchmarks=card.benchmarks_of(evaluation),
-            space=warm_start.space_of(path_utils.serving_model_path(uris["model"])),
+            space=saved_vectors.space_of(path_utils.serving_model_path(uris["model"])),
             stability=moved.score if moved and moved.same_space else None,
             baseline=blessing.get_string_custom_property(constants.ARTIFACT_PROPERTY_BASELINE_MODEL_URI_KEY) or None,
             corpus=card.Corpus(

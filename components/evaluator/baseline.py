@@ -11,8 +11,7 @@ from tfx.dsl.components.common import resolver
 from tfx.utils import path_constants
 
 from components import artifacts
-from word2vec import progress
-from word2vec.training import warm_start
+from word2vec import progress, saved_vectors
 
 CANDIDATE, TEXT = "candidate", "transform_graph"
 
@@ -31,7 +30,7 @@ class LastBlessed(resolver.ResolverStrategy):
         text = [artifact.id for artifact in input_dict.get(TEXT, [])]
         own = set(artifacts.made_of(store, text, "Model")) if text else set()
         others = {**input_dict, "model": [model for model in input_dict["model"] if model.id not in own]}
-        return _newest_whole(others, "to start from", (f"{path_constants.SERVING_MODEL_DIR}/{warm_start.FOLDER}",))
+        return _newest_whole(others, "to start from", (f"{path_constants.SERVING_MODEL_DIR}/{saved_vectors.START}",))
 
 
 class LastBlessedOther(resolver.ResolverStrategy):

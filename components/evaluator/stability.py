@@ -9,8 +9,8 @@ import os
 import numpy as np
 import tensorflow as tf
 
-from word2vec import serving_model
-from word2vec.training import alignment, warm_start
+from word2vec import saved_vectors
+from word2vec.training import alignment
 
 _FILE = "stability.json"
 
@@ -59,14 +59,14 @@ def measure(model: str, baseline: str, lower_bound: float | None = None) -> Stab
     Returns:
         None where they have hardly a word in common, or vectors of other lengths.
     """
-    (words, vectors), (words_before, before) = (serving_model.read(folder) for folder in (model, baseline))
+    (words, vectors), (words_before, before) = (saved_vectors.read(folder) for folder in (model, baseline))
     places, places_before = alignment.shared(words, words_before)
     if len(places) < FEWEST_WORDS or vectors.shape[1] != before.shape[1]:
         return None
     vectors, before = vectors[places], before[places_before]
     turned = alignment.turn(vectors, alignment.rotation(vectors, before))
     scores = (float(np.mean(alignment.cosines(each, before))) for each in (vectors, turned))
-    spaces = {warm_start.space_of(folder) for folder in (model, baseline)}
+    spaces = {saved_vectors.space_of(folder) for folder in (model, baseline)}
     return Stability(*scores, len(places), same_space=len(spaces) == 1 and None not in spaces, lower_bound=lower_bound)
 
 

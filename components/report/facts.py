@@ -18,7 +18,7 @@ from components.evaluator import results
 from components.questions import examples
 from components.report import changes
 from components.report.changes import Changes
-from word2vec import plane, questions, saved_model_layout, serving_model, vocabulary, whole_files
+from word2vec import plane, questions, saved_model_layout, saved_vectors, vocabulary, whole_files
 from word2vec.vocabulary import Vocabulary
 
 NEIGHBOURS = 10
@@ -135,7 +135,7 @@ def _changes(model: str, baseline: str | None) -> Changes | None:
     folders = [path_utils.serving_model_path(uri) for uri in (model, baseline) if uri is not None]
     if len(folders) < 2 or not tf.io.gfile.exists(saved_model_layout.vocabulary(folders[1])):
         return None
-    (words, vectors), (words_before, before) = map(serving_model.read, folders)
+    (words, vectors), (words_before, before) = map(saved_vectors.read, folders)
     return changes.between(words, vectors, words_before, before)
 
 

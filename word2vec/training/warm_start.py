@@ -8,7 +8,6 @@ the vectors are rounded by at most 0.4 %, less than a word moves at the first fe
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Mapping
 from typing import Any, NamedTuple
@@ -18,21 +17,13 @@ import numpy as np
 import tensorflow as tf
 from absl import logging
 
-from word2vec import serving_model, vocabulary
+from word2vec import saved_vectors, vocabulary
 from word2vec.errors import UserError, reason
 from word2vec.training import alignment
 from word2vec.training.model import SkipGram
-from word2vec.warmup import EXTRA
 
-# Within a SavedModel.
-FOLDER = os.path.join(EXTRA, "start")
-
-_MANIFEST = "start.json"
 _DTYPES: Mapping[str, Any] = {"context": ml_dtypes.bfloat16, "bias": np.float32}
 _AT_ONCE = 65_536  # rows
-
-# What TensorFlow raises when it reads damaged files.
-_UNREADABLE = (tf.errors.OpError, OSError, IndexError, KeyError, RuntimeError, TypeError, ValueError)
 
 
 class Start(NamedTuple):
@@ -57,7 +48,7 @@ def write(saved_model: str, tables: Mapping[str, np.ndarray], space: str) -> Non
         tables: context vectors, float32 [V, D], and perhaps a bias, float32 [V, 1], by their names.
         space: see `Start`.
     """
-    folder = os.path.join(saved_model, FOLDER)
+    folder = os.path.join(saved_model, saved_vectors.START)
     tf.io.gfile.makedirs(folder)
     files = {}
     for name, table in tables.items():
@@ -68,26 +59,7 @@ def write(saved_model: str, tables: Mapping[str, np.ndarray], space: str) -> Non
                 digest.update(rows)
                 file.write(rows)
         files[name] = {"shape": list(table.shape), "sha256": digest.hexdigest()}
-    with tf.io.gfile.GFile(os.path.join(folder, _MANIFEST), "w") as file:
-        json.dump({"space": space, "files": files}, file, indent=2)
-
-
-def is_in(saved_model: str) -> bool:
-    """Whether a training can start from a SavedModel."""
-    return tf.io.gfile.exists(os.path.join(saved_model, FOLDER, _MANIFEST))
-
-
-def space_of(saved_model: str) -> str | None:
-    """Which space a SavedModel's vectors are in; None if it does not say so."""
-    try:
-        return _manifest(saved_model)["space"] if is_in(saved_model) else None
-    except _UNREADABLE:
-        return None
-
-
-def _manifest(saved_model: str) -> dict[str, Any]:
-    with tf.io.gfile.GFile(os.path.join(saved_model, FOLDER, _MANIFEST)) as file:
-        return json.load(file)
+    saved_vectors.write_manifest(saved_model, space, files)
 
 
 def read(saved_model: str, *, vectors_alone: bool = False) -> Start:
@@ -100,19 +72,19 @@ def read(saved_model: str, *, vectors_alone: bool = False) -> Start:
     Raises:
         UserError: it was made without what a training starts from, or is damaged.
     """
-    if not is_in(saved_model):
+    if not saved_vectors.has_start(saved_model):
         raise UserError(
             f"{saved_model}: this model has nothing to start from, as earlier releases made them. "
             "Set trainer.warm_start=false and trainer.align=none for one run"
         )
     try:
-        manifest = _manifest(saved_model)
-        words, target = serving_model.read(saved_model)
+        manifest = saved_vectors.read_manifest(saved_model)
+        words, target = saved_vectors.read(saved_model)
         tables = {"target": target}
         if not vectors_alone:
             tables |= {name: _read(saved_model, name, facts) for name, facts in manifest["files"].items()}
         return Start(words, tables, manifest["space"])
-    except _UNREADABLE as error:
+    except saved_vectors.UNREADABLE as error:
         raise UserError(
             f"{saved_model}: the model to start from is damaged: {reason(error)}. Remove it, then the training starts "
             "from the blessed model before it; or set trainer.warm_start=false and trainer.align=none"
@@ -120,7 +92,7 @@ def read(saved_model: str, *, vectors_alone: bool = False) -> Start:
 
 
 def _read(saved_model: str, name: str, facts: Mapping[str, Any]) -> np.ndarray:
-    with tf.io.gfile.GFile(os.path.join(saved_model, FOLDER, name), "rb") as file:
+    with tf.io.gfile.GFile(os.path.join(saved_model, saved_vectors.START, name), "rb") as file:
         content = file.read()
     if hashlib.sha256(content).hexdigest() != facts["sha256"]:
         raise ValueError(f"{name} was changed, or is not whole")

@@ -5,7 +5,7 @@ import json
 import numpy as np
 import pytest
 
-from word2vec import vocabulary
+from word2vec import saved_vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
 from word2vec.training import alignment, model, samplers, warm_start
@@ -52,10 +52,10 @@ def test_kept_words_keep_their_vectors_new_ones_start_fresh_and_gone_ones_go(tmp
 
 def test_the_context_vectors_take_half_their_size(tmp_path):
     base, old = export(tmp_path, [f"w{number}" for number in range(100)], bias="learned")
-    assert (tmp_path / "Format-Serving" / warm_start.FOLDER / "context").stat().st_size == 100 * 4 * 2
+    assert (tmp_path / "Format-Serving" / saved_vectors.START / "context").stat().st_size == 100 * 4 * 2
     read = warm_start.read(base)
     np.testing.assert_array_equal(read.tables["bias"], old.bias.embeddings.numpy())
-    assert (read.space, warm_start.space_of(base)) == ("a space", "a space")
+    assert (read.space, saved_vectors.space_of(base)) == ("a space", "a space")
     assert set(warm_start.read(base, vectors_alone=True).tables) == {"target"}
 
 
@@ -76,7 +76,7 @@ def test_other_dimensions_are_refused(tmp_path):
 def test_a_model_of_an_earlier_release_is_refused(tmp_path):
     with pytest.raises(UserError, match=r"nothing to start from.*trainer.warm_start=false"):
         warm_start.read(str(tmp_path / "Format-Serving"))
-    assert warm_start.space_of(str(tmp_path / "Format-Serving")) is None
+    assert saved_vectors.space_of(str(tmp_path / "Format-Serving")) is None
 
 
 @pytest.mark.parametrize("damage", ["emptied", "cut", "changed", "gone"])
@@ -85,7 +85,7 @@ def test_what_is_damaged_is_one_error(tmp_path, part, damage):
     base, _ = export(tmp_path, ["a", "b"])
     (path,) = (tmp_path / "Format-Serving").glob(part)
     content = path.read_bytes()
-    damaged = {"emptied": b"", "cut": content[:20], "changed": bytes(255 - byte for byte in content)}
+    damaged = {"emptied": b"", "cut": content[: len(content) // 2], "changed": bytes(255 - byte for byte in content)}
     path.write_bytes(damaged.get(damage, b""))
     if damage == "gone":
         path.unlink()
@@ -95,7 +95,7 @@ def test_what_is_damaged_is_one_error(tmp_path, part, damage):
 
 def test_a_manifest_of_somebody_else_is_one_error(tmp_path):
     base, _ = export(tmp_path, ["a", "b"])
-    path = tmp_path / "Format-Serving" / warm_start.FOLDER / "start.json"
+    path = tmp_path / "Format-Serving" / saved_vectors.START / "start.json"
     for content in ("[]", "{}", json.dumps({"space": "x", "files": {"../vocabulary": {}}})):
         path.write_text(content)
         with pytest.raises(UserError, match="is damaged"):
