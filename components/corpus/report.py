@@ -48,8 +48,13 @@ class CorpusReport:
     @classmethod
     def of(cls, uris: Iterable[str]) -> CorpusReport:
         """What was read into Examples, the spans' together; `uris` are the artifacts'."""
-        reports = [cls.read(os.path.join(uri, cls.FILE)) for uri in uris]
+        reports = sorted((cls.read(os.path.join(uri, cls.FILE)) for uri in uris), key=lambda report: report.place)
         return reports[0] if len(reports) == 1 else _together(reports)
+
+    @property
+    def place(self) -> list[tuple[int, str]]:
+        """Among others: the order of the spans."""
+        return [(len(name), name) for name in self.spans]  # as dates, and as numbers
 
     @classmethod
     def read(cls, path: str) -> CorpusReport:
@@ -116,5 +121,5 @@ def _together(reports: Sequence[CorpusReport]) -> CorpusReport:
         examples={reason: texts[:EXAMPLES_PER_REASON] for reason, texts in examples.items()},
         fatal=[text for report in reports for text in report.fatal],
         fingerprint=hashlib.sha256("\n".join(report.fingerprint for report in reports).encode()).hexdigest(),
-        spans={name: size for report in reversed(reports) for name, size in report.spans.items()},
+        spans={name: size for report in reports for name, size in report.spans.items()},
     )

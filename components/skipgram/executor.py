@@ -15,6 +15,8 @@ import tensorflow_text  # noqa: F401 see _RunGraph
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
 from tensorflow_transform.beam import analyzer_impls, impl
+from tfx import types
+from tfx.components.example_gen import utils
 from tfx.components.transform import executor
 from tfx.types import artifact_utils
 
@@ -43,6 +45,8 @@ class Executor(executor.Executor):
             UserError: the vocabulary has fewer than two words, or most of the text are single letters.
         """
         config = json.loads(exec_properties["custom_config"])
+        # ML Metadata and KFP give them in any order.
+        input_dict = {**input_dict, "examples": sorted(input_dict["examples"], key=_span)}
         with in_our_way(config["shards"]):
             super().Do(input_dict, output_dict, exec_properties)
         for examples in output_dict["transformed_examples"]:  # as many as there were to read
@@ -53,6 +57,10 @@ class Executor(executor.Executor):
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
         words = vocabulary.read(vocabulary.path_in(graph))
         vocabulary.check_letters(words, config["max_single_letter_share"])
+
+
+def _span(examples: types.Artifact) -> int:
+    return examples.get_int_custom_property(utils.SPAN_PROPERTY_NAME)
 
 
 # What is ours of TFX's Transform, which has no settings for it: (where it is, its name).
