@@ -7,7 +7,8 @@ import dataclasses
 import glob
 import os
 import shutil
-from collections.abc import Iterable
+from collections.abc import Sequence
+from typing import TypeVar
 
 import ml_metadata
 import tensorflow as tf
@@ -22,6 +23,8 @@ from pipeline import layout, lineage, run_folder
 from pipeline.configs import KeepConfig
 from word2vec import version_folders
 from word2vec.warmup import EXTRA
+
+_Item = TypeVar("_Item")
 
 _REMOVED = ".removing-"  # names that TF Serving passes over
 
@@ -175,7 +178,7 @@ def _is_output(event: mlmd.Event) -> bool:
     return event.type in (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
 
 
-def _newest(items: list, count: int | None) -> Iterable:
+def _newest(items: Sequence[_Item], count: int | None) -> Sequence[_Item]:
     return items if count is None else items[-count:]
 
 

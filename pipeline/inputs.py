@@ -44,7 +44,8 @@ class Inputs:
             UserError: a path without any file, or a file whose form can't be told.
         """
         corpus = config.corpus
-        window, others = [], []
+        window: list[spans.Span] = []
+        others: list[str] = []
         if corpus.window is None:
             corpus_files = files.find(corpus.paths, corpus.form, corpus.compression)
         else:

@@ -24,11 +24,11 @@ class Executor(executor.Executor):
         baseline = input_dict.get(standard_component_specs.BASELINE_MODEL_KEY)
         if not baseline:
             return
-        models = (
+        model, before = (
             path_utils.serving_model_path(artifact_utils.get_single_uri(artifacts))
             for artifacts in (input_dict[standard_component_specs.MODEL_KEY], baseline)
         )
-        measured = stability.measure(*models, exec_properties.get("min_stability"))
+        measured = stability.measure(model, before, exec_properties.get("min_stability"))
         if measured is None:
             return
         stability.write(measured, artifact_utils.get_single_uri(output_dict[constants.EVALUATION_KEY]))

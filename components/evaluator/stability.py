@@ -65,9 +65,10 @@ def measure(model: str, baseline: str, lower_bound: float | None = None) -> Stab
         return None
     vectors, before = vectors[places], before[places_before]
     turned = alignment.turn(vectors, alignment.rotation(vectors, before))
-    scores = (float(np.mean(alignment.cosines(each, before))) for each in (vectors, turned))
+    as_trained, aligned = (float(np.mean(alignment.cosines(each, before))) for each in (vectors, turned))
     spaces = {saved_vectors.space_of(folder) for folder in (model, baseline)}
-    return Stability(*scores, len(places), same_space=len(spaces) == 1 and None not in spaces, lower_bound=lower_bound)
+    same_space = len(spaces) == 1 and None not in spaces
+    return Stability(as_trained, aligned, len(places), same_space, lower_bound)
 
 
 def write(stability: Stability, folder: str) -> None:

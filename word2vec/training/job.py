@@ -237,7 +237,7 @@ def _aligned(job: Job, words: vocabulary.Vocabulary, target: np.ndarray) -> tupl
         rotation = warm_start.rotation(start, words, target)
         if rotation is not None:
             return alignment.turn(target, rotation), rotation, start.space
-    return target, None, hashlib.sha256(target).hexdigest()[:16]
+    return target, None, hashlib.sha256(target.data).hexdigest()[:16]
 
 
 def _value(table: model.WordTable) -> np.ndarray:
