@@ -6,7 +6,6 @@ import contextlib
 import dataclasses
 import glob
 import os
-import shutil
 from collections.abc import Sequence
 from typing import TypeVar
 
@@ -16,17 +15,13 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.components.evaluator import constants
 from tfx.components.example_gen import utils
 
-from components.card import card
 from components.corpus import window
 from components.pusher import versions
 from pipeline import layout, lineage, run_folder
 from pipeline.configs import KeepConfig
 from word2vec import version_folders
-from word2vec.warmup import EXTRA
 
 _Item = TypeVar("_Item")
-
-_REMOVED = ".removing-"  # names that TF Serving passes over
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,7 +85,7 @@ class Cleaner:
         folders += self._old_versions()
         made, pushed = glob.escape(here), glob.escape(self._destination)
         for around in (os.path.join(made, "*", "*"), os.path.join(made, "*", "*", "*"), pushed):
-            folders += glob.glob(os.path.join(around, f"{_REMOVED}*"))  # of a cleaning that was killed
+            folders += glob.glob(os.path.join(around, f"{versions.REMOVED}*"))  # of a cleaning that was killed
         return Plan(
             [artifact for artifact in gone if artifact.state != mlmd.Artifact.DELETED],
             [Removal(path, _size(path)) for path in sorted(set(folders))],
@@ -161,10 +156,7 @@ class Cleaner:
 
     def _old_versions(self) -> list[str]:
         """The folders of versions that are this pipeline's, as their cards say, and not among the newest."""
-        names = list(versions.find(self._destination).values())
-        old = set(names) - set(_newest(names, self._keep.versions))
-        folders = (os.path.join(self._destination, name) for name in old)
-        return [each for each in folders if tf.io.gfile.exists(os.path.join(each, EXTRA, card.JSON))]
+        return [] if self._keep.versions is None else versions.old(self._destination, self._keep.versions)
 
     def _made_of(self, sources: set[int], types: set[str]) -> set[int]:
         took = {event.execution_id for event in self._events if event.artifact_id in sources and not _is_output(event)}
@@ -194,13 +186,8 @@ def _size(folder: str) -> int:
 
 
 def _remove(folder: str) -> None:
-    """Removes a folder, and the one around it if that is empty then; a version is first out of TF Serving's sight."""
-    if not version_folders.is_local(folder):
-        tf.io.gfile.rmtree(folder)
-        return
-    around, name = os.path.split(folder)
-    gone = os.path.join(around, f"{_REMOVED}{name}")
-    os.rename(folder, gone)
-    shutil.rmtree(gone)
-    with contextlib.suppress(OSError):
-        os.rmdir(around)
+    """Removes a folder, and the one around it if that is empty then."""
+    versions.remove(folder)
+    if version_folders.is_local(folder):
+        with contextlib.suppress(OSError):
+            os.rmdir(os.path.dirname(folder))

@@ -14,6 +14,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from components import artifacts
 from components.card import card
+from components.card import names as card_names
 from components.evaluator import results
 from components.pusher import versions
 from pipeline import layout, metadata_file, rolling_back, run_folder
@@ -243,7 +244,7 @@ class Lineage:
 
 def _read_card(folder: str) -> card.ModelCard | None:
     """None where there is none, or it is damaged."""
-    path = os.path.join(folder, card.JSON)
+    path = os.path.join(folder, card_names.JSON)
     if not tf.io.gfile.exists(path):
         return None
     with tf.io.gfile.GFile(path, "rb") as file:

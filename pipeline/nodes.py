@@ -46,12 +46,17 @@ OF = {
     "StatisticsGen": Node(beam="text"),
     "ExampleValidator": Node(code=("corpus",)),
     "Transform": Node(("skipgram", "corpus.shards", "corpus.splits"), code=("skipgram",), beam="transform"),
+    "LastBlessedModel": Node(
+        ("trainer.warm_start", "trainer.align", "trainer.max_drift", "pusher.destination"),
+        ("start_version",),
+        ("pusher",),
+    ),
     "Trainer": Node(("trainer", "skipgram", "corpus.splits"), code=("trainer",)),
     "Baseline": Node(("pusher.destination",), ("pushed_version",), ("pusher",)),
     "Evaluator": Node(_fields("evaluator", EvaluatorConfig, "benchmarks"), code=("evaluator",), beam="evaluator"),
     "ModelCard": Node(("name", "corpus", "skipgram", "trainer", "evaluator"), code=("card", "evaluator")),
     "InfraValidator": Node(("serving",), code=("infra_validator",)),
-    "Pusher": Node(("pusher.destination", "serving.infra_validation"), code=("pusher",)),
+    "Pusher": Node(("pusher.destination", "keep.versions", "serving.infra_validation"), code=("pusher",)),
     "Report": Node(("report",), code=("report",)),
 }
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Mapping, Sequence
-from typing import Any, TypeVar
+from typing import Any, NamedTuple, TypeVar
 
 import tensorflow_data_validation as tfdv
 from tfx import types
@@ -33,6 +33,18 @@ from pipeline.inputs import Fingerprints
 _ASKING_SECONDS = 300
 
 
+class Pushed(NamedTuple):
+    """Versions below `pusher.destination`, or empty for none.
+
+    Attributes:
+        baseline: what a new model is compared with.
+        start: from what a training starts, if it does from any.
+    """
+
+    baseline: str = ""
+    start: str = ""
+
+
 def create_pipeline(
     config: Config,
     *,
@@ -45,7 +57,7 @@ def create_pipeline(
     slots: Sequence[Slot] = (),
     durations: str = "",
     notes: str = "",
-    pushed_version: str | None = None,
+    pushed: Pushed | None = None,
 ) -> tfx.dsl.Pipeline:
     """The whole chain, from text to a pushed model.
 
@@ -64,14 +76,14 @@ def create_pipeline(
         beam: how Beam runs what a component has to do.
         durations: a file in which the runner keeps how long components take, for the report; empty if it does not.
         notes: a file in which the runner keeps what is noted in a run, for the report; empty if it does not.
-        pushed_version: the baseline, where the orchestrator has no resolver that looks for the last blessed model: a
-            version below `pusher.destination`, or empty for none. By default it has one.
+        pushed: what stands for the last blessed model where the orchestrator has no resolver that looks for it. By
+            default it has one.
     """
     chain = _Chain(config, fingerprints, beam)
     question_gen = chain.add("QuestionExampleGen", _question_gen(config, fingerprints))
     examples, transform = _add_text(chain, spans, others, slots, after=question_gen)
-    trainer = _add_trainer(chain, transform, checkpoints)
-    evaluator, last = _add_evaluator(chain, question_gen, trainer, pushed_version)
+    trainer = _add_trainer(chain, transform, checkpoints, pushed)
+    evaluator, last = _add_evaluator(chain, question_gen, trainer, pushed)
     channels = {
         "examples": examples,
         "transform_graph": transform.outputs["transform_graph"],
@@ -79,7 +91,14 @@ def create_pipeline(
         "evaluation": evaluator.outputs["evaluation"],
     }
     card = chain.add("ModelCard", _card(config, channels, evaluator))
-    _add_pusher(chain, question_gen, channels["model"], evaluator, card)
+    _add_pusher(
+        chain,
+        question_gen,
+        channels["model"],
+        evaluator,
+        card,
+        prunes=pushed is not None and config.keep.versions is not None,
+    )
     chain.add(
         "Report",
         Report(
@@ -266,8 +285,11 @@ def _add_pusher(
     model: types.BaseChannel,
     evaluator: Evaluator,
     card: ModelCard,
+    *,
+    prunes: bool,
 ) -> None:
     config = chain.config
+    keep = {"custom_config": config.keep.model_dump_json(include={"versions"})} if prunes else {}
     infra_blessing = None
     if config.serving.infra_validation != "off":
         infra_validator = chain.add("InfraValidator", _infra_validator(config, question_gen, model))
@@ -282,6 +304,7 @@ def _add_pusher(
             push_destination=tfx.proto.PushDestination(
                 filesystem=tfx.proto.PushDestination.Filesystem(base_directory=config.destination)
             ),
+            **keep,
         ),
     )
 
@@ -296,11 +319,17 @@ def _resolver(strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any
     )
 
 
-def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) -> tfx.components.Trainer:
-    config, base_model = chain.config, None
-    if config.trainer.needs_earlier_model:
+def _add_trainer(
+    chain: _Chain, transform: SkipGramTransform, checkpoints: str, pushed: Pushed | None
+) -> tfx.components.Trainer:
+    config, base_model, earlier = chain.config, None, None
+    if config.trainer.needs_earlier_model and pushed:
+        earlier = LastPushed(folder=config.destination, version=pushed.start)
+    elif config.trainer.needs_earlier_model:
         text = {baseline.TEXT: transform.outputs["transform_graph"]} if config.corpus.has_spans else {}
-        base_model = chain.add("LastBlessedModel", _resolver(baseline.LastBlessed, **text)).outputs["model"]
+        earlier = _resolver(baseline.LastBlessed, **text)
+    if earlier:
+        base_model = chain.add("LastBlessedModel", earlier).outputs["model"]
     eval_split = "eval" if "eval" in config.corpus.splits else None
     return chain.add(
         "Trainer",
@@ -323,13 +352,13 @@ def _add_trainer(chain: _Chain, transform: SkipGramTransform, checkpoints: str) 
 
 
 def _add_evaluator(
-    chain: _Chain, question_gen: QuestionExampleGen, trainer: tfx.components.Trainer, pushed_version: str | None
+    chain: _Chain, question_gen: QuestionExampleGen, trainer: tfx.components.Trainer, pushed: Pushed | None
 ) -> tuple[Evaluator, base_node.BaseNode]:
     """Holds the model against the thresholds, and against the last one that was blessed, which it also returns."""
-    if pushed_version is None:
+    if pushed is None:
         last: Any = _resolver(baseline.LastBlessedOther, candidate=trainer.outputs["model"])
     else:
-        last = LastPushed(folder=chain.config.destination, version=pushed_version)
+        last = LastPushed(folder=chain.config.destination, version=pushed.baseline)
     settings, last = chain.config.evaluator, chain.add("Baseline", last)
     evaluator = chain.add(
         "Evaluator",

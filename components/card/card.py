@@ -12,8 +12,6 @@ from components.evaluator import metrics
 from components.evaluator.results import Evaluation, interval_text
 from word2vec.errors import escaped
 
-JSON, MARKDOWN = "model_card.json", "model_card.md"
-
 
 class Corpus(pydantic.BaseModel):
     """The text; `spans` are the documents' bytes by the span's name, where it has spans."""

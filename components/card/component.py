@@ -18,6 +18,7 @@ from tfx.types import artifact, artifact_utils, component_spec, standard_artifac
 from tfx.utils import path_utils
 
 from components.card import card
+from components.card import names as card_names
 from components.component import Component
 from components.corpus.report import CorpusReport
 from components.evaluator import results
@@ -67,7 +68,10 @@ class Executor(base_executor.BaseExecutor):
         )
         folder = artifact_utils.get_single_uri(output_dict["model_card"])
         tf.io.gfile.makedirs(folder)
-        for name, text in ((card.JSON, model_card.model_dump_json(indent=2)), (card.MARKDOWN, model_card.markdown())):
+        for name, text in (
+            (card_names.JSON, model_card.model_dump_json(indent=2)),
+            (card_names.MARKDOWN, model_card.markdown()),
+        ):
             with tf.io.gfile.GFile(os.path.join(folder, name), "w") as file:
                 file.write(text)
 

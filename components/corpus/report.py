@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import collections
 import dataclasses
-import hashlib
 import json
 import os
 from collections.abc import Iterable, Sequence
@@ -12,6 +11,7 @@ from typing import ClassVar
 
 import tensorflow as tf
 
+from components.corpus import spans
 from word2vec.errors import UserError
 
 EXAMPLES_PER_REASON = 3
@@ -120,6 +120,6 @@ def _together(reports: Sequence[CorpusReport]) -> CorpusReport:
         skipped=dict(sorted(skipped.items())),
         examples={reason: texts[:EXAMPLES_PER_REASON] for reason, texts in examples.items()},
         fatal=[text for report in reports for text in report.fatal],
-        fingerprint=hashlib.sha256("\n".join(report.fingerprint for report in reports).encode()).hexdigest(),
+        fingerprint=spans.fingerprint_of([report.fingerprint for report in reports]),
         spans={name: size for report in reports for name, size in report.spans.items()},
     )

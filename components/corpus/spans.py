@@ -139,6 +139,11 @@ def slots(spans: Sequence[Span], size: int) -> list[Slot]:
     return taken + [Slot()] * (size - len(taken))
 
 
+def fingerprint_of(spans: Sequence[str]) -> str:
+    """Stands for several spans' files together; `spans` are their fingerprints, by rising number."""
+    return spans[0] if len(spans) == 1 else hashlib.sha256("\n".join(spans).encode()).hexdigest()
+
+
 def reading(corpus: str) -> str:
     """Stands for how a corpus is read; `corpus` are its settings as JSON."""
     return hashlib.sha256(corpus.encode()).hexdigest()

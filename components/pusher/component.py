@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 from typing import Any
 
@@ -14,7 +15,8 @@ from tfx.utils import proto_utils
 
 from components.card.component import ModelCardArtifact
 from components.component import Component
-from components.pusher import push
+from components.pusher import push, versions
+from word2vec import progress
 from word2vec.warmup import EXTRA
 
 
@@ -40,7 +42,13 @@ class Executor(executor.Executor):
             kept = os.path.join(pushed.uri, name)
             tf.io.gfile.makedirs(os.path.dirname(kept))
             tf.io.gfile.copy(path, kept, overwrite=True)
+        if versions.was_withdrawn(folder, versions.identity(self.GetModelPath(input_dict))):
+            progress.note(f"{folder}: this model was rolled back; it is not pushed again")
+            self._MarkNotPushed(pushed)
+            return
         version = push.push(files, folder)
+        if keep := json.loads(exec_properties.get("custom_config") or "null"):
+            push.prune(folder, keep["versions"])
         self._MarkPushed(pushed, pushed_destination=os.path.join(folder, version), pushed_version=version)
 
 
@@ -67,6 +75,7 @@ class Pusher(Component):
         model_card: goes with it.
         infra_blessing: whether TF Serving loads it and answers; None if that was not tried.
         push_destination: the folder of the versions.
+        custom_config: JSON; `versions` says how many stay, where nothing else removes old ones.
     """
 
     SPEC_CLASS = PusherSpec

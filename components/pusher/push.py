@@ -15,7 +15,7 @@ from typing import Any, NamedTuple
 
 import tensorflow as tf
 
-from components.card import card
+from components.card import names as card_names
 from components.pusher import versions
 from word2vec import progress, version_folders
 from word2vec.errors import UserError, reason
@@ -64,6 +64,16 @@ def push(files: Mapping[str, str], folder: str) -> str:
         ) from None
 
 
+def prune(folder: str, keep: int) -> None:
+    """Removes all versions that this pipeline has pushed, but for the newest `keep`."""
+    try:
+        with _alone(folder):
+            for version in versions.old(folder, keep):
+                versions.remove(version)
+    except (OSError, tf.errors.OpError) as error:
+        progress.note(f"{folder}: an old version could not be removed: {reason(error)}")
+
+
 def tidy(folder: str) -> None:
     """Removes what killed pushes left in a folder of versions, as far as no other one can be at it."""
     with contextlib.suppress(OSError, tf.errors.OpError):
@@ -96,9 +106,9 @@ def _newest(folder: str) -> str | None:
 
 
 def _are_alike(one: str, other: str) -> bool:
-    if os.path.basename(one) == card.MARKDOWN:  # says what the JSON beside it says
+    if os.path.basename(one) == card_names.MARKDOWN:  # says what the JSON beside it says
         return True
-    if os.path.basename(one) == card.JSON:
+    if os.path.basename(one) == card_names.JSON:
         return _said(one) == _said(other)
     sizes = {tf.io.gfile.stat(path).length for path in (one, other)}
     if len(sizes) > 1:
@@ -192,9 +202,9 @@ def _lock(descriptor: int, folder: str) -> bool:
 
 
 def _leftovers(folder: str, *, is_alone: bool) -> list[str]:
-    """Unfinished versions that nobody is writing: where there are no locks, those of yesterday."""
-    names = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
-    unfinished = [name for name in names if name.startswith(_UNFINISHED)]
+    """What is not whole, versions that nobody is writing or removing: where there are no locks, those of yesterday."""
+    there = [name.rstrip("/") for name in tf.io.gfile.listdir(folder)]
+    unfinished = [name for name in there if name.startswith((_UNFINISHED, versions.REMOVED))]
     yesterday = (time.time() - 86400) * 1e9
     return [
         name for name in unfinished if is_alone or tf.io.gfile.stat(os.path.join(folder, name)).mtime_nsec < yesterday

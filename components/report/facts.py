@@ -13,6 +13,7 @@ import tensorflow_transform as tft
 from tfx.utils import path_utils
 
 from components.card import card
+from components.card import names as card_names
 from components.corpus.report import CorpusReport
 from components.evaluator import results
 from components.questions import examples
@@ -112,7 +113,7 @@ def gather(
     words = vocabulary.read(vocabulary.path_in(graph))
     model = tf.saved_model.load(path_utils.serving_model_path(uris["model"]))
     neighbours = _neighbours(model, words.words[:neighbour_words])
-    with tf.io.gfile.GFile(os.path.join(uris["model_card"], card.JSON)) as file:
+    with tf.io.gfile.GFile(os.path.join(uris["model_card"], card_names.JSON)) as file:
         model_card = card.ModelCard.model_validate_json(file.read())
     return Facts(
         card=model_card,

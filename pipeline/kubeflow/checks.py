@@ -16,6 +16,9 @@ from word2vec.errors import UserError
 # KFP makes pods' names and labels of a pipeline's name, and TFX and KFP take no more than a label may have.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
+# Settings that decide which components there are.
+_OF_THE_GRAPH = ("corpus.window", "trainer.warm_start", "trainer.align", "serving.infra_validation")
+
 # What Linux takes as one argument of a process, less what KFP puts around ours.
 LARGEST_ARGUMENT = 131_072
 _AROUND = 8_192
@@ -43,15 +46,11 @@ def check(config: Config) -> None:
 
 def _check_local_settings(config: Config) -> None:
     """Makes sure that nothing is asked for that only runs on one machine do."""
-    here = {
-        "trainer.warm_start": (config.trainer.warm_start, "false"),
-        "trainer.align": (config.trainer.align != "none", "none"),
-        "trainer.max_drift": (config.trainer.max_drift is not None, "null"),
-        "keep": (config.keep.is_limited, "{}"),
-    }
-    for setting, (is_set, instead) in here.items():
-        if is_set:
-            raise UserError(f"{setting}: only runs on one machine (local_runner.py) do this. Set it to {instead}")
+    if config.keep.runs is not None or config.keep.spans is not None:
+        raise UserError(
+            "keep: of what is kept below kubeflow.root, only runs on one machine (local_runner.py) remove anything. "
+            "Leave out keep.runs and keep.spans, and give the bucket a lifecycle rule"
+        )
 
 
 def exchange(config: Config) -> str:
@@ -164,8 +163,9 @@ def _check_tasks(config: Config) -> None:
             raise UserError(
                 f"kubeflow.parameters: {key} is nothing that a component looks at while it runs. Set it and compile"
             )
-    if "serving.infra_validation" in config.kubeflow.parameters:
-        raise UserError("kubeflow.parameters: serving.infra_validation adds a component. Set it and compile")
+    for key in config.kubeflow.parameters:
+        if any(setting == key or setting.startswith(f"{key}.") for setting in _OF_THE_GRAPH):
+            raise UserError(f"kubeflow.parameters: {key} decides which components there are. Set it and compile")
     for name in (*config.kubeflow.resources, *config.kubeflow.uncached):
         if name not in (*needs.OF, "default"):
             raise UserError(f"kubeflow: there is no task {name}. There are {', '.join(needs.OF)}")

@@ -16,7 +16,7 @@ from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
 from pipeline.kubeflow import checks, needs, platform, spec
 from pipeline.kubeflow.spec import Json
-from pipeline.pipeline import create_pipeline
+from pipeline.pipeline import Pushed, create_pipeline
 from word2vec.errors import UserError
 
 _LAUNCHER, _PROBES = "pipeline.kubeflow.launcher", "pipeline.kubeflow.probes"
@@ -61,7 +61,7 @@ def tfx_spec(
     config: Config,
     *,
     fingerprints: Fingerprints = Fingerprints(),  # noqa: B008  (a tuple)
-    pushed_version: str = "",
+    pushed: Pushed = Pushed(),  # noqa: B008
     checkpoints: str = "",
     slot: Slot = Slot(),  # noqa: B008
 ) -> Json:
@@ -70,7 +70,7 @@ def tfx_spec(
     Args:
         config: all settings.
         fingerprints: see `create_pipeline`.
-        pushed_version: likewise.
+        pushed: likewise.
         checkpoints: likewise.
         slot: what is in each place of the window.
     """
@@ -81,7 +81,7 @@ def tfx_spec(
         checkpoints=checkpoints,
         beam=engines.arguments(config.beam, text_bytes=0),
         slots=[slot] * (config.corpus.window or 0),
-        pushed_version=pushed_version,
+        pushed=pushed,
     )
     runner_config = kubeflow_v2_dag_runner.KubeflowV2DagRunnerConfig(
         default_image=config.kubeflow.image, use_pipeline_spec_2_1=True
@@ -132,7 +132,7 @@ def in_container(name: str, config: Config, facts: Mapping[str, str], checkpoint
     made = tfx_spec(
         config,
         fingerprints=Fingerprints(*(facts.get(f"{each}_fingerprint", "") for each in Fingerprints._fields)),
-        pushed_version=facts.get("pushed_version", ""),
+        pushed=Pushed(facts.get("pushed_version", ""), facts.get("start_version", "")),
         checkpoints=checkpoints,
         slot=Slot.parse(facts.get("span", "")),
     )

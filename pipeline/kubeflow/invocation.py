@@ -111,7 +111,7 @@ def localize(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
 
 
 def complete(invocation: pipeline_spec_pb2.ExecutorInput, inputs: Json) -> None:
-    """Makes inputs again what TFX put out, and drops a baseline that is none."""
+    """Makes inputs again what TFX put out, and drops an earlier model that is none."""
     for name, artifacts in list(invocation.inputs.artifacts.items()):
         for artifact in artifacts.artifacts:
             # KFP does not pass on what type the producer gave it.
@@ -119,7 +119,9 @@ def complete(invocation: pipeline_spec_pb2.ExecutorInput, inputs: Json) -> None:
             metadata = unwrapped(json_format.MessageToDict(artifact.metadata))
             artifact.metadata.Clear()
             json_format.ParseDict(metadata, artifact.metadata)
-        if name == "baseline_model" and not any(has_files(artifact.uri) for artifact in artifacts.artifacts):
+        if name in ("baseline_model", "base_model") and not any(
+            has_files(artifact.uri) for artifact in artifacts.artifacts
+        ):
             del invocation.inputs.artifacts[name]
 
 

@@ -37,6 +37,7 @@ FACTS = {
     "benchmarks_fingerprint": Source("Fingerprints", "benchmarks"),
     "schema_fingerprint": Source("Fingerprints", "schema"),
     "model_identity": Source("Trainer", "identity"),
+    "start_version": Source("Fingerprints", "start"),
     "pushed_version": Source("PushedVersion", "version"),
 }
 

@@ -29,15 +29,24 @@ def _run(name: str, settings: dict[str, Any], executor_input: str) -> None:
 
 
 def _fingerprints(config: Config) -> dict[str, str]:
-    """Of the corpus, its spans, the benchmarks and the schema; says early what would keep the Pusher from pushing."""
+    """Of the corpus, its spans, the benchmarks and the schema, and the version from which a training starts.
+
+    Says early what would keep the Pusher from pushing.
+    """
     from components.corpus import spans
+    from components.pusher import versions
     from pipeline.inputs import Inputs
 
     checks.check_destination(config)
     volume.check_writable(config.destination, config.kubeflow.volume)
     inputs = Inputs.find(config)
-    places = enumerate(spans.slots(inputs.spans, config.corpus.window or 0), 1)
-    return {**inputs.fingerprints._asdict(), **{spec.of_place(needs.SPAN, place): str(slot) for place, slot in places}}
+    slots = spans.slots(inputs.spans, config.corpus.window or 0)
+    text = spans.fingerprint_of([slot.fingerprint for slot in reversed(slots) if slot.number]) if slots else ""
+    return {
+        **inputs.fingerprints._asdict(),
+        **{spec.of_place(needs.SPAN, place): str(slot) for place, slot in enumerate(slots, 1)},
+        "start": versions.newest_start(config.destination, text),
+    }
 
 
 def _pushed_version(config: Config, model: str) -> dict[str, str]:

@@ -130,7 +130,7 @@ def test_a_day_without_text_and_a_file_of_no_day(feed, first):
 
 
 def test_a_day_that_does_not_fit_the_schema_stops_the_run_and_never_comes_in(feed, first):
-    (feed.texts / "2026-01-06.txt").write_bytes(b"".join(b"\xff\xfe broken %d\n" % number for number in range(200)))
+    (feed.texts / "2026-01-06.txt").write_bytes(b"".join(b"broken \xff\xfe %d\n" % number for number in range(200)))
     done = feed.run(check=False)
     assert done.returncode == 1
     os.remove(feed.texts / "2026-01-06.txt")
