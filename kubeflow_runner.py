@@ -4,6 +4,7 @@ python kubeflow_runner.py compile --config my.yaml --output pipeline.yaml
 python kubeflow_runner.py submit --config my.yaml --parameter trainer_epochs=5 --wait
 python kubeflow_runner.py schedule --config my.yaml --cron '0 0 3 * * *'
 python kubeflow_runner.py rehearse --config my.yaml
+python kubeflow_runner.py rollback --config my.yaml 1767225600
 """
 
 from __future__ import annotations
@@ -152,6 +153,19 @@ def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.
     return 0 if pushed else 1
 
 
+def _roll_back(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:
+    """Has an earlier version served again; returns the exit code."""
+    if not config.pusher.destination:
+        raise UserError("pusher.destination: is needed: it says where the versions are")
+    with console.waiting(screen, "Rolling back …"), console.quiet():
+        from components.pusher import rollback
+
+        done = rollback.to(config.destination, options.version)
+    for line in console.rolled_back(options.version, done):
+        screen.print(line)
+    return 0
+
+
 def _tell(screen: rich.console.Console, task: str, seconds: float, *, cached: bool) -> None:
     time = ("  cached", "dim") if cached else f"{seconds:>6.1f} s"
     screen.print(console.line("  ", ("✔", "green"), f" {task:<20} ", time))
@@ -196,14 +210,16 @@ def _parser() -> argparse.ArgumentParser:
         ("submit", _submit, "compile and start it"),
         ("schedule", _schedule, "compile, and create or replace a recurring run"),
         ("rehearse", _rehearse, "run the specification on this machine, without a cluster"),
+        ("rollback", _roll_back, "have an earlier version served again, in pusher.destination as this machine sees it"),
     ):
         subparsers[name] = commands.add_parser(name, help=meaning, description=meaning)
         subparsers[name].set_defaults(run=run)
         arguments.add_settings(subparsers[name], default="kubeflow")
-        if name != "compile":
+        if name not in ("compile", "rollback"):
             subparsers[name].add_argument(
                 "--parameter", action="append", default=[], metavar="NAME=VALUE", help="sets a parameter of the run"
             )
+    subparsers["rollback"].add_argument("version", metavar="VERSION", help="the version's number")
     subparsers["compile"].add_argument(
         "--output", default="pipeline.yaml", metavar="FILE", help="by default pipeline.yaml"
     )

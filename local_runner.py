@@ -230,13 +230,8 @@ def _roll_back(config: Config, version: str) -> int:
         from pipeline import rolling_back
 
         done = rolling_back.roll_back(config.run_folder, config.destination, config.name, version)
-    screen.print(console.line(f"Version {version} is served again, as version {done.version}."))
-    screen.print(
-        console.line(
-            f"Withdrawn, and never a baseline again: {', '.join(done.withdrawn)}. "
-            f"The next training starts from version {version}, and is compared with it."
-        )
-    )
+    for line in console.rolled_back(version, done):
+        screen.print(line)
     console.check(screen)
     return 0
 

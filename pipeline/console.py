@@ -28,6 +28,7 @@ from word2vec.progress import TrainingProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
     from components.evaluator.results import Evaluation, Result
+    from components.pusher.rollback import RolledBack
     from pipeline.lineage import Origin, Run
     from pipeline.local import ComponentRun
     from pipeline.summary import Summary
@@ -305,6 +306,17 @@ def _show_verdict(console: rich.console.Console, summary: Summary, log: str) -> 
         _tell(console, verdict, ("not blessed, not pushed", "red"))
         for reason in summary.evaluation.reasons:
             _tell(console, f"            {reason}")
+
+
+def rolled_back(version: str, done: RolledBack) -> list[rich.text.Text]:
+    """What going back to a version has done."""
+    return [
+        line(f"Version {version} is served again, as version {done.version}."),
+        line(
+            f"Withdrawn, and never a baseline again: {', '.join(done.withdrawn)}. "
+            f"The next training starts from version {version}, and is compared with it."
+        ),
+    ]
 
 
 def _tell(console: rich.console.Console, *parts: str | tuple[str, str]) -> None:

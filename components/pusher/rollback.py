@@ -4,12 +4,13 @@ from __future__ import annotations
 
 import json
 import os
+import re
 from typing import NamedTuple
 
 import tensorflow as tf
 
 from components.pusher import push, versions
-from word2vec.errors import UserError, reason
+from word2vec.errors import UserError, printable, reason
 
 
 class RolledBack(NamedTuple):
@@ -32,16 +33,16 @@ def to(folder: str, version: str) -> RolledBack:
     Raises:
         UserError: there is no such version, or it is the newest; or the folder cannot be written.
     """
+    if not re.fullmatch("[0-9]{1,19}", version):
+        raise UserError(f"rollback {printable(version[:40])!r}: expected a version's number")
     whole = [name for name in versions.find(folder).values() if versions.is_finished(os.path.join(folder, name))]
     if version not in whole:
-        raise UserError(
-            f"--rollback {version}: no such version is in {folder}. There are: {', '.join(whole) or 'none'}"
-        )
+        raise UserError(f"rollback {version}: no such version is in {folder}. There are: {', '.join(whole) or 'none'}")
     later = whole[whole.index(version) + 1 :]
     wanted = versions.identity(os.path.join(folder, version))
     withdrawn = [name for name in later if versions.identity(os.path.join(folder, name)) != wanted]
     if not withdrawn or later[-1] not in withdrawn:
-        raise UserError(f"--rollback {version}: this model is what is served, as version {whole[-1]}")
+        raise UserError(f"rollback {version}: this model is what is served, as version {whole[-1]}")
     try:
         for name in withdrawn:
             versions.withdraw(os.path.join(folder, name), json.dumps({"rolled_back_to": version}))

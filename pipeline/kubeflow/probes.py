@@ -23,9 +23,9 @@ def _run(name: str, settings: dict[str, Any], executor_input: str) -> None:
     invocation = json.loads(executor_input)
     config, facts = needs.config_in_container(settings, invocation.get("inputs", {}).get("parameterValues", {}))
     values = _fingerprints(config) if name == "Fingerprints" else _pushed_version(config, facts["model_identity"])
-    for output, value in values.items():
-        task.write_parameter(invocation["outputs"]["parameters"][output]["outputFile"], value)
-        print(f"{output}: {value or '(none)'}")
+    for output, place in invocation["outputs"]["parameters"].items():
+        task.write_parameter(place["outputFile"], values[output])
+        print(f"{output}: {values[output] or '(none)'}")
 
 
 def _fingerprints(config: Config) -> dict[str, str]:

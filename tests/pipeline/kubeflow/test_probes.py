@@ -6,10 +6,13 @@ import os
 import pytest
 import tensorflow as tf
 
+from components.corpus.report import CorpusReport
+from components.corpus.spans import Slot
 from components.pusher import versions
 from pipeline import config_files
 from pipeline.configs import VolumeConfig
 from pipeline.kubeflow import needs, probes, volume
+from word2vec import saved_vectors
 from word2vec.errors import UserError
 
 
@@ -33,13 +36,13 @@ def probe(tmp_path, monkeypatch, capsys):
     )
     monkeypatch.setenv(needs.PLACE, needs.place(config))
 
-    def run(task, outputs, **inputs):
+    def run(task, outputs, settings=None, **inputs):
         asked = {
             "inputs": {"parameterValues": inputs},
             "outputs": {"parameters": {name: {"outputFile": f"{tmp_path}/out/{name}"} for name in outputs}},
         }
-        settings = json.dumps(needs.settings_of(task, config, []))
-        code = probes.main(["--task", task, "--settings", settings, "--executor-input", json.dumps(asked)])
+        told = json.dumps({**needs.settings_of(task, config, []), **(settings or {})})
+        code = probes.main(["--task", task, "--settings", told, "--executor-input", json.dumps(asked)])
         found = {name: (tmp_path / "out" / name).read_text() for name in outputs} if code == 0 else {}
         return code, found, capsys.readouterr()
 
@@ -129,3 +132,31 @@ def test_a_copy_is_the_same_model_and_another_export_is_not(tmp_path):
     assert versions.identity(str(tmp_path / "copy")) == versions.identity(str(tmp_path / "a"))
     assert versions.identity(str(tmp_path / "b")) != versions.identity(str(tmp_path / "a"))
     assert versions.identity(str(tmp_path / "nothing")) == ""
+
+
+def test_a_training_starts_from_a_version_of_another_window(probe):
+    """The probe's fingerprint of the window is the one that ExampleGen's reports give the card."""
+    for day in (1, 2, 3):
+        (probe.mount / f"2026-01-0{day}.txt").write_text(f"day {day}\n")
+    days = {"corpus.paths": [f"{probe.mount}/{{YYYY}}-{{MM}}-{{DD}}.txt"], "corpus.window": 2}
+    outputs = ["span_1", "span_2", "start"]
+    found = probe("Fingerprints", outputs, days)[1]
+    slots = [Slot.parse(found[name]) for name in ("span_1", "span_2")]
+    assert [slot.number for slot in slots] == ["20456", "20455"]
+    reports = [_report(probe.mount / slot.number, slot) for slot in slots]
+    of_this_window = CorpusReport.of(reports).fingerprint
+    for version, text in ((1, "another"), (2, of_this_window)):
+        pushed = probe.mount / "word2vec" / str(version)
+        export(pushed, version)
+        (pushed / saved_vectors.START).mkdir(parents=True)
+        saved_vectors.write_manifest(str(pushed), "space", {})
+        (pushed / "assets.extra" / "model_card.json").write_text(json.dumps({"corpus": {"fingerprint": text}}))
+    assert probe("Fingerprints", outputs, days)[1]["start"] == "1"
+    (probe.mount / "2026-01-04.txt").write_text("day 4\n")
+    assert probe("Fingerprints", outputs, days)[1]["start"] == "2"
+
+
+def _report(folder, slot):
+    folder.mkdir()
+    CorpusReport(1, 0, 1, 6, 0, {}, {}, [], slot.fingerprint, {slot.number: 6}).write(str(folder / CorpusReport.FILE))
+    return str(folder)
