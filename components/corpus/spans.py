@@ -13,6 +13,7 @@ from components import files
 from components.files import CorpusFile
 from word2vec.errors import UserError, printable
 
+_LARGEST = 2**63 - 1  # number that ML Metadata can keep
 _EPOCH = datetime.date(1970, 1, 1)
 _SPEC = re.compile(r"\{(SPAN|VERSION|YYYY|MM|DD)(?::([^{}]*))?\}")
 _DATE = {"YYYY", "MM", "DD"}
@@ -203,11 +204,13 @@ class _Pattern:
         return files.match(self.glob) + files.match(f"{self.glob.rstrip('/')}/**")
 
     def place_of(self, path: str) -> tuple[int, int] | None:
-        """(span, version) of a file; None if its path tells none, or a day that no calendar has."""
+        """(span, version) of a file; None if its path tells none that there can be."""
         match = self.expression.fullmatch(path)
         if match is None:
             return None
         told = {name: int(digits) for name, digits in match.groupdict().items()}
+        if max(told.values()) > _LARGEST:
+            return None
         if not self.is_date:
             return told["SPAN"], told.get("VERSION", 0)
         try:

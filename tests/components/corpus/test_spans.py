@@ -134,3 +134,11 @@ def test_tfx_finds_the_same_newest_span(texts, pattern, names):
     (newest, *_), _ = spans.find([str(folder / pattern)])
     assert (newest.number, newest.version) == (number, version or 0)
     assert [file.path for file in newest.files] == [file.path for file in files.find([str(folder / split.pattern)])]
+
+
+def test_numbers_that_ml_metadata_cannot_keep(texts):
+    """int() also refuses digits by the thousand."""
+    names = [f"{2**63 - 1}/a.txt", f"{2**63}/a.txt", f"{'9' * 200}/a.txt", "1/a.txt"]
+    found, others = told(texts(*names), "{SPAN}/*.txt")
+    assert [label for label, _, _ in found] == [str(2**63 - 1), "1"]
+    assert others == sorted(names[1:3])
