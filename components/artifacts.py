@@ -8,12 +8,27 @@ from __future__ import annotations
 import json
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, TypeAlias
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
+_Properties: TypeAlias = mlmd.Artifact | mlmd.Execution
+
 # The custom property with the sizes of an artifact's files, by their paths within it, when it was published.
 _FILES = "files"
+
+
+def text(one: _Properties, name: str) -> str:
+    """A custom property of an artifact or execution; empty if it has none.
+
+    To look one up by its key would make one without a value, which ML Metadata dies of when it is to keep it.
+    """
+    return one.custom_properties[name].string_value if name in one.custom_properties else ""
+
+
+def number(one: _Properties, name: str) -> int:
+    """Likewise, of a whole number; 0 if it has none."""
+    return one.custom_properties[name].int_value if name in one.custom_properties else 0
 
 
 def take_stock(artifact: mlmd.Artifact) -> bool:

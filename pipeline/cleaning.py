@@ -15,6 +15,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.components.evaluator import constants
 from tfx.components.example_gen import utils
 
+from components import artifacts
 from components.corpus import window
 from components.pusher import versions
 from pipeline import layout, lineage, run_folder
@@ -114,7 +115,7 @@ class Cleaner:
     def _of_spans(self) -> set[int]:
         """The Examples of the newest spans, and what was made of them alone."""
         spans = {
-            artifact.id: artifact.custom_properties[utils.SPAN_PROPERTY_NAME].int_value
+            artifact.id: artifacts.number(artifact, utils.SPAN_PROPERTY_NAME)
             for artifact in self._artifacts.values()
             if window.READING in artifact.custom_properties
         }
@@ -129,9 +130,7 @@ class Cleaner:
         """What the origins of the newest versions tell of."""
         kept = set(_newest(list(versions.find(self._destination).values()), self._keep.versions))
         needed = {
-            artifact.id
-            for artifact in self._artifacts.values()
-            if artifact.custom_properties["pushed_version"].string_value in kept
+            artifact.id for artifact in self._artifacts.values() if artifacts.text(artifact, "pushed_version") in kept
         }
         new = needed
         while new:
@@ -147,9 +146,9 @@ class Cleaner:
     def _last_blessed(self) -> set[int]:
         """The newest model with a blessing that stands, and the blessing."""
         blessed = {
-            artifact.custom_properties[constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY].int_value: artifact.id
+            artifacts.number(artifact, constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY): artifact.id
             for artifact in self._artifacts.values()
-            if artifact.custom_properties[constants.ARTIFACT_PROPERTY_BLESSED_KEY].int_value
+            if artifacts.number(artifact, constants.ARTIFACT_PROPERTY_BLESSED_KEY)
         }
         newest = max(blessed, default=None)
         return set() if newest is None else {newest, blessed[newest]}

@@ -103,7 +103,7 @@ class Lineage:
 
     def versions(self) -> list[str]:
         """The versions that were pushed, in order."""
-        known = {artifact.custom_properties["pushed_version"].string_value for artifact in self._pushed()}
+        known = {artifacts.text(artifact, "pushed_version") for artifact in self._pushed()}
         with_card = (name for name in versions.find(self._destination).values() if self._card_of(name))
         return sorted({*known, *with_card}, key=int)
 
@@ -126,7 +126,7 @@ class Lineage:
         steps = self._steps(source.id)
         places = [uri for step in steps for uri in step.artifacts if step.component == "ModelCard"]
         if pushed:
-            destination = source.custom_properties["pushed_destination"].string_value
+            destination = artifacts.text(source, "pushed_destination")
             places += [os.path.join(place, EXTRA) for place in (destination, source.uri)]
         model_card = next(filter(None, map(_read_card, places)), None)
         if not model_card:
@@ -135,7 +135,7 @@ class Lineage:
 
     def _pushed(self) -> list[mlmd.Artifact]:
         """All that were pushed, the first one first."""
-        return [artifact for artifact in self._of_type("PushedModel") if artifact.custom_properties["pushed"].int_value]
+        return [artifact for artifact in self._of_type("PushedModel") if artifacts.number(artifact, "pushed")]
 
     def _card_of(self, version: str) -> mlmd.Artifact | None:
         """This run's card with which a version was pushed."""
@@ -157,8 +157,8 @@ class Lineage:
             (pushed,) = self._artifacts([rolled_back])
             return Run(
                 started=_time(context.create_time_since_epoch),
-                ended=f"rolled back to {rolled_back.custom_properties[rolling_back.TO].string_value}",
-                version=pushed.custom_properties["pushed_version"].string_value,
+                ended=f"rolled back to {artifacts.text(rolled_back, rolling_back.TO)}",
+                version=artifacts.text(pushed, "pushed_version"),
                 trained=None,
                 scores={},
                 reasons=[],
@@ -173,7 +173,7 @@ class Lineage:
         return Run(
             started=_time(context.create_time_since_epoch),
             ended=f"stopped at {stopped[0]}" if stopped else _verdict(outputs.get("ModelBlessing")),
-            version=pushed.custom_properties["pushed_version"].string_value or None if pushed else None,
+            version=artifacts.text(pushed, "pushed_version") or None if pushed else None,
             trained=trainer.last_known_state == mlmd.Execution.COMPLETE if trainer else None,
             scores={result.name: result.score for result in outcome.benchmarks} if outcome else {},
             reasons=outcome.reasons if outcome else [],
@@ -238,7 +238,7 @@ class Lineage:
                     for input_artifact in self._store.get_artifacts_by_id(ids)
                 )
                 if model in uris:
-                    return artifact.custom_properties["pushed_version"].string_value
+                    return artifacts.text(artifact, "pushed_version")
         return None
 
 
@@ -262,9 +262,9 @@ def has_own_origin(event: mlmd.Event) -> bool:
 def _verdict(blessing: mlmd.Artifact | None) -> str:
     if blessing is None:
         return "blocked"
-    if blessing.custom_properties[rolling_back.WITHDRAWN].int_value:
+    if artifacts.number(blessing, rolling_back.WITHDRAWN):
         return "withdrawn"
-    return "blessed" if blessing.custom_properties["blessed"].int_value else "blocked"
+    return "blessed" if artifacts.number(blessing, "blessed") else "blocked"
 
 
 def _time(milliseconds: int) -> datetime.datetime:

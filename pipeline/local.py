@@ -12,6 +12,7 @@ import time
 from collections.abc import Mapping
 from typing import Any, Protocol
 
+import absl.logging
 from google.protobuf import message
 from ml_metadata.proto import metadata_store_pb2
 from tfx import types
@@ -167,17 +168,49 @@ def _launch(
     pipeline: pipeline_pb2.Pipeline, node: pipeline_pb2.PipelineNode, executor: message.Message | None, connection: Any
 ) -> int:
     """Lets a component do its work; returns the execution's id."""
-    return (
-        launcher.Launcher(
-            pipeline_node=node,
-            mlmd_connection=metadata.Metadata(connection),
-            pipeline_info=pipeline.pipeline_info,
-            pipeline_runtime_spec=pipeline.runtime_spec,
-            executor_spec=executor,
-        )
-        .launch()
-        .execution_id
+    launching = launcher.Launcher(
+        pipeline_node=node,
+        mlmd_connection=metadata.Metadata(connection),
+        pipeline_info=pipeline.pipeline_info,
+        pipeline_runtime_spec=pipeline.runtime_spec,
+        executor_spec=executor,
     )
+    with _LoggedErrors() as errors:
+        execution = launching.launch().execution_id
+    if executor is None:
+        _check_resolved(connection, execution, errors.last)
+    return execution
+
+
+def _check_resolved(connection: Any, execution_id: int, error: BaseException | None) -> None:
+    """Makes sure that a resolver has ended well: TFX only logs what it raises, and goes on without its inputs.
+
+    Raises:
+        Exception: what the resolver's strategy has raised.
+    """
+    with metadata.Metadata(connection) as handle:
+        (execution,) = handle.store.get_executions_by_id([execution_id])
+    if execution.last_known_state == metadata_store_pb2.Execution.FAILED:
+        raise (error and error.__cause__) or error or RuntimeError(f"execution {execution_id} failed")
+
+
+class _LoggedErrors(logging.Handler):
+    """Within the context, `last` is the last exception that TFX has logged."""
+
+    def __init__(self) -> None:
+        super().__init__(logging.ERROR)
+        self.last: BaseException | None = None
+
+    def __enter__(self) -> _LoggedErrors:
+        absl.logging.get_absl_logger().addHandler(self)
+        return self
+
+    def __exit__(self, *error: object) -> None:
+        absl.logging.get_absl_logger().removeHandler(self)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if record.exc_info:
+            self.last = record.exc_info[1]
 
 
 def _write(path: str, value: Any) -> None:

@@ -10,6 +10,7 @@ import ml_metadata
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.components.evaluator import constants
 
+from components import artifacts
 from components.pusher import rollback
 from pipeline import layout
 
@@ -39,8 +40,7 @@ def roll_back(run_folder: str, destination: str, name: str, version: str) -> rol
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
     store = ml_metadata.MetadataStore(config)
     pushed = {
-        artifact.custom_properties["pushed_version"].string_value: artifact
-        for artifact in store.get_artifacts_by_type("PushedModel")
+        artifacts.text(artifact, "pushed_version"): artifact for artifact in store.get_artifacts_by_type("PushedModel")
     }
     _bless(store, [pushed[each].id for each in done.withdrawn if each in pushed], stands=False)
     if version in pushed:
@@ -58,7 +58,7 @@ def _bless(store: ml_metadata.MetadataStore, pushed: list[int], *, stands: bool)
     blessings = [
         blessing
         for blessing in store.get_artifacts_by_type("ModelBlessing")
-        if blessing.custom_properties[constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY].int_value in models
+        if artifacts.number(blessing, constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) in models
     ]
     for blessing in blessings:
         properties = blessing.custom_properties
@@ -78,7 +78,7 @@ def _record(store: ml_metadata.MetadataStore, name: str, source: mlmd.Artifact, 
     made.custom_properties["pushed_destination"].string_value = os.path.join(destination, version)
     kind = store.put_execution_type(mlmd.ExecutionType(name=_EXECUTION_TYPE))
     execution = mlmd.Execution(type_id=kind, last_known_state=mlmd.Execution.COMPLETE)
-    execution.custom_properties[TO].string_value = source.custom_properties["pushed_version"].string_value
+    execution.custom_properties[TO].string_value = artifacts.text(source, "pushed_version")
     store.put_execution(
         execution,
         [(source, _event(mlmd.Event.INPUT)), (made, _event(mlmd.Event.OUTPUT))],

@@ -26,11 +26,12 @@ class LastBlessed(resolver.ResolverStrategy):
     """
 
     def resolve_artifacts(self, store: Any, input_dict: _Artifacts) -> _Artifacts | None:
-        """TFX's own: of the models and the blessings at most one is left."""
-        text = [artifact.id for artifact in input_dict.get(TEXT, [])]
-        own = set(artifacts.made_of(store, text, "Model")) if text else set()
+        """TFX's own: of the models and the blessings at most one is left; what else there is must stay."""
+        text = {name: found for name, found in input_dict.items() if name == TEXT}
+        own = set(artifacts.made_of(store, [graph.id for graph in text[TEXT]], "Model")) if text else set()
         others = {**input_dict, "model": [model for model in input_dict["model"] if model.id not in own]}
-        return _newest_whole(others, "to start from", (f"{path_constants.SERVING_MODEL_DIR}/{saved_vectors.START}",))
+        start = _newest_whole(others, "to start from", (f"{path_constants.SERVING_MODEL_DIR}/{saved_vectors.START}",))
+        return {**start, **text}
 
 
 class LastBlessedOther(resolver.ResolverStrategy):

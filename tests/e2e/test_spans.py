@@ -7,6 +7,7 @@ import dataclasses
 import os
 import pathlib
 import re
+import time
 
 import pytest
 import tensorflow as tf
@@ -35,11 +36,16 @@ class Feed:
         path.parent.mkdir(exist_ok=True)
         path.write_text("".join(f"{document}\n" for document in DOCUMENTS[begin:end]))
 
-    def run(self, *arguments: str, **how):
+    @property
+    def settings(self) -> list[str]:
         days = f"{self.texts}/{{YYYY}}-{{MM}}-{{DD}}.txt"
-        return self.project.run(
-            "--corpus", days, "--set", "corpus.window=3", "--set", "corpus.splits={train: 1}", *arguments, **how
-        )
+        return ["--corpus", days, "--set", "corpus.window=3", "--set", "corpus.splits={train: 1}"]
+
+    def run(self, *arguments: str, **how):
+        return self.project.run(*self.settings, *arguments, **how)
+
+    def start(self, *arguments: str):
+        return self.project.start(*self.settings, *arguments)
 
     def vocabulary(self) -> vocabulary.Vocabulary:
         folder = self.project.artifact("Transform", "transform_graph") / "transform_fn" / "assets"
@@ -101,13 +107,34 @@ def test_nothing_new_is_nothing_to_do(feed, first):
     assert cached(again) == set(re.findall(r"✔ (?!start)(\w+) +[\dc]", again))
 
 
-def test_days_come_late_twice_and_go(feed, first):
-    feed.deliver(4, 200, 300)
+def _wait_for(text, following, seconds=200):
+    until = time.monotonic() + seconds
+    while text not in following.said()[0]:
+        assert following.poll() is None, following.said()
+        assert time.monotonic() < until, following.said()
+        time.sleep(0.1)
+
+
+def test_who_follows_takes_a_new_day_and_one_who_was_killed_goes_on(feed, first):
+    following = feed.start("--follow", "1")
+    try:
+        _wait_for("waiting for new text", following)  # all of it was trained on before
+        assert set(re.findall(r"✔ (?!start)(\w+) +(?!cached)\S", following.said()[0])) == set()
+        feed.deliver(4, 200, 300)
+        _wait_for("✔ Transform ", following)
+        time.sleep(1)
+    finally:
+        following.kill()
+    assert read(following.said()[0]) == ["2026-01-04"]
     out = feed.run().stdout
-    assert read(out) == ["2026-01-04"]
+    assert "Transform" in cached(out)
+    assert "Trainer" not in cached(out)
+    assert read(out) == []
     assert "! the window is 2026-01-02 to 2026-01-04; there is no 2026-01-03\n" in out
     assert "Corpus      200 documents" in out
 
+
+def test_days_come_late_twice_and_go(feed, first):
     feed.deliver(3, 300, 310)  # late
     feed.deliver(4, 200, 320)  # once more
     os.remove(feed.texts / "2026-01-02.txt")  # it was read
@@ -185,14 +212,15 @@ def size(folder):
 
 def test_what_is_not_needed_goes(feed, first):
     folder = feed.project.folder / "runs" / "tiny"
+    made = folder / "artifacts"
     (folder / "checkpoints" / "of-a-killed-run").mkdir(parents=True)
-    before, pushed = size(folder), versions(feed)
+    before, pushed = size(made), versions(feed)
     planned = feed.run(*KEEP, "--clean", "--dry-run").stdout
-    assert size(folder) == before
+    assert size(made) == before
     assert re.search(r"\d+ folders, [\d.]+ MB, would be removed\.", planned)
     done = feed.run(*KEEP, "--clean").stdout
     assert re.search(r"\d+ folders, [\d.]+ MB, were removed\.", done)
-    assert size(folder) < before / 2
+    assert size(made) < before / 2
     assert versions(feed) == pushed[-2:]
     assert not (folder / "checkpoints" / "of-a-killed-run").exists()
     assert "0 folders, 0.0 MB, were removed." in feed.run(*KEEP, "--clean").stdout

@@ -16,6 +16,7 @@ from tfx.types import artifact_utils, component_spec, standard_artifacts
 
 from components.component import Component
 from pipeline import local
+from word2vec.errors import UserError
 
 DONE = []  # by the executors of a run
 
@@ -108,6 +109,28 @@ def test_the_cache_answers_what_has_not_changed(run, tmp_path, notes):
     assert run(tmp_path, cache=False)[0] == ALL
     assert notes == []
     assert states(tmp_path)[2:4] == ["CACHED", "CACHED"]
+
+
+class Refusing(tfx.dsl.experimental.ResolverStrategy):
+    def resolve_artifacts(self, store, input_dict):
+        raise UserError("no such model")
+
+
+def test_a_resolver_that_fails_ends_the_run(tmp_path, notes):
+    """TFX logs it, and goes on without what it should have found."""
+    models = tfx.dsl.Channel(type=standard_artifacts.Model)
+    last = tfx.dsl.Resolver(strategy_class=Refusing, model=models).with_id("Last")
+    copy = Copy(before=last.outputs["model"], text="a", place="").with_id("Copy")
+    dag = tfx.dsl.Pipeline(
+        pipeline_name="tiny",
+        pipeline_root=str(tmp_path / "artifacts"),
+        components=[last, copy],
+        metadata_connection_config=connection(tmp_path),
+    )
+    DONE.clear()
+    with pytest.raises(UserError, match="no such model"):
+        local.LocalRunner(Observer(), str(tmp_path), str(tmp_path / "durations"), str(tmp_path / "notes")).run(dag)
+    assert DONE == []
 
 
 DAMAGES = {

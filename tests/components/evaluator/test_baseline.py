@@ -5,6 +5,7 @@ from __future__ import annotations
 import shutil
 
 import pytest
+from ml_metadata.proto import metadata_store_pb2 as mlmd
 from tfx.types import standard_artifacts
 
 from components import artifacts
@@ -39,6 +40,7 @@ def resolve(strategy, made, candidate=None):
     given = {"model": [model for model, _ in made], "model_blessing": [blessing for _, blessing in made]}
     given |= {baseline.CANDIDATE: [candidate]} if candidate else {}
     found = strategy().resolve_artifacts(None, given)
+    assert set(found) == set(given)  # TFX looks for each, and without it the training starts from nothing
     assert [one.get_int_custom_property("current_model_id") for one in found["model_blessing"]] == [
         model.id for model in found["model"]
     ]
@@ -51,6 +53,30 @@ def test_the_last_blessed_one_but_the_candidate(make, notes):
     assert resolve(baseline.LastBlessedOther, made, candidate=made[-1][0]) == [3]
     assert resolve(baseline.LastBlessedOther, [], candidate=made[-1][0]) == []
     assert notes == []
+
+
+class Store:
+    """In which the execution 7 made the model 3 of the text 9."""
+
+    def get_events_by_artifact_ids(self, ids):
+        return [mlmd.Event(type=mlmd.Event.INPUT, execution_id=7, artifact_id=9)] if ids == [9] else []
+
+    def get_events_by_execution_ids(self, ids):
+        return [mlmd.Event(type=mlmd.Event.OUTPUT, execution_id=7, artifact_id=3)] if ids == {7} else []
+
+    def get_artifacts_by_id(self, ids):
+        return [mlmd.Artifact(id=number, type="Model") for number in ids]
+
+
+@pytest.mark.parametrize(("text", "expected"), [(9, 2), (8, 3)])
+def test_a_model_of_the_same_text_is_none_to_start_from(make, text, expected):
+    graph = standard_artifacts.TransformGraph()
+    graph.id = text
+    made = [make(number) for number in (1, 2, 3)]
+    given = {"model": [model for model, _ in made], "model_blessing": [blessing for _, blessing in made]}
+    found = baseline.LastBlessed().resolve_artifacts(Store(), {**given, baseline.TEXT: [graph]})
+    assert [model.id for model in found["model"]] == [expected]
+    assert found[baseline.TEXT] == [graph]
 
 
 @pytest.mark.parametrize("noted", [True, False])
