@@ -17,10 +17,7 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 from pipeline import layout
 from word2vec import progress
 
-# Of several artifacts that an execution made, each has a folder of its own within the execution's.
-_PLACE = re.compile(
-    rf"(?P<run_folder>.*)/{layout.ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)(?:/\d+)?"
-)
+_PLACE = re.compile(rf"(?P<run_folder>.*)/{layout.ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)")
 
 
 def settle(run_folder: str, name: str, store: ml_metadata.MetadataStore) -> None:

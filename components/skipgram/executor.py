@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -18,13 +18,13 @@ from tensorflow_transform.beam import analyzer_impls, impl
 from tfx import types
 from tfx.components.example_gen import utils
 from tfx.components.transform import executor
+from tfx.components.util import tfxio_utils
 from tfx.types import artifact_utils
+from tfx_bsl.tfxio import tfxio
 
 from components import records
 from components.skipgram import counting
 from word2vec import vocabulary
-
-_PREFIX = "pairs"  # of the shards' names
 
 
 class _RunGraph(impl._RunMetaGraphDoFn):
@@ -36,7 +36,10 @@ class _RunGraph(impl._RunMetaGraphDoFn):
 
 
 class Executor(executor.Executor):
-    """Runs Transform, which writes its examples as sorted shards, and looks whether there is a vocabulary."""
+    """Runs Transform, which writes its examples as sorted shards, and looks whether there is a vocabulary.
+
+    It takes the Examples of several spans as one text; TFX's would make a pipeline and examples of each.
+    """
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         """See `tfx.components.transform.executor.Executor.Do`.
@@ -46,14 +49,12 @@ class Executor(executor.Executor):
         """
         config = json.loads(exec_properties["custom_config"])
         # ML Metadata and KFP give them in any order.
-        input_dict = {**input_dict, "examples": sorted(input_dict["examples"], key=_span)}
-        with in_our_way(config["shards"]):
-            super().Do(input_dict, output_dict, exec_properties)
-        for examples in output_dict["transformed_examples"]:  # as many as there were to read
-            for split in artifact_utils.decode_split_names(examples.split_names):
-                folder = artifact_utils.get_split_uri([examples], split)
-                if not tf.io.gfile.exists(folder):  # where no text is, is no shard
-                    records.write_empty(folder, prefix=_PREFIX)
+        spans = sorted(input_dict["examples"], key=_span)
+        with in_our_way(config["shards"], [span.uri for span in spans]):
+            super().Do({**input_dict, "examples": spans[:1]}, output_dict, exec_properties)
+        examples = artifact_utils.get_single_instance(output_dict["transformed_examples"])
+        for split in artifact_utils.decode_split_names(examples.split_names):
+            tf.io.gfile.makedirs(artifact_utils.get_split_uri([examples], split))  # where no text is, is no shard
         graph = tft.TFTransformOutput(artifact_utils.get_single_uri(output_dict["transform_graph"]))
         words = vocabulary.read(vocabulary.path_in(graph))
         vocabulary.check_letters(words, config["max_single_letter_share"])
@@ -67,22 +68,24 @@ def _span(examples: types.Artifact) -> int:
 REPLACED = (
     (impl, "_RunMetaGraphDoFn"),
     (analyzer_impls._VocabularyAccumulateImpl, "expand"),
+    (executor.TransformProcessor, "_CreateTFXIO"),
     (executor.TransformProcessor, "_EncodeAndWrite"),
 )
 
 
 @contextlib.contextmanager
-def in_our_way(shards: int) -> Iterator[None]:
-    """Within the context, TFX's Transform runs graphs, counts tokens and writes examples as this module does.
+def in_our_way(shards: int, uris: Sequence[str]) -> Iterator[None]:
+    """Within the context, TFX's Transform runs graphs, counts tokens, reads and writes examples as this module does.
 
     Args:
         shards: files per split, at most.
+        uris: of the Examples, of which TFX knows the first.
 
     Raises:
         KeyError: TFX or TFT no longer has what is to be replaced.
     """
-    write = functools.partial(_EncodeAndWriteShards, shards)
-    ours = (_RunGraph, _accumulate, staticmethod(write))
+    read, write = functools.partialmethod(_create_tfxio, uris), functools.partial(_EncodeAndWriteShards, shards)
+    ours = (_RunGraph, _accumulate, read, staticmethod(write))
     theirs = [vars(owner)[name] for owner, name in REPLACED]
     try:
         for (owner, name), own in zip(REPLACED, ours, strict=True):
@@ -95,6 +98,21 @@ def in_our_way(shards: int) -> Iterator[None]:
 
 def _accumulate(_: beam.PTransform, batches: tuple[beam.PCollection]) -> beam.PCollection:
     return batches[0] | "CountTokens" >> counting.CountTokens()
+
+
+def _create_tfxio(
+    _: executor.TransformProcessor, uris: Sequence[str], dataset: Any, schema: schema_pb2.Schema
+) -> tfxio.TFXIO:
+    """In the place of TFX's, which would read the first Examples alone."""
+    patterns = [uri + dataset.file_pattern.removeprefix(uris[0]) for uri in uris]
+    return tfxio_utils.make_tfxio(
+        file_pattern=patterns,
+        file_format=[dataset.file_format] * len(patterns),
+        telemetry_descriptors=["tfx", "Transform"],
+        payload_format=dataset.data_format,
+        data_view_uri=dataset.data_view_uri,
+        schema=schema,
+    )
 
 
 class _EncodeAndWriteShards(beam.PTransform):
@@ -110,7 +128,7 @@ class _EncodeAndWriteShards(beam.PTransform):
             batches
             | "Encode" >> beam.ParDo(executor.TransformProcessor._RecordBatchToExamplesFn(self._schema))
             | "Canonical" >> beam.MapTuple(_canonical)
-            | "Write" >> records.WriteShards(self._folder, self._shards, prefix=_PREFIX)
+            | "Write" >> records.WriteShards(self._folder, self._shards, prefix="pairs")
         )
 
 

@@ -2,18 +2,12 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
 from typing import Any
 
 import tensorflow_transform as tft
 
 from word2vec import threads, vocabulary
 from word2vec.training import job, workers
-
-
-def _in_order(patterns: Iterable[str]) -> list[str]:
-    """Of several spans' files, in the order in which Transform has numbered them."""
-    return sorted(patterns, key=lambda pattern: (len(pattern), pattern))
 
 
 def run_fn(fn_args: Any) -> None:
@@ -32,8 +26,8 @@ def run_fn(fn_args: Any) -> None:
     training = job.Job(
         **config,
         vocabulary=vocabulary.path_in(graph),
-        train_files=_in_order(fn_args.train_files),
-        eval_files=_in_order(fn_args.eval_files) if eval_split else [],
+        train_files=list(fn_args.train_files),
+        eval_files=list(fn_args.eval_files) if eval_split else [],
         base_model=fn_args.base_model,
         logs=fn_args.model_run_dir,
         serving_model=fn_args.serving_model_dir,

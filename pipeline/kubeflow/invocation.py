@@ -81,27 +81,6 @@ def join_spans(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
         joined.artifacts.extend(full)
 
 
-def split_spans(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
-    """Makes several artifacts of one whose folders are artifacts themselves, as `restore` has joined them."""
-    for artifacts in invocation.inputs.artifacts.values():
-        several = []
-        for artifact in artifacts.artifacts:
-            numbers = sorted(int(name) for name in _names(artifact.uri) if name.isdigit())
-            for number in numbers:
-                several.append(pipeline_spec_pb2.RuntimeArtifact())
-                several[-1].CopyFrom(artifact)
-                several[-1].uri = os.path.join(artifact.uri, str(number))
-            if not numbers:
-                several.append(artifact)
-        if len(several) > len(artifacts.artifacts):
-            del artifacts.artifacts[:]
-            artifacts.artifacts.extend(several)
-
-
-def _names(folder: str) -> list[str]:
-    return os.listdir(folder) if os.path.isdir(folder) else []
-
-
 def localize(invocation: pipeline_spec_pb2.ExecutorInput) -> None:
     """Rewrites artifacts' URIs to local paths."""
     for side in (invocation.inputs, invocation.outputs):
@@ -158,9 +137,5 @@ def restore(path: str, copies: Mapping[str, str]) -> None:
 
     with open(path, encoding="utf-8") as file:
         written = json.load(file)
-    for artifacts in written.get("artifacts", {}).values():
-        if len(artifacts["artifacts"]) > 1:  # KFP takes one: their folder
-            first = artifacts["artifacts"][0]
-            artifacts["artifacts"] = [{**first, "uri": os.path.dirname(first["uri"])}]
     with open(path, "w", encoding="utf-8") as file:
         json.dump(outward(written), file)

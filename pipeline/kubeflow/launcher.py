@@ -45,7 +45,6 @@ def _run(name: str, settings: Json, executor_input: str) -> None:
             os.makedirs(outputs.artifacts[0].uri, exist_ok=True)
         return
     invocation.join_spans(asked)
-    invocation.split_spans(asked)
     invocation.keep_declared(asked, component)
     invocation.complete(asked, component.inputs)
     model = next((one.artifacts[0].uri for key, one in asked.outputs.artifacts.items() if key == "model"), "")

@@ -91,14 +91,12 @@ def test_each_day_is_read_and_the_window_is_trained_on(feed, first):
     assert sum(card.corpus.spans.values()) == card.corpus.bytes
 
 
-def test_each_span_has_its_own_pairs(feed, first):
-    folders = sorted(feed.project.artifact("Transform", "transformed_examples").iterdir())
-    assert [folder.name for folder in folders] == ["0", "1"]
-    for folder in folders:
-        records = tf.data.TFRecordDataset(sorted(map(str, folder.glob("Split-*/*.gz"))), "GZIP")
-        assert sum(1 for _ in records) == 100
-        features = tf.io.parse_example(next(iter(records.batch(100))), pairs.features())
-        assert len(features[pairs.TOKEN_IDS].flat_values)
+def test_the_window_is_one_text(feed, first):
+    folder = feed.project.artifact("Transform", "transformed_examples")
+    assert [path.name for path in folder.iterdir()] == ["Split-train"]
+    records = tf.data.TFRecordDataset(sorted(map(str, folder.glob("Split-train/*.gz"))), "GZIP")
+    features = tf.io.parse_example(next(iter(records.batch(1000))), pairs.features())
+    assert features[pairs.TOKEN_IDS].nrows() == 200
 
 
 def test_nothing_new_is_nothing_to_do(feed, first):

@@ -32,7 +32,7 @@ def test_theirs_is_put_back():
     theirs, within = present(), []
 
     def fail():
-        with executor.in_our_way(3):
+        with executor.in_our_way(3, ["somewhere"]):
             within.extend(present())
             raise RuntimeError("in the midst")
 
@@ -46,7 +46,7 @@ def test_theirs_is_put_back():
 def test_what_is_gone_is_noticed_before_anything_changes(monkeypatch):
     theirs = present()
     monkeypatch.setattr(executor, "REPLACED", (*executor.REPLACED[:2], (impl, "_GoneSinceTheNextVersion")))
-    with pytest.raises(KeyError, match="_GoneSinceTheNextVersion"), executor.in_our_way(3):
+    with pytest.raises(KeyError, match="_GoneSinceTheNextVersion"), executor.in_our_way(3, ["somewhere"]):
         pass
     monkeypatch.undo()
     assert all(own is other for own, other in zip(present(), theirs, strict=True))
