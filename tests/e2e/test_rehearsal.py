@@ -15,8 +15,9 @@ import tensorflow as tf
 import yaml
 
 from pipeline.kubeflow.rehearsal import container
-from tests.conftest import TOPICS
-from tests.e2e.conftest import ROOT
+from tests.conftest import TOPICS, make_documents
+from tests.e2e.conftest import ROOT, make_project
+from word2vec import saved_vectors
 from word2vec.errors import UserError
 
 pytestmark = pytest.mark.slow
@@ -26,12 +27,14 @@ MOUNT = "/mnt/models"
 
 
 class Cluster:
-    """A folder for rehearsals, and the project's files on a volume of it."""
+    """A folder for rehearsals, and the project's files on a volume of it; and a version that is pushed already."""
 
-    def __init__(self, folder, project):
+    def __init__(self, folder, project, pushed=None):
         self.folder, self.volume = folder / "rehearsal", folder / "volume"
         shutil.copytree(project.folder, self.volume, ignore=shutil.ignore_patterns("runs"))
-        shutil.copytree(project.pushed()[0], self.volume / "word2vec" / "100")
+        (self.volume / "word2vec").mkdir()
+        if pushed:
+            shutil.copytree(pushed, self.volume / "word2vec" / "100")
         for path in (self.volume, self.volume / "word2vec"):
             path.chmod(0o777)
         settings = (project.folder / "config.yaml").read_text().replace(str(project.folder), MOUNT)
@@ -49,8 +52,8 @@ class Cluster:
             env={**os.environ, "COLUMNS": "200"},
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
-        ran = set(re.findall(r"✔ (\w+) +[\d.]+ s", done.stdout))
-        return done.stdout, ran, set(re.findall(r"✔ (\w+) +cached", done.stdout))
+        ran = set(re.findall(r"✔ (\S+) +[\d.]+ s", done.stdout))
+        return done.stdout, ran, set(re.findall(r"✔ (\S+) +cached", done.stdout))
 
     def pushed(self):
         return sorted(path.name for path in (self.volume / "word2vec").iterdir())
@@ -67,7 +70,7 @@ def cluster(project, first_run, tmp_path_factory):
         container.check()
     except UserError as error:
         pytest.skip(str(error))
-    return Cluster(tmp_path_factory.mktemp("cluster"), project)
+    return Cluster(tmp_path_factory.mktemp("cluster"), project, project.pushed()[0])
 
 
 CHANGED = ["trainer.epochs=1", "skipgram.window=1"]
@@ -86,10 +89,14 @@ def test_the_same_vectors_as_the_local_runners(project, cluster, rehearsed):
     assert not cached
     (pushed,) = [name for name in cluster.pushed() if name != "100"]
     assert f"Model       {cluster.volume}/word2vec/{pushed}\n" in told
+    check_equal(project.pushed()[0], cluster.volume / "word2vec" / pushed)
+
+
+def check_equal(*saved_models):
     words = tf.constant([word for topic in TOPICS.values() for word in topic])
     vectors = [
         tf.saved_model.load(str(path)).signatures["serving_default"](words=words)["embeddings"].numpy()
-        for path in (project.pushed()[0], cluster.volume / "word2vec" / pushed)
+        for path in saved_models
     ]
     np.testing.assert_array_equal(*vectors)
 
@@ -136,3 +143,38 @@ def test_a_new_file_runs_what_depends_on_it(cluster, rehearsed):
     _, ran, cached = cluster.rehearse("--kfp", "2.5", *(f"--set={setting}" for setting in CHANGED), *RUN)
     assert cached == {"QuestionExampleGen", "SchemaGen"}
     assert {"ExampleGen", "Transform", "Trainer", "Baseline", "Evaluator", "Pusher"} <= ran
+
+
+@pytest.mark.timeout(1800)
+def test_days_that_arrive_give_the_same_vectors_as_the_local_runners(cluster, tmp_path_factory):
+    """Each day starts from the model of the day before, and lies in its space."""
+    project = make_project(tmp_path_factory.mktemp("days"))
+    texts, config = project.folder / "texts", project.folder / "config.yaml"
+    texts.mkdir()
+    settings = re.sub(r"(?m)^corpus: .*$", "", config.read_text()).replace(
+        "trainer: {", "trainer: {warm_start: true, align: last_blessed, max_drift: 0.9, "
+    )
+    days = f"{texts}/{{YYYY}}-{{MM}}-{{DD}}.txt"
+    config.write_text(f"{settings}\ncorpus: {{paths: ['{days}'], window: 2, shards: 3}}\nkeep: {{versions: 2}}\n")
+    cluster = Cluster(tmp_path_factory.mktemp("days-cluster"), project)
+
+    def deliver(day):
+        text = "".join(f"{document}\n" for document in make_documents(400)[100 * day : 100 * day + 100])
+        for folder in (texts, cluster.volume / "texts"):
+            (folder / f"2026-01-0{day}.txt").write_text(text)
+
+    spaces = set()
+    deliver(1)
+    for day in (2, 3):
+        deliver(day)
+        project.run()
+        _, ran, cached = cluster.rehearse()
+        assert not [name for name in cached if day == 2]
+        if day == 3:  # the day before has moved to the second place
+            assert {"ExampleGen-1", "StatisticsGen-1", "LastBlessedModel", "Trainer"} <= ran
+            assert {"ExampleGen-2", "StatisticsGen-2", "ExampleValidator-2", "QuestionExampleGen"} <= cached
+        newest = cluster.volume / "word2vec" / cluster.pushed()[-1]
+        check_equal(project.pushed()[-1], newest)
+        spaces.add(saved_vectors.space_of(str(newest)))
+    assert len(spaces) == 1
+    assert "Trainer" in cluster.rehearse()[2]  # a model of the same text is none to start from
