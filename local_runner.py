@@ -165,13 +165,24 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
         whole_files.link(_path(config, layout.VECTORS), os.path.relpath(run_summary.vectors, config.run_folder))
         with whole_files.replacing(_path(config, layout.REPORT)) as beside:
             shutil.copyfile(run_summary.report, beside)
-    if config.keep.is_limited:
-        with console.waiting(screen, "Removing what is not needed …"):
-            cleaner, plan = _plan_to_clean(config)
-            cleaner.remove(plan)
     console.show_summary(screen, run_summary, config.run_folder, log)
+    if config.keep.is_limited:
+        _remove_old(config, screen, log)
     screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
     return run_summary.model is not None
+
+
+def _remove_old(config: Config, screen: rich.console.Console, log: str) -> None:
+    """Removes what is not needed after a run, and says what keeps it from that."""
+    try:
+        with console.waiting(screen, "Removing what is not needed …"):
+            from pipeline import cleaning
+
+            cleaner, plan = _plan_to_clean(config)
+            cleaner.remove(plan)
+            cleaning.trim_log(log)
+    except OSError as error:
+        screen.print(console.line(("! ", "yellow"), f"what is not needed could not be removed: {reason(error)}"))
 
 
 def _pipelines(config: Config, inputs: Inputs) -> tuple[tfx.dsl.Pipeline, dict[str, tfx.dsl.Pipeline]]:

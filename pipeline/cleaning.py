@@ -24,6 +24,8 @@ from word2vec import version_folders
 
 _Item = TypeVar("_Item")
 
+_LOG_BYTES = 10_000_000  # of a log's end stay when it is twice as long
+
 
 @dataclasses.dataclass(frozen=True)
 class Removal:
@@ -163,6 +165,19 @@ class Cleaner:
         return {
             artifact for artifact in made if artifact in self._artifacts and self._artifacts[artifact].type in types
         }
+
+
+def trim_log(path: str) -> None:
+    """Leaves the end of a log that has grown long; whoever has it open for appending goes on behind it."""
+    with contextlib.suppress(FileNotFoundError), open(path, "r+b") as file:
+        if file.seek(0, os.SEEK_END) <= 2 * _LOG_BYTES:
+            return
+        file.seek(-_LOG_BYTES, os.SEEK_END)
+        file.readline()  # of which only the end would be left
+        end = file.read()
+        file.seek(0)
+        file.write(end)
+        file.truncate()
 
 
 def _is_output(event: mlmd.Event) -> bool:
