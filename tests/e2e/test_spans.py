@@ -124,6 +124,7 @@ def test_who_follows_takes_a_new_day_and_one_who_was_killed_goes_on(feed, first)
         time.sleep(1)
     finally:
         following.kill()
+        following.wait(30)
     assert read(following.said()[0]) == ["2026-01-04"]
     out = feed.run().stdout
     assert "Transform" in cached(out)
