@@ -31,9 +31,9 @@ class Executor(executor.Executor):
         measured = stability.measure(model, before, exec_properties.get("min_stability"))
         if measured is None:
             return
-        stability.write(measured, artifact_utils.get_single_uri(output_dict[constants.EVALUATION_KEY]))
+        stability.write(measured, artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY]))
         if measured.reasons:
-            _block(artifact_utils.get_single_instance(output_dict[constants.BLESSING_KEY]))
+            _block(artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY]))
 
 
 def _block(blessing: types.Artifact) -> None:

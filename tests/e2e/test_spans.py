@@ -196,7 +196,7 @@ def test_going_back(feed, first):
     )
     assert f"compared with is version {good}" in feed.run("--explain", new).stdout or card.baseline is not None
     wrong = feed.run("--rollback", "17", check=False)
-    assert "--rollback 17: no such version" in wrong.stderr
+    assert "error: rollback 17: no such version is in " in wrong.stderr
 
 
 KEEP = ("--set", "keep={runs: 1, spans: 3, versions: 2}")
@@ -222,7 +222,7 @@ def test_what_is_not_needed_goes(feed, first):
     assert "0 folders, 0.0 MB, were removed." in feed.run(*KEEP, "--clean").stdout
     for version in versions(feed):
         origin = feed.run("--explain", version).stdout
-        for uri in re.findall(rf"{folder}/artifacts/\S+", origin):
+        for uri in re.findall(rf"{folder}/artifacts/\w+/\w+/\d+", origin):
             assert os.path.exists(uri), uri
     again = feed.run(*KEEP).stdout  # what was kept is what the cache answers with
     assert cached(again) == set(re.findall(r"✔ (?!start)(\w+) +[\dc]", again))
