@@ -43,7 +43,7 @@ class Stability:
             return []
         return [
             f"stability {self.score:.3f} is {self.lower_bound - self.score:.3f} below its threshold "
-            f"{self.lower_bound:g} (evaluator.min_stability); in the last blessed model's space it were "
+            f"{self.lower_bound:g} (evaluator.min_stability); in the last blessed model's space it would be "
             f"{self.turned:.3f} (trainer.align)"
         ]
 
