@@ -11,8 +11,8 @@ from word2vec.training import alignment
 from word2vec.vocabulary import Vocabulary
 
 # Words of a list, neighbours of a word, and the most frequent words among which those that moved are looked for: of
-# rarer ones the vectors move by chance.
-SHOWN, NEIGHBOURS, MOST_FREQUENT = 20, 5, 5_000
+# rarer ones the vectors move by chance. Neighbours are looked for among more.
+SHOWN, NEIGHBOURS, MOST_FREQUENT, MOST_NEAR = 20, 5, 5_000, 50_000
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,27 +63,25 @@ def _moved(words: Vocabulary, vectors: np.ndarray, words_before: Vocabulary, bef
     places, places_before = alignment.shared(words, words_before)
     if not len(places):
         return []
-    now, then = alignment.unit(vectors), alignment.unit(before)
-    turned = now @ alignment.rotation(vectors[places], before[places_before])
+    rotation = alignment.rotation(vectors[places], before[places_before])
     places, places_before = places[:MOST_FREQUENT], places_before[:MOST_FREQUENT]
-    cosines = np.einsum("nd,nd->n", turned[places], then[places_before])
+    cosines = alignment.cosines(vectors[places] @ rotation, before[places_before])
+    now, then = (alignment.unit(table[:MOST_NEAR]) for table in (vectors, before))
     farthest = np.argsort(cosines, kind="stable")[:SHOWN]
     return [
         Moved(
             words.words[places[each]],
             float(cosines[each]),
-            _neighbours(words_before, then, places_before[each]),
-            _neighbours(words, now, places[each]),
+            _neighbours(words_before, then, before[places_before[each]], places_before[each]),
+            _neighbours(words, now, vectors[places[each]], places[each]),
         )
         for each in farthest
     ]
 
 
-def _neighbours(words: Vocabulary, unit: np.ndarray, place: int) -> list[str]:
-    cosines = unit @ unit[place]
-    cosines[place] = -np.inf
-    nearest = np.argsort(-cosines, kind="stable")[:NEIGHBOURS]
-    return [words.words[each] for each in nearest if each != place]
+def _neighbours(words: Vocabulary, unit: np.ndarray, vector: np.ndarray, place: int) -> list[str]:
+    nearest = np.argsort(-(unit @ vector), kind="stable")[: NEIGHBOURS + 1]
+    return [words.words[each] for each in nearest if each != place][:NEIGHBOURS]
 
 
 def _only_in(words: Vocabulary, others: Vocabulary) -> dict[str, int]:
