@@ -74,8 +74,11 @@ def test_models_whose_files_are_gone(project, copy):
     old, new = sorted((folder / "artifacts" / "Trainer" / "model").iterdir(), key=lambda path: int(path.name))
     shutil.rmtree(new / "Format-Serving")
     out = project.run(*root, "--set", "trainer.epochs=8", "--set", "trainer.warm_start=true").stdout
-    for purpose in ("to start from", "to compare with"):
-        told = f"the last blessed model, {purpose}, is not whole: {new} (its Format-Serving is gone)"
+    for purpose, part in (
+        ("to start from", "Format-Serving/assets.extra/start"),
+        ("to compare with", "Format-Serving"),
+    ):
+        told = f"the last blessed model, {purpose}, is not whole: {new} (its {part} is gone)"
         assert told in out
         assert f"; the blessed one before it, {old}, takes its place" in out
     assert "the last blessed model, to compare with, is not whole" in (folder / "report.html").read_text()

@@ -118,6 +118,7 @@ def make_summary(evaluation=None, **changes):
             True,
         ),
         "blessed": True,
+        "withdrawn": False,
         "served": None,
         "neighbours": {"tea": ["coffee", "milk"]},
         "model": "runs/x/serving_model/1",

@@ -77,11 +77,14 @@ def keys():
 @pytest.mark.parametrize(
     ("file", "changed"),
     [
-        ("components/pusher/push.py", {"Pusher", "Baseline"}),
+        ("components/pusher/push.py", {"Pusher", "Baseline", "LastBlessedModel"}),
         ("components/infra_validator/executor.py", {"InfraValidator"}),
-        ("components/card/card.py", {"ModelCard", "Report", "Pusher", "Baseline"}),
+        ("components/card/card.py", {"ModelCard", "Report", "Pusher", "Baseline", "LastBlessedModel"}),
         ("components/evaluator/baseline.py", {"Evaluator", "ModelCard"}),
-        ("components/evaluator/results.py", {"Evaluator", "ModelCard", "Report", "Pusher", "Baseline"}),
+        (
+            "components/evaluator/results.py",
+            {"Evaluator", "ModelCard", "Report", "Pusher", "Baseline", "LastBlessedModel"},
+        ),
         ("components/questions/files.py", {"QuestionExampleGen"}),
         ("components/skipgram/executor.py", {"Transform"}),
         ("components/trainer/run_fn.py", {"Trainer"}),

@@ -28,7 +28,7 @@ def read(
             else:
                 texts.append(tf.train.Example.FromString(item).features.feature["text"].bytes_list.value[0].decode())
     path = f"{folder}/{CorpusReport.FILE}"
-    executor._write_report(tallies, path, len(found))
+    executor._write_report(tallies, path, None, {"files": len(found)})
     report = CorpusReport.read(path)
     report.check(share)
     return texts, report
