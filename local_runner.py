@@ -14,7 +14,7 @@ import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich.console
 
@@ -102,7 +102,7 @@ def _follow(
     seconds: float,
     screen: rich.console.Console,
     errors: rich.console.Console,
-) -> bool:
+) -> NoReturn:
     """Runs the pipeline whenever there is something else to read, until it is interrupted.
 
     What fails is told, and tried again when something has changed, or when whoever had the folder has left it.
@@ -174,14 +174,16 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
 
 def _remove_old(config: Config, screen: rich.console.Console, log: str) -> None:
     """Removes what is not needed after a run, and says what keeps it from that."""
+    import tensorflow as tf
+
+    from pipeline import cleaning
+
     try:
         with console.waiting(screen, "Removing what is not needed …"):
-            from pipeline import cleaning
-
             cleaner, plan = _plan_to_clean(config)
             cleaner.remove(plan)
             cleaning.trim_log(log)
-    except OSError as error:
+    except (OSError, tf.errors.OpError) as error:  # versions may be in a bucket
         screen.print(console.line(("! ", "yellow"), f"what is not needed could not be removed: {reason(error)}"))
 
 

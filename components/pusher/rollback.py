@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import re
 from typing import NamedTuple
 
 import tensorflow as tf
@@ -33,11 +32,12 @@ def to(folder: str, version: str) -> RolledBack:
     Raises:
         UserError: there is no such version, or it is the newest; or the folder cannot be written.
     """
-    if not re.fullmatch("[0-9]{1,19}", version):
-        raise UserError(f"rollback {printable(version[:40])!r}: expected a version's number")
     whole = [name for name in versions.find(folder).values() if versions.is_finished(os.path.join(folder, name))]
     if version not in whole:
-        raise UserError(f"rollback {version}: no such version is in {folder}. There are: {', '.join(whole) or 'none'}")
+        raise UserError(
+            f"rollback {printable(version[:40])}: no such version is in {folder}. "
+            f"There are: {', '.join(whole) or 'none'}"
+        )
     later = whole[whole.index(version) + 1 :]
     wanted = versions.identity(os.path.join(folder, version))
     withdrawn = [name for name in later if versions.identity(os.path.join(folder, name)) != wanted]
