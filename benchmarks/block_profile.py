@@ -31,8 +31,8 @@ class _Case:
         self.chunk = kernel.Chunk(stream, reach, reach, draw.permutation(BLOCKS), 0)
         table = draw.normal(0, 0.1, (vocabulary, dimensions)).astype(np.float32)
         self.tables = kernel.Tables(table, table.copy(), None)
-        weights = kernel.pair_weights(WINDOW, length, "expected")
-        self.settings = kernel.Settings(WINDOW, length, noise, NEGATIVES, False, True, weights, 1)
+        weights = kernel.weights(WINDOW, length, "expected", "skipgram")
+        self.settings = kernel.Settings(WINDOW, length, noise, NEGATIVES, False, True, *weights, 1)
         sampler = samplers.make(DEFAULTS.sampler, counts, DEFAULTS.noise_power)
         self.noise = kernel.Noise(*sampler.alias_table(), None, None, 0.0)
         self.own = kernel.scratch(self.settings, dimensions)
@@ -52,7 +52,7 @@ class _Case:
         size = settings.length
         return {
             "choose the words and draw the noise": lambda: _choose(
-                chunk.order, chunk.ids, ids, WINDOW, keys, columns, self.noise.kept, self.noise.alias, size
+                chunk.order, chunk.ids, ids, keys, columns, self.noise.kept, self.noise.alias, size
             ),
             "ask for the rows": lambda: _ask(chunk.order, chunk.ids, ids, columns, target, context, size),
             "copy the rows": lambda: _copy(
@@ -76,9 +76,9 @@ class _Case:
 
 
 @numba.njit(nogil=True)
-def _choose(order, stream, ids, window, keys, columns, kept, alias, length):
+def _choose(order, stream, ids, keys, columns, kept, alias, length):
     for place in range(len(order)):
-        kernel_blocks.choose(ids, stream, order[place] * length, window, keys, columns)
+        kernel_blocks.choose(ids, stream, order[place] * length, keys, columns, 0, WINDOW)
         kernel_blocks.draw(ids[keys:columns], kept, alias, 1, place)
 
 

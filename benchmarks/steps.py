@@ -40,9 +40,9 @@ def zipf_batches(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndar
     ]
 
 
-def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: settings.Loss) -> model.SkipGram:
+def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: settings.Loss) -> model.Word2Vec:
     """A compiled model with the default settings."""
-    skip_gram = model.SkipGram(
+    network = model.Word2Vec(
         len(counts),
         dimensions,
         window=WINDOW,
@@ -53,9 +53,9 @@ def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: s
         loss=loss,
     )
     # Speed does not depend on the learning rate, and this one can't diverge on a thousand words.
-    skip_gram.compile(optimizer=optimizers.make("sgd", 1e-4))
-    skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
-    return skip_gram
+    network.compile(optimizer=optimizers.make("sgd", 1e-4))
+    network.optimizer.build([table.embeddings for table in network.tables])
+    return network
 
 
 def dataset_of(batches: list[blocks.Batch]) -> tf.data.Dataset:
@@ -72,25 +72,25 @@ def documents_of(batches: list[blocks.Batch]) -> Iterator[blocks.Documents]:
         yield blocks.Documents(some, np.array([0, len(some)]), None, 0, (1, number))
 
 
-def steps_of(skip_gram: model.SkipGram, options: dict[str, Any]) -> tuple[training.Steps, int]:
+def steps_of(network: model.Word2Vec, options: dict[str, Any]) -> tuple[training.Steps, int]:
     """What trains a loss as the Trainer does by default, and how many blocks each of its steps has."""
     cores, per_call, blocks_per_step = threads.cores(), options["steps_per_call"], options["blocks_per_step"]
     if options["loss"] == "full_softmax":
         strategy = tf.distribute.get_strategy()
-        return TensorFlowSteps(skip_gram, strategy, streams=cores, steps_per_call=per_call), blocks_per_step
+        return TensorFlowSteps(network, strategy, streams=cores, steps_per_call=per_call), blocks_per_step
     rate = optimizers.LinearDecay(1e-4, 1e-4, 10**9)
-    return CompiledSteps(skip_gram, rate, streams=cores, steps_per_call=_compiled(per_call, skip_gram)), 1
+    return CompiledSteps(network, rate, streams=cores, steps_per_call=_compiled(per_call, network)), 1
 
 
-def _compiled(per_call: int, skip_gram: model.SkipGram) -> int:
+def _compiled(per_call: int, network: model.Word2Vec) -> int:
     """The compiled kernel's steps for so many of TensorFlow's, as in the Trainer."""
-    return per_call * settings.COMPILED_POSITIONS // skip_gram.block_length
+    return per_call * settings.COMPILED_POSITIONS // network.block_length
 
 
 def speed(options: dict[str, Any]) -> dict[str, Any]:
     """Positions and examples (pairs) per second of one loss at one vocabulary size."""
     counts, batches = zipf_batches(options["vocabulary"], 400, options["blocks_per_step"])
-    skip_gram = new_model(counts, options["dimensions"], options["blocks_per_step"], options["loss"])
+    network = new_model(counts, options["dimensions"], options["blocks_per_step"], options["loss"])
 
     class Listener(logging.Handler):
         heard: list[tuple[float, int]] = []
@@ -105,10 +105,10 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
 
     listener = Listener()
     progress.add_handler(listener)
-    steps, size = steps_of(skip_gram, options)
+    steps, size = steps_of(network, options)
     with tempfile.TemporaryDirectory() as folder:
         run = training.Training(
-            skip_gram,
+            network,
             steps,
             training.Schedule(1, 1e9),
             epoch_steps=tf.Variable(10**9, dtype=tf.int64),
@@ -131,15 +131,15 @@ def fit(options: dict[str, Any]) -> dict[str, Any]:
     """Keras' fit beside the loop of TensorFlow's steps, both with one stream: steps per second."""
     counts, batches = zipf_batches(options["vocabulary"], 400, 16)
     steps, rates = 4000, {}
-    skip_gram = new_model(counts, 128, 16, "nce")
-    skip_gram.compile(optimizer=skip_gram.optimizer, steps_per_execution=100, jit_compile=False)
+    network = new_model(counts, 128, 16, "nce")
+    network.compile(optimizer=network.optimizer, steps_per_execution=100, jit_compile=False)
     for _ in range(2):  # the first time includes tracing
         started = time.perf_counter()
-        skip_gram.fit(dataset_of(batches), steps_per_epoch=steps, epochs=1, verbose=0)
+        network.fit(dataset_of(batches), steps_per_epoch=steps, epochs=1, verbose=0)
         rates["fit_steps_per_second"] = round(steps / (time.perf_counter() - started))
-    skip_gram = new_model(counts, 128, 16, "nce")
+    network = new_model(counts, 128, 16, "nce")
     for _ in range(2):
-        loop = TensorFlowSteps(skip_gram, tf.distribute.get_strategy(), streams=1, steps_per_call=100)
+        loop = TensorFlowSteps(network, tf.distribute.get_strategy(), streams=1, steps_per_call=100)
         iterator = iter(dataset_of(batches).batch(100))
         loop.train_steps(iterator)
         started = time.perf_counter()
@@ -169,16 +169,16 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
             blocks_per_step=16, seed=1, epoch=epoch,
         )  # fmt: skip
 
-    skip_gram = new_model(words.counts, 128, 16, options["loss"])
+    network = new_model(words.counts, 128, 16, options["loss"])
     epoch_steps = tf.Variable(10**9, dtype=tf.int64)
     rate = optimizers.LinearDecay(LEARNING_RATE, 1e-4, epoch_steps)
-    skip_gram.compile(optimizer=optimizers.make("sgd", rate))
-    skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
+    network.compile(optimizer=optimizers.make("sgd", rate))
+    network.optimizer.build([table.embeddings for table in network.tables])
     strategy, cores, per_call = tf.distribute.get_strategy(), threads.cores(), options["steps_per_call"]
     if tensorflow:
-        steps: training.Steps = TensorFlowSteps(skip_gram, strategy, streams=cores, steps_per_call=per_call)
+        steps: training.Steps = TensorFlowSteps(network, strategy, streams=cores, steps_per_call=per_call)
     else:
-        steps = CompiledSteps(skip_gram, rate, streams=cores, steps_per_call=_compiled(per_call, skip_gram))
+        steps = CompiledSteps(network, rate, streams=cores, steps_per_call=_compiled(per_call, network))
 
     class Clock(logging.Handler):
         """Tells the learning rate, as it goes, how many steps there is time for."""
@@ -200,11 +200,11 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
     progress.add_handler(clock)
     with tempfile.TemporaryDirectory() as folder, contextlib.suppress(KeyboardInterrupt):
         training.Training(
-            skip_gram, steps, training.Schedule(10**6, 1e9), epoch_steps=epoch_steps, words_per_position=1.0,
+            network, steps, training.Schedule(10**6, 1e9), epoch_steps=epoch_steps, words_per_position=1.0,
             checkpoints=Checkpoints(folder, writes=False), logs=None,
         ).run(batches if tensorflow else blocks.DocumentChunks(files, weighting="expected", seed=1))  # fmt: skip
     keyed = KeyedVectors(128)
-    keyed.add_vectors(words.words, skip_gram.target.embeddings.numpy())
+    keyed.add_vectors(words.words, network.target.embeddings.numpy())
     return {"seconds": round(clock.seconds, 1), "vocabulary": len(words), **systems.quality(keyed)}
 
 

@@ -25,6 +25,7 @@ Seed = Annotated[int, BeforeValidator(_is_number), Field(ge=0, le=LARGEST_SEED)]
 Number = Annotated[float, BeforeValidator(_is_number)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 
+Architecture = Literal["skipgram", "cbow"]
 Loss = Literal["nce", "negative_sampling", "sampled_softmax", "full_softmax"]
 Sampler = Literal["unigram", "log_uniform", "uniform", "adaptive"]
 Bias = Literal["expected_count", "learned"]
@@ -85,6 +86,9 @@ class TrainerSettings(Section):
 
     dimensions: Annotated[Count, Field(le=65_536)] = Field(128, description="the length of a word's vector")
     epochs: Annotated[Count, Field(le=1_000_000)] = Field(5, description="passes over all pairs")
+    architecture: Architecture = Field(
+        "skipgram", description="skipgram predicts the words around a word, cbow a word from those around it"
+    )
     loss: Loss = Field("nce", description="what is minimised (docs/nce.md)")
     negatives: Annotated[Count, Field(le=1_000_000)] = Field(5, description="noise words per pair")
     shared_negatives: Annotated[Count, Field(le=1_000_000)] = Field(

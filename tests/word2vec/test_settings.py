@@ -8,12 +8,13 @@ import typing
 import pytest
 
 from word2vec import settings
-from word2vec.training import losses, model, optimizers, samplers, window_weights
+from word2vec.training import architectures, losses, model, optimizers, samplers, window_weights
 
 
 @pytest.mark.parametrize(
     ("choices", "known"),
     [
+        (settings.Architecture, architectures.BY_NAME),
         (settings.Loss, losses.BY_NAME),
         (settings.Sampler, samplers.BY_NAME),
         (settings.Optimizer, optimizers.BY_NAME),
@@ -28,9 +29,9 @@ def test_choices_are_those_that_can_be_made(choices, known):
 def test_the_models_defaults_are_the_settings():
     defaults = {
         name: parameter.default
-        for name, parameter in inspect.signature(model.SkipGram).parameters.items()
+        for name, parameter in inspect.signature(model.Word2Vec).parameters.items()
         if parameter.default is not inspect.Parameter.empty and name != "dtype"
     }
     made = settings.TrainerSettings()
     assert defaults == {name: getattr(made, name) for name in defaults}
-    assert len(defaults) == 8
+    assert len(defaults) == 9

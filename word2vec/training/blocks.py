@@ -72,34 +72,6 @@ class Batch(NamedTuple):
     blocks: Blocks
 
 
-class PairWeights:
-    """What each score of a block counts as a pair.
-
-    Args:
-        window: w.
-        block_length: L.
-        weighting: see `window_weights.by_distance`.
-    """
-
-    def __init__(self, window: int, block_length: int, weighting: settings.WindowWeights):
-        reach = np.arange(window + 1)[:, np.newaxis]
-        distance = np.arange(1, window + 1)
-        within = np.where(distance <= reach, window_weights.by_distance(window, weighting), 0)  # [reach, distance - 1]
-        left = np.zeros((block_length, window + 1, block_length + 2 * window), np.float32)
-        for query in range(block_length):
-            left[query, :, query + window - distance] = within.T
-        right = left[::-1, :, ::-1]
-        # A row for each query and both its reaches: one look-up gives all the weights of a query.
-        rows = left[:, :, np.newaxis] + right[:, np.newaxis]
-        self._rows = tf.constant(rows.reshape(-1, rows.shape[-1]))
-        self._reaches = window + 1
-        self._first = tf.range(block_length) * self._reaches**2
-
-    def __call__(self, blocks: Blocks) -> tf.Tensor:
-        """What each pair of a query and a key counts, 0 for those that are none: float [S, L, L + 2 * window]."""
-        return tf.gather(self._rows, self._first + blocks.left * self._reaches + blocks.right)
-
-
 def shards_in(folder: str) -> list[str]:
     """The shards in a folder, sorted.
 

@@ -13,7 +13,7 @@ import numpy as np
 import tensorflow as tf
 
 from word2vec.training import blocks, chunks, kernel, losses, optimizers, training, window_weights
-from word2vec.training.model import SkipGram
+from word2vec.training.model import Word2Vec
 
 # What a stream takes at a time: so few that all streams end a round together, so many that Python does not count.
 BLOCKS_PER_PIECE = 256
@@ -49,13 +49,14 @@ class CompiledSteps:
         steps_per_call: steps between two looks at the clock; fewer where the sampler learns.
     """
 
-    def __init__(self, model: SkipGram, rate: optimizers.LinearDecay, *, streams: int, steps_per_call: int):
+    def __init__(self, model: Word2Vec, rate: optimizers.LinearDecay, *, streams: int, steps_per_call: int):
         self._model, self._rate = model, rate
         self._streams, self._steps_per_call = streams, steps_per_call
         if model.sampler.losses is not None:
             # It draws by what it has learned only after a round: when each word was drawn once on average.
             once_each = model.sampler.vocabulary_size // model.shared_negatives
             self._steps_per_call = min(steps_per_call, max(once_each, BLOCKS_PER_PIECE))
+        weights, mix = kernel.weights(model.window, model.block_length, model.window_weights, model.architecture)
         self._settings = kernel.Settings(
             window=model.window,
             length=model.block_length,
@@ -63,7 +64,8 @@ class CompiledSteps:
             negatives=model.negatives,
             softmax=isinstance(model.objective, losses.SampledSoftmax),
             distinct=model.remove_accidental_hits,
-            weights=kernel.pair_weights(model.window, model.block_length, model.window_weights),
+            weights=weights,
+            mix=mix,
             seed=model.seed,
         )
         self._scratch = [kernel.scratch(self._settings, model.target.output_dim) for _ in range(streams)]

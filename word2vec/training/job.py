@@ -102,19 +102,19 @@ def train(job: Job) -> None:
     positions = shape[1] if compiled else np.prod(shape)
     epoch_steps = tf.Variable(max(round(data.corpus.positions / positions), 1), dtype=tf.int64)
     with strategy.scope():
-        skip_gram, schedule = _built(job, data.words, shape, epoch_steps)
+        network, schedule = _built(job, data.words, shape, epoch_steps)
     saved = _checkpoints(job, data.words, strategy, compiled)
     streams = strategies.streams(strategy, deterministic=settings.deterministic)
     files = _shards(job.train_files)
     of_epoch: Callable[..., Any]
     if compiled:
-        steps, of_epoch = _compiled_steps(skip_gram, schedule, streams, settings), data.chunks(files)
+        steps, of_epoch = _compiled_steps(network, schedule, streams, settings), data.chunks(files)
     else:
-        steps = TensorFlowSteps(skip_gram, strategy, streams=streams, steps_per_call=settings.steps_per_call)
+        steps = TensorFlowSteps(network, strategy, streams=streams, steps_per_call=settings.steps_per_call)
         of_epoch = data.batches(files, shape)
     is_chief = strategies.is_chief(strategy)
     training.Training(
-        skip_gram,
+        network,
         steps,
         training.Schedule(job.epochs, settings.checkpoint_seconds),
         epoch_steps=epoch_steps,
@@ -125,8 +125,8 @@ def train(job: Job) -> None:
     if not is_chief:
         return
     if job.eval_files:
-        _tell_eval_loss(skip_gram, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
-    _export(job, data.words, skip_gram)
+        _tell_eval_loss(network, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
+    _export(job, data.words, network)
     checkpoints.remove(saved.folder)
 
 
@@ -183,16 +183,16 @@ class _Data:
 
 def _built(
     job: Job, words: vocabulary.Vocabulary, shape: tuple[int, int], epoch_steps: tf.Variable
-) -> tuple[model.SkipGram, optimizers.LinearDecay]:
+) -> tuple[model.Word2Vec, optimizers.LinearDecay]:
     """The model, with what it starts from, and its learning rate."""
-    skip_gram = _model(words, job.trainer, job.skipgram.window, shape)
+    network = _model(words, job.trainer, job.skipgram.window, shape)
     learning_rate = job.trainer.first_learning_rate
     if job.base_model and job.starts_warm:
         start = warm_start.read(job.base_model)
         warm_start.check_dimensions(start, job.trainer.dimensions)
-        warm_start.load(start, words, skip_gram)
+        warm_start.load(start, words, network)
         learning_rate = job.trainer.warm_start_learning_rate or learning_rate
-    return skip_gram, _compile(skip_gram, job, learning_rate, epoch_steps)
+    return network, _compile(network, job, learning_rate, epoch_steps)
 
 
 def _checkpoints(
@@ -210,16 +210,16 @@ def _checkpoints(
     )
 
 
-def _export(job: Job, words: vocabulary.Vocabulary, skip_gram: model.SkipGram) -> None:
+def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> None:
     """Writes the SavedModel, with what a later training can start from, and the vectors beside it."""
-    target, rotation, space = _aligned(job, words, _value(skip_gram.target))
-    rest = {table.name: _value(table) for table in skip_gram.tables if table is not skip_gram.target}
+    target, rotation, space = _aligned(job, words, _value(network.target))
+    rest = {table.name: _value(table) for table in network.tables if table is not network.target}
     if rotation is not None:
-        _release(skip_gram.target)
+        _release(network.target)
         rest["context"] = alignment.turn(rest["context"], rotation)
     warm_start.write(job.serving_model, rest, space)
     del rest
-    _release(skip_gram.context)
+    _release(network.context)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
     vectors.write_projector(job.logs, words, target)
     ServingModel(tf.convert_to_tensor(target), job.vocabulary).save(job.serving_model)
@@ -291,9 +291,12 @@ def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, strategy: tf.dis
 
 def _model(
     words: vocabulary.Vocabulary, settings: TrainerSettings, window: int, shape: tuple[int, int]
-) -> model.SkipGram:
-    same = ("dimensions", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights", "seed")
-    return model.SkipGram(
+) -> model.Word2Vec:
+    same = (
+        "dimensions", "architecture", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights",
+        "seed",
+    )  # fmt: skip
+    return model.Word2Vec(
         len(words),
         window=window,
         blocks_per_step=shape[0],
@@ -306,12 +309,12 @@ def _model(
 
 
 def _compiled_steps(
-    skip_gram: model.SkipGram, schedule: optimizers.LinearDecay, streams: int, settings: TrainerSettings
+    network: model.Word2Vec, schedule: optimizers.LinearDecay, streams: int, settings: TrainerSettings
 ) -> training.Steps:
     from word2vec.training.compiled_steps import CompiledSteps  # numba takes seconds
 
     per_call = max(settings.steps_per_call * COMPILED_POSITIONS // settings.block_length, 1)
-    return CompiledSteps(skip_gram, schedule, streams=streams, steps_per_call=per_call)
+    return CompiledSteps(network, schedule, streams=streams, steps_per_call=per_call)
 
 
 def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) -> bool:
@@ -330,7 +333,7 @@ def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) ->
 
 
 def _compile(
-    skip_gram: model.SkipGram, job: Job, learning_rate: float, epoch_steps: tf.Variable
+    network: model.Word2Vec, job: Job, learning_rate: float, epoch_steps: tf.Variable
 ) -> optimizers.LinearDecay:
     settings, name = job.trainer, job.trainer.optimizer
     schedule = optimizers.LinearDecay(
@@ -341,8 +344,8 @@ def _compile(
         warmup_steps=settings.warmup_steps,
     )
     shares = {"bias": settings.first_bias_learning_rate / settings.first_learning_rate}
-    skip_gram.compile(optimizer=optimizers.make(name, schedule, settings.precision, shares))
-    skip_gram.optimizer.build([table.embeddings for table in skip_gram.tables])
+    network.compile(optimizer=optimizers.make(name, schedule, settings.precision, shares))
+    network.optimizer.build([table.embeddings for table in network.tables])
     return schedule
 
 
@@ -350,6 +353,6 @@ def _shards(patterns: list[str]) -> list[str]:
     return [path for pattern in patterns for path in blocks.shards_in(os.path.dirname(pattern))]
 
 
-def _tell_eval_loss(skip_gram: model.SkipGram, batches: tf.data.Dataset, logs: str) -> None:
+def _tell_eval_loss(network: model.Word2Vec, batches: tf.data.Dataset, logs: str) -> None:
     with tf.summary.create_file_writer(logs).as_default(step=0):
-        tf.summary.scalar("eval_loss", training.mean_loss(skip_gram, batches))
+        tf.summary.scalar("eval_loss", training.mean_loss(network, batches))

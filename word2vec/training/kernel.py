@@ -1,12 +1,14 @@
 """The compiled kernel: what a stream does with its blocks, as one function of machine code.
 
-It computes what `SkipGram` computes with blocks that are steps of their own (`blocks_per_step` 1): tests hold both
+It computes what `Word2Vec` computes with blocks that are steps of their own (`blocks_per_step` 1): tests hold both
 against each other. A block's rows are copied into the core's own cache, multiplied there, and their changes are added
 to the tables at once. Nothing else happens, and Python's lock is not held: each core has a stream of its own, all on
 the same tables (Hogwild, Recht et al. 2011, arXiv 1106.5730).
 
 A block's columns are its keys and then its noise words. Its arrays stand as [column, query], so that what a column does
-to the block's queries is a vector.
+to the block's queries is a vector. Skip-gram's queries are the words at the block's positions, and its keys are these
+and a window more on either side; CBOW's keys are the words at the positions, and its queries are mixed from these and a
+window more on either side (`architectures`).
 """
 
 from __future__ import annotations
@@ -15,7 +17,7 @@ from typing import NamedTuple
 
 import numpy as np
 
-from word2vec.settings import WindowWeights
+from word2vec.settings import Architecture, WindowWeights
 from word2vec.training import kernel_blocks, kernel_losses, kernel_rows, window_weights
 from word2vec.training.kernel_rows import LANES, ROWS
 from word2vec.training.tiles import compiled, multiply
@@ -85,6 +87,7 @@ class Settings(NamedTuple):
         softmax: whether the loss is a softmax over a pair's context and the noise, else logistic regression.
         distinct: whether noise that is a pair's own context does not count for that pair.
         weights: float32 [keys, Q], what a pair counts; Q is L filled up to whole vectors.
+        mix: float32 [inputs, Q], what an input counts in a query; None where the inputs are the queries.
         seed: decides the noise.
     """
 
@@ -95,6 +98,7 @@ class Settings(NamedTuple):
     softmax: bool
     distinct: bool
     weights: np.ndarray
+    mix: np.ndarray | None
     seed: int
 
 
@@ -120,19 +124,25 @@ class Scratch(NamedTuple):
     """A stream's own memory, kept from block to block. W and Q are D and L, filled up to whole vectors.
 
     Attributes:
-        ids: int32 [2, columns + L], of this block and of the next: the words of the columns and of the queries.
-        queries: float32 [Q, W], the target rows.
+        ids: int32 [2, columns + inputs], of this block and of the next: the words of the columns and of the inputs.
+        inputs: float32 [inputs, W], the target rows that are mixed; None where they are the queries.
+        mix: float32 [2, inputs, Q], how much of each is in each query, for whole windows and for others; likewise.
+        mixed: float32 [L, W], what each query moves by; likewise.
+        queries: float32 [Q, W], the target rows, or what is mixed from them.
         turned: float32 [W, Q], the same.
         words: float32 [columns, W], the context rows.
         weights: float32 [keys, Q], what each key and query count as a pair.
         moves: float32 [columns, Q], first the scores, then what they move their rows by.
         of_query: float32 [5, Q]: what each query's pairs count in all; for a while, what a column counts, the greatest
             score of the noise, and log Z of the noise; and what whole windows' pairs count in all.
-        sums: float32 [columns, W], for rows that can't be added to at once.
-        outs: int64 [columns], addresses.
+        sums: float32 [columns or inputs, W], for rows that can't be added to at once.
+        outs: int64 [columns or inputs], addresses.
     """
 
     ids: np.ndarray
+    inputs: np.ndarray | None
+    mix: np.ndarray | None
+    mixed: np.ndarray | None
     queries: np.ndarray
     turned: np.ndarray
     words: np.ndarray
@@ -152,29 +162,50 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
     """The memory of a stream."""
     keys, queries = settings.weights.shape
     columns, width = keys + settings.noise, whole_vectors(dimensions)
+    inputs = settings.length if settings.mix is None else len(settings.mix)
+    mixes = settings.mix is not None
+    most = max(columns, inputs)
 
     def zeros(*shape: int) -> np.ndarray:
         return np.zeros(shape, np.float32)
 
     return Scratch(
-        ids=np.zeros((2, columns + settings.length), np.int32),
+        ids=np.zeros((2, columns + inputs), np.int32),
+        inputs=zeros(inputs, width) if mixes else None,
+        mix=zeros(2, inputs, queries) if mixes else None,
+        mixed=zeros(settings.length, width) if mixes else None,
         queries=zeros(queries, width),
         turned=zeros(width, queries),
         words=zeros(columns, width),
         weights=zeros(keys, queries),
         moves=zeros(columns, queries),
         of_query=zeros(5, queries),
-        sums=zeros(columns, width),
-        outs=np.zeros(columns, np.int64),
+        sums=zeros(most, width),
+        outs=np.zeros(most, np.int64),
     )
 
 
-def pair_weights(window: int, length: int, weighting: WindowWeights) -> np.ndarray:
-    """What a key and a query count as a pair if both reach each other: float32 [keys, Q]; see `window_weights`."""
+def weights(
+    window: int, length: int, weighting: WindowWeights, architecture: Architecture
+) -> tuple[np.ndarray, np.ndarray | None]:
+    """What a block's pairs count, and what its queries are mixed from, where all windows are whole.
+
+    Args:
+        window: w.
+        length: L.
+        weighting: see `window_weights`.
+        architecture: see `architectures`.
+
+    Returns:
+        `Settings.weights` and `Settings.mix`.
+    """
     query = np.arange(whole_vectors(length))
     distance = np.abs(np.arange(length + 2 * window)[:, np.newaxis] - window - query)
-    weights = np.pad(window_weights.by_distance(window, weighting), (1, whole_vectors(length)))[distance]
-    return np.where(query < length, weights, 0).astype(np.float32)
+    around = np.pad(window_weights.by_distance(window, weighting), (1, whole_vectors(length)))[distance]
+    around = np.where(query < length, around, 0).astype(np.float32)
+    if architecture == "skipgram":
+        return around, None
+    return np.eye(length, len(query), dtype=np.float32), around
 
 
 def train(
@@ -214,14 +245,14 @@ def train(
     return _train(
         *chunk, *tables, *(accumulators or (None, None, None)), *noise, *rates, *own,
         settings.window, settings.length, settings.negatives, softmax, settings.distinct, settings.weights,
-        settings.seed, begin, end, step, sums, multiply(),
+        settings.mix, settings.seed, begin, end, step, sums, multiply(),
     )  # fmt: skip
 
 
 def compile_ahead() -> None:
     """Compiles what the default settings need, so that the first training need not wait for it."""
-    table, weights = np.zeros((1, 1), np.float32), pair_weights(1, 1, "expected")
-    settings = Settings(1, 1, 1, 1, False, True, weights, 1)
+    table = np.zeros((1, 1), np.float32)
+    settings = Settings(1, 1, 1, 1, False, True, *weights(1, 1, "expected", "skipgram"), 1)
     nothing = np.zeros(0, np.int32)
     train(
         Chunk(nothing, nothing, nothing, np.zeros(0, np.int64), 0),
@@ -244,13 +275,17 @@ def _train(
     target, context, bias, target_squares, context_squares, bias_squares,
     kept, alias, log_expected, noise_losses, noise_rate,
     initial, minimum, steps, warmup, bias_share,
-    both_ids, queries, turned, words, weights, moves, of_query, row_sums, outs,
-    window, length, negatives, softmax, distinct, all_weights, seed, begin, end, step, sums, product,
+    both_ids, inputs, mix, mixed, queries, turned, words, weights, moves, of_query, row_sums, outs,
+    window, length, negatives, softmax, distinct, all_weights, all_mix, seed, begin, end, step, sums, product,
 ):  # fmt: skip
     """See `train`."""
     keys, columns, dimensions = all_weights.shape[0], moves.shape[0], target.shape[1]
-    total, whole = of_query[0], of_query[4]
+    reach = (keys - length) // 2  # of the keys on either side of a query, as `around` is of the inputs
+    around = window - reach
+    total, whole, nothing = of_query[0], of_query[4], both_ids[0, :0]
     kernel_blocks.add_up(all_weights, whole)
+    if all_mix is not None:
+        kernel_blocks.share_out(all_mix, None, None, 0, length, around, of_query[1], mix[0])
     parts = -(-length // ROWS) + -(-keys // ROWS) + 1  # in which the next block's rows are asked for
     # Rows can be added to as they are; or sums are made first, of which Adagrad has to know all.
     direct = target_squares is None and dimensions % LANES == 0
@@ -258,7 +293,7 @@ def _train(
     for place in range(begin - 1, end):
         ids, following = both_ids[place & 1], both_ids[(place + 1) & 1]
         if place + 1 < end:
-            kernel_blocks.choose(following, stream, order[place + 1] * length, window, keys, columns)
+            kernel_blocks.choose(following, stream, order[place + 1] * length, keys, columns, around, reach)
             kernel_blocks.draw(following[keys:columns], kept, alias, seed, first + place + 1)
         if place < begin:
             continue
@@ -269,12 +304,23 @@ def _train(
         total[:] = whole
         if not inside:
             pairs = weights
-            kernel_blocks.cut(all_weights, left, right, start, length, window, weights)
+            kernel_blocks.cut(all_weights, left, right, start, length, reach, weights)
             kernel_blocks.add_up(pairs, total)
         kernel_rows.copy(context, ids[:columns], words)
-        kernel_rows.copy(target, ids[columns:], queries)
+        if all_mix is None:
+            kernel_rows.copy(target, ids[columns:], queries)
+        else:
+            kernel_rows.copy(target, ids[columns:], inputs)
+            share = mix[0]
+            if not inside:
+                share = mix[1]
+                kernel_blocks.share_out(all_mix, left, right, start, length, around, of_query[1], share)
+            kernel_rows.aim(outs, target, ids[columns : columns + length], queries, False)
+            kernel_rows.add_to_queries(
+                outs, inputs, share, inputs.shape[0], length, around, product, context, target, nothing, parts
+            )
         kernel_rows.turn(queries, turned)
-        kernel_rows.score(words, turned, moves, outs, keys, window, dimensions, product)
+        kernel_rows.score(words, turned, moves, outs, keys, reach, dimensions, product)
         kernel_rows.add_to_scores(moves, ids, bias, log_expected)
         hits = distinct and kernel_losses.any_hit(ids, keys, columns)
         if place in (begin, end - 1) or (step + place - begin) % MEASURED_EVERY == 0:
@@ -286,12 +332,20 @@ def _train(
             kernel_losses.observe(moves, ids, keys, length, total, noise_losses, noise_rate, row_sums[:, 0])
         if target_squares is None:
             scale = rate
-        kernel_losses.move(moves, ids, pairs, of_query, window, negatives, hits, scale, weights, softmax)
-        kernel_rows.aim(outs, target, ids[columns:], row_sums, direct)
-        kernel_rows.add_to_queries(outs, words, moves, keys, length, window, product, context, target, following, parts)
+        kernel_losses.move(moves, ids, pairs, of_query, reach, negatives, hits, scale, weights, softmax)
+        if all_mix is None:
+            kernel_rows.aim(outs, target, ids[columns:], row_sums, direct)
+        else:
+            kernel_rows.aim(outs, target, ids[columns : columns + length], mixed, False)
+        kernel_rows.add_to_queries(outs, words, moves, keys, length, reach, product, context, target, following, parts)
+        if all_mix is not None:
+            kernel_rows.aim(outs, target, ids[columns:], row_sums, direct)
+            kernel_rows.add_to_words(
+                outs, mixed, share, inputs.shape[0], length, around, product, context, target, nothing, parts
+            )
         kernel_rows.add_sums(target, ids[columns:], row_sums, target_squares, rate, direct)
         kernel_rows.aim(outs, context, ids[:columns], row_sums, direct)
-        kernel_rows.add_to_words(outs, queries, moves, keys, length, window, product, context, target, following, parts)
+        kernel_rows.add_to_words(outs, queries, moves, keys, length, reach, product, context, target, following, parts)
         kernel_rows.add_sums(context, ids[:columns], row_sums, context_squares, rate, direct)
         kernel_rows.add_to_bias(bias, ids[:columns], moves, row_sums, bias_squares, rate, bias_share)
     return end - begin

@@ -31,12 +31,15 @@ def draw(ids: np.ndarray, kept: np.ndarray, alias: np.ndarray, seed: int, block:
 
 
 @compiled
-def choose(ids, stream, start, window, keys, columns):
-    """The words of a block's keys, and behind the columns those of its queries."""
+def choose(ids, stream, start, keys, columns, around, reach):
+    """The words of a block's keys, and behind the columns those of its inputs.
+
+    Both stand at the positions and so far over the ends of the block: the keys by `reach`, the inputs by `around`.
+    """
     for key in range(keys):
-        ids[key] = stream[start + key]
-    for query in range(keys - 2 * window):
-        ids[columns + query] = stream[start + window + query]
+        ids[key] = stream[start + around + key]
+    for place in range(ids.shape[0] - columns):
+        ids[columns + place] = stream[start + reach + place]
 
 
 @compiled
@@ -50,15 +53,16 @@ def look_at(left, right, start, length, window):
 
 
 @compiled
-def cut(all_weights, left, right, start, length, window, weights):
-    """The weights of the pairs that the windows leave."""
-    for key in range(weights.shape[0]):
+def cut(all_weights, left, right, start, length, reach, weights):
+    """The weights that the windows leave; the words of the weights reach so far over the block's ends."""
+    for word in range(weights.shape[0]):
         for query in range(length):
-            distance = key - window - query
-            reached = -distance <= left[start + query] and distance <= right[start + query]
-            weights[key, query] = all_weights[key, query] if reached else np.float32(0)
+            distance = word - reach - query
+            before, behind = left[start + query], right[start + query]
+            reached = -distance <= before and distance <= behind and before + behind > 0
+            weights[word, query] = all_weights[word, query] if reached else np.float32(0)
         for query in range(length, weights.shape[1]):
-            weights[key, query] = np.float32(0)
+            weights[word, query] = np.float32(0)
 
 
 @compiled
@@ -70,6 +74,25 @@ def add_up(weights, total):
         row = weights[key]
         for query in range(total.shape[0]):
             total[query] += row[query]
+
+
+@compiled
+def share_out(all_mix, left, right, start, length, around, total, mix):
+    """How much of each input is in each query, over the root of what all of the query's count (`architectures.CBOW`).
+
+    Without `left` and `right`, where all windows are whole.
+    """
+    if left is None:
+        mix[:] = all_mix
+    else:
+        cut(all_mix, left, right, start, length, around, mix)
+    add_up(mix, total)
+    for query in range(total.shape[0]):
+        total[query] = np.float32(1) / np.sqrt(max(total[query], np.float32(1e-9)))
+    for word in range(mix.shape[0]):
+        row = mix[word]
+        for query in range(total.shape[0]):
+            row[query] *= total[query]
 
 
 @compiled

@@ -60,12 +60,12 @@ def _count_noise(ids, column, pairs, total, share, hits, out):
 
 
 @compiled
-def _logistic(moves, ids, pairs, of_query, window, negatives, hits, scale):
+def _logistic(moves, ids, pairs, of_query, reach, negatives, hits, scale):
     """NCE's and negative sampling's gradient, weight x (sigmoid - label): from scores to moves against it."""
     (keys, size), columns = pairs.shape, moves.shape[0]
     step, share = size * FLOAT_BYTES, np.float32(negatives) / np.float32(columns - keys) * -scale
     for query in range(0, size, LANES):
-        first, last = near(query, keys, window)
+        first, last = near(query, keys, reach)
         for key in range(keys):
             if key < first or key >= last:
                 for lane in range(query, query + LANES):
@@ -204,12 +204,12 @@ def loss(moves, ids, pairs, of_query, negatives, hits, softmax):
 
 
 @compiled
-def move(moves, ids, pairs, of_query, window, negatives, hits, scale, parts, softmax):
+def move(moves, ids, pairs, of_query, reach, negatives, hits, scale, parts, softmax):
     """Puts in the place of the scores what they move their rows by: the gradient times `-scale`.
 
     Softmax uses `parts`, float32 [keys, Q], which may be `pairs`.
     """
     if softmax is None:
-        _logistic(moves, ids, pairs, of_query, window, negatives, hits, scale)
+        _logistic(moves, ids, pairs, of_query, reach, negatives, hits, scale)
     else:
         _softmax(moves, ids, pairs, of_query, hits, scale, parts)

@@ -37,13 +37,13 @@ def turn(queries, turned):
 
 
 @compiled
-def near(query, keys, window):
+def near(query, keys, reach):
     """The first key that a vector of queries may be paired with, and the one after the last."""
-    return query, min(query + LANES + 2 * window, keys)
+    return query, min(query + LANES + 2 * reach, keys)
 
 
 @compiled
-def score(words, turned, moves, outs, keys, window, dimensions, product):
+def score(words, turned, moves, outs, keys, reach, dimensions, product):
     """Scores a block's keys with the queries that may be near them, and its noise with all of them."""
     columns, size = moves.shape
     for column in range(columns):
@@ -54,7 +54,7 @@ def score(words, turned, moves, outs, keys, window, dimensions, product):
     of_words, step, out = words.ctypes.data, words.shape[1] * FLOAT_BYTES, outs.ctypes.data
     of_queries, turned_step = turned.ctypes.data, size * FLOAT_BYTES
     for query in range(0, size, LANES):
-        first, last = near(query, keys, window)
+        first, last = near(query, keys, reach)
         rows, to, offset = of_words + first * step, out + first * _ADDRESS, query * FLOAT_BYTES
         call(product, to, last - first, offset, 1, rows, step, FLOAT_BYTES, of_queries, turned_step, dimensions, 0, 0)
     rows, to, width = of_words + keys * step, out + keys * _ADDRESS, size // LANES
@@ -74,14 +74,14 @@ def aim(outs, table, ids, sums, direct):
 
 
 @compiled
-def add_to_queries(outs, words, moves, keys, length, window, product, context, target, following, parts):
+def add_to_queries(outs, words, moves, keys, length, reach, product, context, target, following, parts):
     """Adds what each query's row moves by, the moves times the words; and asks for some rows of the next block."""
     columns, size = moves.shape
     step, word_step, width = size * FLOAT_BYTES, words.shape[1] * FLOAT_BYTES, words.shape[1] // LANES
     for query in range(0, length, ROWS):
         count = min(ROWS, length - query)
         # Of the keys, those near these queries; of the noise, all.
-        near = count + 2 * window
+        near = count + 2 * reach
         a, b = moves.ctypes.data + query * (step + FLOAT_BYTES), words.ctypes.data + query * word_step
         to, gap = outs.ctypes.data + query * _ADDRESS, keys - query - near
         call(product, to, count, 0, width, a, FLOAT_BYTES, step, b, word_step, near, gap, columns - keys)
@@ -89,7 +89,7 @@ def add_to_queries(outs, words, moves, keys, length, window, product, context, t
 
 
 @compiled
-def add_to_words(outs, queries, moves, keys, length, window, product, context, target, following, parts):
+def add_to_words(outs, queries, moves, keys, length, reach, product, context, target, following, parts):
     """Adds what each column's row moves by, the moves times the queries; and asks for the rest of the next block."""
     columns, size = moves.shape
     step, query_step, width = size * FLOAT_BYTES, queries.shape[1] * FLOAT_BYTES, queries.shape[1] // LANES
@@ -98,7 +98,7 @@ def add_to_words(outs, queries, moves, keys, length, window, product, context, t
         count, first, last = columns - key, 0, length
         if key < keys:  # only the queries near these keys
             count = min(ROWS, keys - key)
-            first, last = max(key - 2 * window, 0), min(key + count, length)
+            first, last = max(key - 2 * reach, 0), min(key + count, length)
         a, b = moves.ctypes.data + key * step + first * FLOAT_BYTES, queries.ctypes.data + first * query_step
         to = outs.ctypes.data + key * _ADDRESS
         call(product, to, count, 0, width, a, step, FLOAT_BYTES, b, query_step, last - first, 0, 0)

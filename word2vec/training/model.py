@@ -1,4 +1,4 @@
-"""The skip-gram model: two tables of vectors, and the block kernel that trains them."""
+"""The model: two tables of vectors, and how blocks of positions train them."""
 
 from __future__ import annotations
 
@@ -10,8 +10,9 @@ import numpy as np
 import tensorflow as tf
 
 from word2vec import settings
-from word2vec.training import losses, samplers
-from word2vec.training.blocks import Batch, Blocks, PairWeights
+from word2vec.training import architectures, losses, samplers
+from word2vec.training.architectures import Examples
+from word2vec.training.blocks import Batch, Blocks
 
 DEFAULTS = settings.TrainerSettings()
 
@@ -63,8 +64,8 @@ class WordTable(keras.layers.Embedding):
 
 
 @keras.saving.register_keras_serializable("tfx_word2vec")
-class SkipGram(keras.Model):
-    """Scores a target and a context word by the product of their vectors (Mikolov et al. 2013, arXiv 1301.3781).
+class Word2Vec(keras.Model):
+    """Skip-gram or CBOW: scores words by the products of their vectors (Mikolov et al. 2013, arXiv 1301.3781).
 
     Instead of pair by pair, it learns block by block: one matrix product scores all queries of a block with all its
     keys and with noise words that the block shares (after HogBatch, Ji et al. 2016, arXiv 1611.06172). Gradients are
@@ -81,6 +82,7 @@ class SkipGram(keras.Model):
         block_length: L.
         blocks_per_step: S, of all replicas together.
         sampler: draws the noise words; a full softmax needs its probabilities only.
+        architecture: `skipgram` or `cbow`; see the module `architectures`.
         loss: `nce`, `negative_sampling`, `sampled_softmax` or `full_softmax`.
         negatives: noise words wanted per pair.
         shared_negatives: K, noise words drawn per block.
@@ -102,6 +104,7 @@ class SkipGram(keras.Model):
         block_length: int,
         blocks_per_step: int,
         sampler: samplers.Sampler,
+        architecture: settings.Architecture = DEFAULTS.architecture,
         loss: settings.Loss = DEFAULTS.loss,
         negatives: int = DEFAULTS.negatives,
         shared_negatives: int = DEFAULTS.shared_negatives,
@@ -112,13 +115,14 @@ class SkipGram(keras.Model):
         seed: int = DEFAULTS.seed,
         dtype: Any = "float32",
     ):
-        super().__init__(name="skip_gram", dtype=dtype)
+        super().__init__(name="word2vec", dtype=dtype)
         self._config = {
             "vocabulary_size": vocabulary_size,
             "dimensions": dimensions,
             "window": window,
             "block_length": block_length,
             "blocks_per_step": blocks_per_step,
+            "architecture": architecture,
             "loss": loss,
             "negatives": negatives,
             "shared_negatives": shared_negatives,
@@ -131,7 +135,8 @@ class SkipGram(keras.Model):
         self.sampler, self.objective = sampler, losses.BY_NAME[loss]()
         self.window, self.shape, self.block_length = window, (blocks_per_step, block_length), block_length
         self.negatives, self.shared_negatives, self.seed = negatives, shared_negatives, seed
-        self._pair_weights = PairWeights(window, block_length, window_weights)
+        self.architecture = architecture
+        self.examples = architectures.BY_NAME[architecture](window, block_length, window_weights)
         self.window_weights, self.remove_accidental_hits = window_weights, remove_accidental_hits
         # word2vec's own start: small targets, contexts of zero.
         start = InPlaceUniform(-0.5 / dimensions, 0.5 / dimensions, seed=seed)
@@ -165,7 +170,7 @@ class SkipGram(keras.Model):
         return {**self._config, "sampler": sampler, "dtype": dtype}
 
     @classmethod
-    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> SkipGram:
+    def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Word2Vec:
         """Keras' own: a model as `get_config` says."""
         del custom_objects
         sampler = dict(config["sampler"], counts=np.array(config["sampler"]["counts"], np.int64))
@@ -229,7 +234,7 @@ class SkipGram(keras.Model):
         ids = noise if own == blocks else tf.slice(noise, [replica.replica_id_in_sync_group * own, 0], [own, words])
         return SampledValues(
             ids,
-            self.sampler.expected_count(batch.blocks.ids, self.negatives),
+            self.sampler.expected_count(self.examples.keys(batch.blocks), self.negatives),
             self.sampler.expected_count(ids, self.negatives),
         )
 
@@ -246,31 +251,35 @@ class SkipGram(keras.Model):
         Returns:
             The scores, and one gradient per table: float32 rows [n, D] (the bias: [n, 1]) of ids int32 [n].
         """
-        queries_at = blocks.ids[:, self.window : -self.window]
-        queries = self.target(queries_at)
+        examples = self.examples(blocks)
+        queries, mix = self.target(examples.inputs), None
+        if examples.mix is not None:
+            mix = tf.cast(examples.mix, self.compute_dtype)
+            queries = tf.matmul(mix, queries)
         if sampled is None:
-            scores, by_query, context = self._against_all(blocks, queries, scale)
+            scores, by_query, context = self._against_all(examples, queries, scale)
         else:
-            scores, by_query, context = self._against_noise(blocks, queries, sampled, scale)
-        rows = tf.IndexedSlices(_rows(by_query), tf.reshape(queries_at, [-1]))
+            scores, by_query, context = self._against_noise(examples, queries, sampled, scale)
+        by_input = by_query if mix is None else tf.matmul(mix, by_query, transpose_a=True)
+        rows = tf.IndexedSlices(_rows(by_input), tf.reshape(examples.inputs, [-1]))
         return scores, [rows, *context]
 
     def _against_noise(
-        self, blocks: Blocks, queries: tf.Tensor, sampled: SampledValues, scale: Any
+        self, examples: Examples, queries: tf.Tensor, sampled: SampledValues, scale: Any
     ) -> tuple[losses.Scores, tf.Tensor, list[tf.IndexedSlices]]:
-        ids = tf.concat([blocks.ids, sampled.ids], 1)
+        ids = tf.concat([examples.keys, sampled.ids], 1)
         words = self.context(ids)
         logits = tf.cast(tf.matmul(queries, words, transpose_b=True), tf.float32)
         distinct = None
         if self.remove_accidental_hits:
-            distinct = tf.cast(blocks.ids[:, :, tf.newaxis] != sampled.ids[:, tf.newaxis], tf.float32)
+            distinct = tf.cast(examples.keys[:, :, tf.newaxis] != sampled.ids[:, tf.newaxis], tf.float32)
         if self.bias is not None:
             logits += tf.linalg.matrix_transpose(self.bias(ids))
             if self.objective.corrected:
                 expected = tf.concat([sampled.true_expected_count, sampled.sampled_expected_count], 1)
                 logits -= tf.math.log(expected)[:, tf.newaxis]
         # A bias fixed at log(expected count) and the correction cancel.
-        scores = losses.Scores(logits, self._pair_weights(blocks), self.negatives, distinct)
+        scores = losses.Scores(logits, examples.pairs, self.negatives, distinct)
         gradient = self.objective.gradient(scores)
         self.sampler.observe(*self._losses_of_noise(scores, sampled.ids))
         scaled = tf.cast(gradient * scale, self.compute_dtype)
@@ -289,26 +298,26 @@ class SkipGram(keras.Model):
         return tf.reshape(ids, [-1]), tf.reshape(tf.reduce_sum(share * tf.nn.softplus(noise), 1), [-1])
 
     def _against_all(
-        self, blocks: Blocks, queries: tf.Tensor, scale: Any
+        self, examples: Examples, queries: tf.Tensor, scale: Any
     ) -> tuple[losses.Scores, tf.Tensor, list[tf.IndexedSlices]]:
         """The candidates are the whole vocabulary, shared by all blocks; the gradient has all its rows."""
         every = tf.range(self.context.input_dim)
-        keys, words = self.context(blocks.ids), self.context(every)
+        keys, words = self.context(examples.keys), self.context(every)
         flat = tf.reshape(queries, [-1, queries.shape[-1]])
         of_all = tf.reshape(tf.matmul(flat, words, transpose_b=True), [-1, self.shape[1], self.context.input_dim])
         positive = tf.cast(tf.matmul(queries, keys, transpose_b=True), tf.float32)
         of_all = tf.cast(of_all, tf.float32)
         if self.bias is not None:
-            positive += tf.linalg.matrix_transpose(self.bias(blocks.ids))
+            positive += tf.linalg.matrix_transpose(self.bias(examples.keys))
             of_all += tf.transpose(self.bias(every))
         else:
-            positive += tf.math.log(self.sampler.expected_count(blocks.ids, self.negatives))[:, tf.newaxis]
+            positive += tf.math.log(self.sampler.expected_count(examples.keys, self.negatives))[:, tf.newaxis]
             of_all += tf.math.log(self.sampler.expected_count(every, self.negatives))
-        scores = losses.Scores(tf.concat([positive, of_all], -1), self._pair_weights(blocks), self.negatives)
+        scores = losses.Scores(tf.concat([positive, of_all], -1), examples.pairs, self.negatives)
         gradient = self.objective.gradient(scores) * scale
         by_key, by_word = tf.split(tf.cast(gradient, self.compute_dtype), [scores.keys, self.context.input_dim], -1)
         by_word = tf.reshape(by_word, [-1, self.context.input_dim])
-        ids = tf.concat([tf.reshape(blocks.ids, [-1]), every], 0)
+        ids = tf.concat([tf.reshape(examples.keys, [-1]), every], 0)
         rows = [_rows(tf.matmul(by_key, queries, transpose_a=True)), _rows(tf.matmul(by_word, flat, transpose_a=True))]
         context = [tf.IndexedSlices(tf.concat(rows, 0), ids)]
         if self.bias is not None:

@@ -11,7 +11,7 @@ import tensorflow as tf
 
 from word2vec.training import strategies, training
 from word2vec.training.blocks import Batch
-from word2vec.training.model import SkipGram, StepResult
+from word2vec.training.model import StepResult, Word2Vec
 
 # The loss is measured at one step in so many: measuring it costs an eighth of a step.
 MEASURED_EVERY = 16
@@ -36,7 +36,7 @@ class TensorFlowSteps:
         steps_per_call: steps that TensorFlow does before Python looks at the clock.
     """
 
-    def __init__(self, model: SkipGram, strategy: tf.distribute.Strategy, *, streams: int, steps_per_call: int):
+    def __init__(self, model: Word2Vec, strategy: tf.distribute.Strategy, *, streams: int, steps_per_call: int):
         self._model, self._strategy = model, strategy
         self._streams, self._steps_per_call = streams, steps_per_call
 

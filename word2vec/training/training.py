@@ -14,7 +14,7 @@ from word2vec import progress
 from word2vec.errors import UserError
 from word2vec.training.blocks import Batch, Blocks
 from word2vec.training.checkpoints import Checkpoints, plain_message
-from word2vec.training.model import SkipGram
+from word2vec.training.model import Word2Vec
 
 
 class Schedule(NamedTuple):
@@ -77,7 +77,7 @@ class Training:
 
     def __init__(
         self,
-        model: SkipGram,
+        model: Word2Vec,
         steps: Steps,
         schedule: Schedule,
         *,
@@ -194,7 +194,7 @@ class Training:
             tf.summary.scalar("words_per_second", speed)
 
 
-def mean_loss(model: SkipGram, batches: tf.data.Dataset) -> float:
+def mean_loss(model: Word2Vec, batches: tf.data.Dataset) -> float:
     """The mean loss over all pairs of a dataset of `Batch`es, always with the same noise."""
 
     @tf.function(reduce_retracing=True)

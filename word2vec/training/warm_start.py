@@ -20,7 +20,7 @@ from absl import logging
 from word2vec import saved_vectors, vocabulary
 from word2vec.errors import UserError, reason
 from word2vec.training import alignment
-from word2vec.training.model import SkipGram
+from word2vec.training.model import Word2Vec
 
 _DTYPES: Mapping[str, Any] = {"context": ml_dtypes.bfloat16, "bias": np.float32}
 _AT_ONCE = 65_536  # rows
@@ -113,7 +113,7 @@ def check_dimensions(start: Start, dimensions: int) -> None:
         )
 
 
-def load(start: Start, words: vocabulary.Vocabulary, model: SkipGram) -> None:
+def load(start: Start, words: vocabulary.Vocabulary, model: Word2Vec) -> None:
     """Takes over the rows of the words that both models have; the others start fresh.
 
     Args:

@@ -33,6 +33,7 @@ OTHERS = {
     "skipgram.seed": 2,
     "trainer.dimensions": 64,
     "trainer.epochs": 2,
+    "trainer.architecture": "cbow",
     "trainer.loss": "negative_sampling",
     "trainer.negatives": 6,
     "trainer.shared_negatives": 16,

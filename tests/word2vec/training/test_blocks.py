@@ -11,13 +11,13 @@ from hypothesis import strategies as st
 
 from tests.word2vec.test_pairs import DOCUMENTS, encode, enumerate_pairs
 from word2vec import pairs
-from word2vec.training import blocks
+from word2vec.training import architectures, blocks
 
 
 def pairs_of(batch, weighting="drawn"):
     """The pairs that blocks stand for, and what each counts."""
     window = (batch.ids.shape[1] - batch.left.shape[1]) // 2
-    weights = blocks.PairWeights(window, batch.left.shape[1], weighting)(batch).numpy()
+    weights = architectures.SkipGram(window, batch.left.shape[1], weighting)(batch).pairs.numpy()
     ids, found = batch.ids.numpy(), collections.Counter()
     for s, q, k in zip(*np.nonzero(weights), strict=True):
         found[int(ids[s, window + q]), int(ids[s, k])] += float(weights[s, q, k])

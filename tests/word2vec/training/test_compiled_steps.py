@@ -51,7 +51,7 @@ def test_what_the_compiled_kernel_does_not_know_is_said_early(setting, why):
 
 
 def test_who_interrupts_does_not_wait_for_the_rest_of_the_round(monkeypatch):
-    made = model.SkipGram(
+    made = model.Word2Vec(
         9, 8, window=2, block_length=4, blocks_per_step=1, sampler=samplers.make("unigram", np.arange(9, 0, -1), 0.75)
     )
     rate = optimizers.LinearDecay(0.1, 0.1, 10**9)

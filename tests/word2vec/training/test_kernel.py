@@ -43,7 +43,8 @@ class Both:
         self.random = np.random.default_rng(3)
         self.window, self.length, self.noise = window, length, noise
         weighting = settings.get("window_weights", "expected")
-        self.model = model.SkipGram(
+        weights, mix = kernel.weights(window, length, weighting, settings.get("architecture", "skipgram"))
+        self.model = model.Word2Vec(
             len(COUNTS), dimensions, window=window, block_length=length, blocks_per_step=1, shared_negatives=noise,
             sampler=samplers.make(sampler, COUNTS, 0.75), **settings,
         )  # fmt: skip
@@ -63,7 +64,7 @@ class Both:
             window=window, length=length, noise=noise, negatives=self.model.negatives,
             softmax=settings["loss"] == "sampled_softmax",
             distinct=settings.get("remove_accidental_hits", True),
-            weights=kernel.pair_weights(window, length, weighting), seed=1,
+            weights=weights, mix=mix, seed=1,
         )  # fmt: skip
         drawn = self.model.sampler
         kept, alias = samplers.alias_table(drawn.probability(tf.range(len(COUNTS))).numpy().astype(np.float64))
@@ -95,7 +96,7 @@ class Both:
             of_block = blocks.Blocks(*(part[block : block + 1] for part in packed))
             sampled = model.SampledValues(
                 noise[np.newaxis],
-                expected(of_block.ids, self.model.negatives),
+                expected(self.model.examples.keys(of_block), self.model.negatives),
                 expected(noise[np.newaxis], self.model.negatives),
             )
             scores, gradients = self.model.gradients(of_block, sampled, self.model.optimizer.scale_loss(1.0))
@@ -123,11 +124,12 @@ class Both:
 LOSSES = ("nce", "negative_sampling", "sampled_softmax")
 
 
+@pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
 @pytest.mark.parametrize(
     ("loss", "bias", "hits"), itertools.product(LOSSES, ("expected_count", "learned"), (True, False))
 )
-def test_every_loss_and_bias_is_the_models(loss, bias, hits):
-    both = Both(loss=loss, bias=bias, remove_accidental_hits=hits)
+def test_every_loss_and_bias_is_the_models(loss, bias, hits, architecture):
+    both = Both(loss=loss, bias=bias, remove_accidental_hits=hits, architecture=architecture)
     before = [array.copy() for array in both.arrays]
     losses = both.train()
     assert losses[0] > 0
@@ -159,15 +161,17 @@ def test_every_loss_and_bias_is_the_models(loss, bias, hits):
     ],
     ids=str,
 )
-def test_every_setting_is_the_models(loss, settings):
-    both = Both(loss=loss, **settings)
+@pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
+def test_every_setting_is_the_models(architecture, loss, settings):
+    both = Both(loss=loss, architecture=architecture, **settings)
     losses = both.train()
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     both.assert_same()
 
 
-def test_a_stream_that_is_cut_anywhere_ends_in_the_same_tables():
-    whole, parts = (Both(loss="nce", dimensions=16, length=5) for _ in range(2))
+@pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
+def test_a_stream_that_is_cut_anywhere_ends_in_the_same_tables(architecture):
+    whole, parts = (Both(loss="nce", dimensions=16, length=5, architecture=architecture) for _ in range(2))
     ids = np.random.default_rng(5).integers(0, len(COUNTS), 5 * 40 + 4).astype(np.int32)
     reach = np.full(200, 2, np.int32)
     chunk = kernel.Chunk(ids, reach, reach, np.random.default_rng(6).permutation(40), 7)

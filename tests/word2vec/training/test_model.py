@@ -27,7 +27,7 @@ S = BATCH.ids.shape[0]
 def make_model(sampler="unigram", scale=0.5, **settings):
     settings = {"negatives": K, "bias": "learned", "window_weights": "drawn", "seed": 7, **settings}
     settings.setdefault("remove_accidental_hits", False)
-    made = model.SkipGram(
+    made = model.Word2Vec(
         V,
         D,
         window=WINDOW,
@@ -72,7 +72,7 @@ def dense(made, gradients):
 
 
 def weights_of(made):
-    return made._pair_weights(BATCH).numpy()
+    return made.examples(BATCH).pairs.numpy()
 
 
 def assert_agrees(made, ids, reference):
@@ -283,7 +283,7 @@ def test_the_tables_are_layers():
 
 @pytest.mark.parametrize("start", ["zero", "expected_count", "share"])
 def test_where_a_learned_bias_starts(start):
-    made = model.SkipGram(
+    made = model.Word2Vec(
         V, D, window=WINDOW, block_length=LENGTH, blocks_per_step=S, negatives=K, bias="learned", bias_start=start,
         sampler=samplers.make("unigram", COUNTS, 1.0),
     )  # fmt: skip

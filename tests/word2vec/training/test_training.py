@@ -46,7 +46,7 @@ def make(
     strategy = strategy or tf.distribute.get_strategy()
     epoch_steps = tf.Variable(140 * (BLOCKS if kernel == "compiled" else 1), dtype=tf.int64)
     with strategy.scope():
-        made = model.SkipGram(
+        made = model.Word2Vec(
             size,
             dimensions,
             window=WINDOW,

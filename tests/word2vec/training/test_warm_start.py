@@ -13,7 +13,7 @@ from word2vec.training import alignment, model, samplers, warm_start
 
 def make(words, dimensions=4, bias="expected_count"):
     counts = np.arange(len(words), 0, -1)
-    made = model.SkipGram(
+    made = model.Word2Vec(
         len(words), dimensions, window=2, block_length=4, blocks_per_step=1, bias=bias,
         sampler=samplers.make("unigram", counts, 0.75),
     )  # fmt: skip
