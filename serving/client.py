@@ -28,6 +28,12 @@ __all__ = ["Embeddings", "RequestError"]
 # Words or texts in a request.
 BATCH = 1024
 
+# As the served model has it; to import that from there would need TensorFlow.
+MOST_NEIGHBOURS = 1000
+
+# A word, a vector, either with its weight, or several of them.
+Terms = str | np.ndarray | Sequence[str | np.ndarray | tuple[str | np.ndarray, float]]
+
 _LARGEST_K = 2**31 - 1
 
 
@@ -115,17 +121,140 @@ class Embeddings:
             raise KeyError(f"unknown to the model: {', '.join(missing[:5])}{', ...' if missing[5:] else ''}")
         return answer["embeddings"]
 
-    def most_similar(self, word: str, topn: int = 10) -> list[tuple[str, float]]:
-        """The nearest words with their cosines, the nearest first.
+    def most_similar(
+        self,
+        positive: Terms | None = None,
+        negative: Terms | None = None,
+        topn: int = 10,
+        restrict_vocab: int | None = None,
+    ) -> list[tuple[str, float]]:
+        """The words nearest to the sum of some words or vectors less that of others, without these words.
+
+        Args:
+            positive: a word, a vector, float [D], or several. Of each (word or vector, weight) its weight counts.
+            negative: likewise.
+            topn: how many, at most 1,000.
+            restrict_vocab: looks at so many of the most frequent words only.
+
+        Returns:
+            The words with their cosines, the nearest first.
 
         Raises:
-            KeyError: the word is unknown.
-            TypeError: it is no text, or `topn` no whole number.
+            KeyError: a word is unknown.
+            TypeError: there is something else than words and vectors, or `topn` is no whole number.
+            ValueError: there is neither a word nor a vector, or a vector has other than finite numbers.
             RequestError: the server does not answer.
         """
-        answer = self._ask("most_similar", ("neighbours", "scores", "known"), words=[_text(word)], k=[_k(topn)])
-        self._check_known(answer, word)
-        return _pairs(answer["neighbours"], answer["scores"])
+        terms = [*_terms(positive, 1.0), *_terms(negative, -1.0)]
+        if any(not isinstance(term, str) or abs(weight) != 1 for term, weight in terms):
+            return self._nearest_to_vector(terms, topn, restrict_vocab)
+        if len(terms) == 1 and terms[0][1] > 0 and not restrict_vocab:  # which models of earlier releases answer too
+            answer = self._ask(
+                "most_similar", ("neighbours", "scores", "known"), words=[_text(terms[0][0])], k=[_k(topn)]
+            )
+            self._check_known(answer, terms[0][0])
+            return _pairs(answer["neighbours"], answer["scores"])
+        return self._nearest("nearest", terms, topn, restrict_vocab)
+
+    def most_similar_cosmul(
+        self,
+        positive: str | Sequence[str] | None = None,
+        negative: str | Sequence[str] | None = None,
+        topn: int = 10,
+        restrict_vocab: int | None = None,
+    ) -> list[tuple[str, float]]:
+        """As `most_similar`, by 3CosMul (Levy and Goldberg 2014, equation 4), of words alone.
+
+        Raises:
+            KeyError: a word is unknown.
+            TypeError: there is something else than words.
+            ValueError: there is no positive word.
+            RequestError: the server does not answer.
+        """
+        terms = [*_terms(positive, 1.0), *_terms(negative, -1.0)]
+        if any(not isinstance(term, str) or abs(weight) != 1 for term, weight in terms):
+            raise TypeError("most_similar_cosmul: expected words")
+        if all(weight < 0 for _, weight in terms):
+            raise ValueError("most_similar_cosmul: expected a positive word")
+        return self._nearest("nearest_cosmul", terms, topn, restrict_vocab)
+
+    def similar_by_word(self, word: str, topn: int = 10, restrict_vocab: int | None = None) -> list[tuple[str, float]]:
+        """`most_similar` of one word."""
+        return self.most_similar([word], topn=topn, restrict_vocab=restrict_vocab)
+
+    def similar_by_vector(
+        self, vector: np.ndarray, topn: int = 10, restrict_vocab: int | None = None
+    ) -> list[tuple[str, float]]:
+        """`most_similar` of one vector."""
+        return self.most_similar([vector], topn=topn, restrict_vocab=restrict_vocab)
+
+    def doesnt_match(self, words: Sequence[str]) -> str:
+        """The word that is the farthest from the mean of the others; unknown words are left out.
+
+        Raises:
+            ValueError: there is no word, or all are unknown.
+            RequestError: the server does not answer.
+        """
+        answer = self._ask("doesnt_match", ("word", "known"), words=[_listed(_texts(words, "words"), strict=False)])
+        if not answer["known"][0]:
+            raise ValueError(f"doesnt_match: no word that the model knows among {', '.join(words) or 'none'}")
+        return str(answer["word"][0])
+
+    def n_similarity(self, words1: Sequence[str], words2: Sequence[str]) -> float:
+        """The cosine of the means of two lists' vectors; unknown words are left out.
+
+        Raises:
+            ValueError: of a list no word is known.
+            RequestError: the server does not answer.
+        """
+        lists = {"words1": words1, "words2": words2}
+        texts = {name: [_listed(_texts(words, name), strict=False)] for name, words in lists.items()}
+        answer = self._ask("n_similarity", ("cosine", "known"), **texts)
+        if not answer["known"][0]:
+            raise ValueError("n_similarity: one of the lists has no word that the model knows")
+        return float(answer["cosine"][0])
+
+    def rank(self, word1: str, word2: str) -> int:
+        """Which neighbour of the first word the second is: 1 for the nearest.
+
+        Raises:
+            KeyError: one is unknown.
+            RequestError: the server does not answer.
+        """
+        answer = self._ask("rank", ("rank", "known"), word1=[_text(word1)], word2=[_text(word2)])
+        self._check_known(answer, word1, word2)
+        return int(answer["rank"][0])
+
+    def closer_than(self, word1: str, word2: str) -> list[str]:
+        """The words that are closer to the first word than the second is, the closest first.
+
+        Raises:
+            KeyError: one is unknown.
+            ValueError: they are more than the 1,000 that a server tells.
+            RequestError: the server does not answer.
+        """
+        closer = self.rank(word1, word2) - 1
+        if closer > MOST_NEIGHBOURS:
+            raise ValueError(f"closer_than: {closer:,} words are closer, more than the {MOST_NEIGHBOURS:,} one gets")
+        return [word for word, _ in self.most_similar([word1], topn=closer)]
+
+    def distance(self, word1: str, word2: str) -> float:
+        """1 less the cosine of two words; raises as `similarity` does."""
+        return 1 - self.similarity(word1, word2)
+
+    def distances(self, word: str, others: Sequence[str]) -> np.ndarray:
+        """1 less the cosines of a word with others: float32 [n].
+
+        Raises:
+            KeyError: one is unknown.
+            TypeError: `others` is one text, or has something else than texts.
+            RequestError: the server does not answer.
+        """
+        others = _texts(others, "others")
+        answer = self._ask("similarity", ("cosine", "known"), word1=[_text(word)] * len(others), word2=others)
+        if not answer["known"].all():
+            self.vectors([word, *others])  # says which
+        return 1 - answer["cosine"]
 
     def similarity(self, word1: str, word2: str) -> float:
         """The cosine of two words.
@@ -158,6 +287,44 @@ class Embeddings:
             RequestError: the server does not answer.
         """
         return self._ask("embed_text", ("embeddings",), texts=_texts(texts, "texts"))["embeddings"]
+
+    def _nearest(
+        self, signature: str, terms: list[tuple[Any, float]], topn: int, restrict_vocab: int | None
+    ) -> list[tuple[str, float]]:
+        """Of words alone."""
+        if not terms:
+            raise ValueError("expected a word or a vector")
+        sides = {
+            name: [_listed([_text(word) for word, weight in terms if weight == sign])]
+            for name, sign in (("positive", 1), ("negative", -1))
+        }
+        numbers = {"k": [_k(topn)], "restrict_vocab": [_k(restrict_vocab or 0)]}
+        answer = self._ask(signature, ("neighbours", "scores", "known"), **sides, **numbers)
+        self._check_known(answer, *(word for word, _ in terms))
+        return _pairs(answer["neighbours"], answer["scores"])
+
+    def _nearest_to_vector(
+        self, terms: list[tuple[Any, float]], topn: int, restrict_vocab: int | None
+    ) -> list[tuple[str, float]]:
+        """Of words and vectors: words count at length 1, and vectors as they are."""
+        words = [word for word, _ in terms if isinstance(word, str)]
+        rows = iter(self.vectors(words)) if words else iter(())
+        total: Any = 0
+        for term, weight in terms:
+            vector = next(rows) if isinstance(term, str) else np.asarray(term, np.float64)
+            if vector.ndim != 1 or not np.isfinite(vector).all():
+                raise ValueError("expected vectors of finite numbers")
+            total = total + weight * (vector / np.linalg.norm(vector) if isinstance(term, str) else vector)
+        largest = np.abs(total).max(initial=0)
+        answer = self._ask(
+            "nearest_to_vector",
+            ("neighbours", "scores", "known"),
+            vectors=(total / largest if largest else total)[np.newaxis].astype(np.float32),
+            without=[_listed([_text(word) for word in words])],
+            k=[_k(topn)],
+            restrict_vocab=[_k(restrict_vocab or 0)],
+        )
+        return _pairs(answer["neighbours"], answer["scores"])
 
     def _ask(self, signature: str, outputs: tuple[str, ...], **inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """Asks for some rows at a time.
@@ -205,6 +372,33 @@ def _texts(words: Iterable[str], what: str) -> list[str]:
     return [_text(word) for word in words]
 
 
+def _terms(terms: Terms | None, sign: float) -> list[tuple[Any, float]]:
+    """Words and vectors with their weights, of which the sign is that of their side where none is given."""
+    if isinstance(terms, str) or (isinstance(terms, np.ndarray) and terms.ndim == 1):
+        terms = [terms]
+    found: list[tuple[Any, float]] = []
+    for term in () if terms is None else terms:
+        if isinstance(term, str | np.ndarray):
+            found.append((term, sign))
+        elif isinstance(term, tuple) and len(term) == 2 and isinstance(term[0], str | np.ndarray):
+            found.append((term[0], float(term[1])))
+        else:
+            raise TypeError(f"expected words and vectors, got {term!r:.80}")
+    return found
+
+
+def _listed(words: Sequence[str], *, strict: bool = True) -> str:
+    """Words with blanks between them, as the signatures take several.
+
+    Raises:
+        KeyError: one has a blank in it, or is empty, so that no model knows it; else such words are left out.
+    """
+    for word in words:
+        if strict and len(word.split()) != 1:
+            raise KeyError(f"unknown to the model: {word}")
+    return " ".join(word for word in words if len(word.split()) == 1)
+
+
 def _k(topn: int) -> int:
     """How many neighbours, as the signatures take it; they give no more than there are."""
     return max(0, min(operator.index(topn), _LARGEST_K))
@@ -224,7 +418,7 @@ def _run(options: argparse.Namespace) -> None:
                 print(escaped(line))
     except KeyError as error:
         raise UserError(str(error.args[0])) from None
-    except RequestError as error:
+    except (RequestError, ValueError) as error:
         raise UserError(str(error)) from None
 
 
@@ -254,15 +448,24 @@ def _parser() -> argparse.ArgumentParser:
         command = commands.add_parser(name, help=meaning, description=meaning)
         command.set_defaults(answer=answer)
         for word in words:
-            command.add_argument(word)
+            command.add_argument(word, nargs="+" if word in ("words", "others") else None)
         if answer in (_similar, _analogy):
-            topn = argument_types.whole(1, 1000)
+            topn = argument_types.whole(1, MOST_NEIGHBOURS)
             command.add_argument("--topn", type=topn, default=10, help="how many answers, at most 1000 (%(default)s)")
+        if answer is _similar:
+            command.add_argument("--minus", nargs="+", default=[], metavar="WORD", help="words to be taken off")
+            command.add_argument("--cosmul", action="store_true", help="by 3CosMul")
+            command.add_argument(
+                "--restrict-vocab", type=argument_types.whole(1, _LARGEST_K), metavar="N",
+                help="look at the N most frequent words only",
+            )  # fmt: skip
     return parser
 
 
 def _similar(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
-    yield from (f"{score:.3f}  {word}" for word, score in embeddings.most_similar(options.word, options.topn))
+    ask = embeddings.most_similar_cosmul if options.cosmul else embeddings.most_similar
+    answers = ask(options.words, options.minus, options.topn, options.restrict_vocab)
+    yield from (f"{score:.3f}  {word}" for word, score in answers)
 
 
 def _analogy(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
@@ -274,14 +477,40 @@ def _similarity(embeddings: Embeddings, options: argparse.Namespace) -> Iterator
     yield f"{embeddings.similarity(options.word1, options.word2):.3f}"
 
 
+def _doesnt_match(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
+    yield embeddings.doesnt_match(options.words)
+
+
+def _n_similarity(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
+    yield f"{embeddings.n_similarity(options.text1.split(), options.text2.split()):.3f}"
+
+
+def _rank(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
+    yield f"{embeddings.rank(options.word1, options.word2)}"
+
+
+def _closer_than(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
+    yield from embeddings.closer_than(options.word1, options.word2)
+
+
+def _distances(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
+    found = embeddings.distances(options.word, options.others)
+    yield from (f"{distance:.3f}  {word}" for word, distance in zip(options.others, found, strict=True))
+
+
 def _vector(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
     yield " ".join(f"{value:.6g}" for value in embeddings[options.word])
 
 
 _COMMANDS = (
-    ("similar", _similar, ["word"], "the nearest words"),
+    ("similar", _similar, ["words"], "the words nearest to a word, or to the sum of several"),
     ("analogy", _analogy, ["a", "b", "c"], "what is to c as b is to a"),
     ("similarity", _similarity, ["word1", "word2"], "the cosine of two words"),
+    ("distances", _distances, ["word", "others"], "1 less the cosines of a word with others"),
+    ("n-similarity", _n_similarity, ["text1", "text2"], "the cosine of the means of two texts' words"),
+    ("doesnt-match", _doesnt_match, ["words"], "the word that fits the others least"),
+    ("rank", _rank, ["word1", "word2"], "which neighbour of the first word the second is"),
+    ("closer-than", _closer_than, ["word1", "word2"], "the words that are closer to the first word than the second"),
     ("vector", _vector, ["word"], "a word's vector"),
 )
 

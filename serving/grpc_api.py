@@ -16,7 +16,7 @@ from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2
 
 from serving.errors import ServingError, invalid, shortened
 from serving.limits import Limits
-from serving.versions import MOST_ROWS, Version, Versions
+from serving.versions import Version, Versions, most_values
 
 _SIGNATURE_DEF = "signature_def"
 
@@ -221,8 +221,9 @@ def _array(value: Any, name: str, dtype: int) -> np.ndarray:
     is_shape = (
         not value.tensor_shape.unknown_rank and len(dimensions) <= _MOST_DIMENSIONS and min(dimensions, default=0) >= 0
     )
-    if not is_shape or math.prod(dimensions) > MOST_ROWS:
-        raise invalid(f"input {name}: expected a tensor of at most {MOST_ROWS:,} values")
+    most = most_values(tf.as_dtype(dtype))
+    if not is_shape or math.prod(dimensions) > most:
+        raise invalid(f"input {name}: expected a tensor of at most {most:,} values")
     try:
         return tf.make_ndarray(value)
     except Exception as error:  # of whatever kind, it is a tensor that contradicts itself

@@ -255,7 +255,9 @@ def _is_named(value: Any) -> bool:
 
 
 def _array(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
-    """JSON to an array; texts become bytes, and so does `{"b64": ...}`. No input takes a list in a list."""
+    """JSON to an array; texts become bytes, and so does `{"b64": ...}`. Only vectors are a list of lists."""
+    if dtype.is_floating:
+        return _table(value, name, dtype)
     flat = value if isinstance(value, list) else [value]
     if dtype == tf.string:
         array = np.empty(len(flat), object)
@@ -263,6 +265,17 @@ def _array(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
     else:
         array = np.array([_integer(one, name, dtype) for one in flat], dtype.as_numpy_dtype)
     return array if isinstance(value, list) else array.reshape(())
+
+
+def _table(value: Any, name: str, dtype: tf.DType) -> np.ndarray:
+    rows = value if isinstance(value, list) else [value]
+    is_table = all(isinstance(row, list) and len(row) == len(rows[0]) for row in rows)
+    if not is_table or not all(type(number) in (int, float) for row in rows for number in row):
+        raise invalid(f"input {name}: expected a list of vectors, which are lists of as many numbers")
+    try:
+        return np.array(rows, dtype.as_numpy_dtype).reshape(len(rows), len(rows[0]) if rows else 0)
+    except OverflowError:
+        raise invalid(f"input {name}: a number is too large") from None
 
 
 def _integer(value: Any, name: str, dtype: tf.DType) -> int:

@@ -181,13 +181,19 @@ class _Grpc:
         if self._version is not None:
             request.model_spec.version.value = self._version
         for name, values in inputs.items():
-            dtype = self._tf.int32 if name == "k" else self._tf.string
-            request.inputs[name].CopyFrom(self._tf.make_tensor_proto(list(values), dtype, [len(values)]))
+            request.inputs[name].CopyFrom(self._tf.make_tensor_proto(values, *self._kind(values)))
         try:
             answer = self._stub.Predict(request, timeout=seconds)
         except self._error as error:
             raise self._failure(error.code().name, error.details() or "") from None
         return {name: _texts(self._tf.make_ndarray(value)) for name, value in answer.outputs.items()}
+
+    def _kind(self, values: Sequence[Any]) -> tuple[Any, list[int]]:
+        """The type and shape of an input: vectors, whole numbers or texts."""
+        if isinstance(values, np.ndarray):
+            return self._tf.float32, list(values.shape)
+        whole = bool(values) and isinstance(values[0], int)
+        return self._tf.int32 if whole else self._tf.string, [len(values)]
 
     def _failure(self, code: str, details: str) -> RequestError:
         if code == "DEADLINE_EXCEEDED":
@@ -223,7 +229,8 @@ class _Rest:
         self._proxies = {"no_proxy": host} if _is_here(host) else {}
 
     def predict(self, signature: str, inputs: Mapping[str, Sequence[Any]], seconds: float) -> dict[str, np.ndarray]:
-        request = {"signature_name": signature, "inputs": {name: list(values) for name, values in inputs.items()}}
+        plain = {name: values.tolist() if isinstance(values, np.ndarray) else values for name, values in inputs.items()}
+        request = {"signature_name": signature, "inputs": plain}
         try:
             answer = self._session.post(
                 self._url, json=request, timeout=seconds, verify=self._verify, proxies=self._proxies,

@@ -40,7 +40,7 @@ def verify(
         _check_signature(name, expected, signature_defs)
     words = _check_sizes(saved_model_layout.vocabulary(folder), model)
     _replay(folder, call)
-    for name, inputs in warmup.requests(words).items():
+    for name, inputs in warmup.requests(words, model.unit.shape[1]).items():
         inputs = {key: _encoded(value) for key, value in inputs.items()}
         _check_answer(name, inputs, call(name, inputs), model)
 

@@ -30,6 +30,9 @@ from word2vec.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
 # Rows of a request: the answers to more would take much memory.
 MOST_ROWS = 10_000
 
+# Numbers of a table of vectors in a request.
+MOST_NUMBERS = 1_000_000
+
 # Bytes of a request, or values of an answer, above which they are read and built beside the other requests.
 _LARGE = 50_000
 
@@ -292,17 +295,22 @@ def _check_inputs(inputs: Arrays, definition: meta_graph_pb2.SignatureDef, signa
         shape = info.tensor_shape
         if not shape.unknown_rank and value.ndim != len(shape.dim):
             raise invalid(f"{signature}: input {name} has {value.ndim} dimensions, expected {len(shape.dim)}")
-        most = MOST_ROWS if name != "examples" else MOST_ROWS // MOST_TOGETHER
+        most = MOST_ROWS // MOST_TOGETHER if name == "examples" else most_values(dtype)
         if value.size > most:
             raise invalid(f"{signature}: input {name} has {value.size:,} values, expected at most {most:,}")
     if "k" in inputs:
-        rows = max(value.size for name, value in inputs.items() if name != "k")
+        rows = max(len(value) for name, value in inputs.items() if name != "k")
         most = int(np.clip(inputs["k"].max(initial=0), 0, MOST_NEIGHBOURS))
         if rows * most > MOST_ANSWERS:
             raise invalid(
                 f"{signature}: {rows:,} rows x {most:,} neighbours are {rows * most:,} answers, expected at most "
                 f"{MOST_ANSWERS:,}. Ask for fewer neighbours, or in several requests"
             )
+
+
+def most_values(dtype: tf.DType) -> int:
+    """How many values of a type an input may have: texts and whole numbers are one per row, others are in vectors."""
+    return MOST_NUMBERS if dtype.is_floating else MOST_ROWS
 
 
 def _refusal(signature: str, error: tf.errors.OpError) -> ServingError:

@@ -18,27 +18,85 @@ SCORES_AT_A_TIME = 2_000_000
 _GROUP = 128
 
 
-def nearest(unit: tf.Tensor, queries: tf.Tensor, excluded: tf.Tensor, k: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-    """The words with the highest cosines, the highest first, from one block of the vocabulary to the next.
+# From some rows of unit vectors, float [m, D], to their scores, float [n, m].
+Scores = Callable[[tf.Tensor], tf.Tensor]
+
+
+def cosines(queries: tf.Tensor) -> Scores:
+    """Scores words by their cosines with queries, float [n, D], of length 1."""
+    count = tf.shape(queries)[0]
+    # TensorFlow multiplies a matrix with one vector more slowly than with two.
+    padded = tf.pad(queries, [[0, tf.cast(count == 1, tf.int32)], [0, 0]])
+    return lambda block: tf.matmul(padded, block, transpose_b=True)[:count]
+
+
+# From unit vectors of words, float [n, w, D], and their signs, float [n, w], to what scores n queries, and how many
+# products with vectors that takes, int32 [].
+Scored = Callable[[tf.Tensor, tf.Tensor], tuple[Scores, tf.Tensor]]
+
+
+def sums(terms: tf.Tensor, signs: tf.Tensor) -> tuple[Scores, tf.Tensor]:
+    """Scores words by their cosines with the sum of some terms (3CosAdd; Mikolov et al. 2013, arXiv 1301.3781).
+
+    Args:
+        terms: float [n, w, D], of length 1.
+        signs: float [n, w], 1 or -1; 0 for terms that do not count.
+    """
+    return cosines(tf.math.l2_normalize(tf.reduce_sum(signs[:, :, tf.newaxis] * terms, 1), 1)), tf.shape(signs)[0]
+
+
+def products(terms: tf.Tensor, signs: tf.Tensor) -> tuple[Scores, tf.Tensor]:
+    """Scores words by 3CosMul with any number of terms (Levy and Goldberg 2014, equation 4).
+
+    The product of the cosines with the positive terms over that with the negative ones, cosines moved to [0, 1].
+
+    Args:
+        terms: float [n, w, D], of length 1.
+        signs: float [n, w], 1 or -1; 0 for terms that do not count.
+    """
+    count, width = tf.shape(signs)[0], tf.shape(signs)[1]
+    flat = tf.reshape(terms, [-1, tf.shape(terms)[-1]])
+
+    def score(block: tf.Tensor) -> tf.Tensor:
+        moved = (1 + tf.matmul(flat, block, transpose_b=True)) / 2
+        moved = tf.reshape(moved, [count, width, tf.shape(block)[0]])
+        above, below = (
+            tf.reduce_prod(tf.where(signs[:, :, tf.newaxis] == sign, moved, 1.0), 1) for sign in (1.0, -1.0)
+        )
+        return above / (below + 1e-6)
+
+    return score, count * width
+
+
+def nearest(
+    unit: tf.Tensor, scores_of: Scores, rows: tf.Tensor, excluded: tf.Tensor, among: tf.Tensor, k: tf.Tensor
+) -> tuple[tf.Tensor, tf.Tensor]:
+    """The words with the highest scores, the highest first, from one block of the vocabulary to the next.
 
     Args:
         unit: float [V, D], of length 1.
-        queries: float [n, D], of length 1.
-        excluded: int64 [n, e], words that are never among the highest.
-        k: int32 [], at most the number of other words.
+        scores_of: of n queries.
+        rows: int32 [], words that it is asked for at a time; see `rows_at_a_time`.
+        excluded: int64 [n, e], words that are never among the highest; others than ids are not looked at.
+        among: int32 [n], how many of the first words are looked at for each query.
+        k: int32 [].
 
     Returns:
-        (cosines: float [n, k], ids: int64 [n, k]).
+        (scores: float [n, k], ids: int64 [n, k]); where fewer words are left, the last scores are -inf.
     """
-    size, wanted = tf.shape(unit)[0], k + tf.shape(excluded)[1]
-    rows, count = _rows_at_a_time(queries), tf.shape(queries)[0]
-    # TensorFlow multiplies a matrix with one vector more slowly than with two.
-    queries = tf.pad(queries, [[0, tf.cast(count == 1, tf.int32)], [0, 0]])
+    size, wanted = tf.reduce_max(tf.concat([among, [0]], 0)), k + tf.shape(excluded)[1]
+    count = tf.shape(excluded)[0]
+    differ = tf.reduce_any(among != size)
 
     def merge_block(start: tf.Tensor, scores: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, ...]:
         stop = start + _whole_groups(tf.minimum(rows, size - start))
-        cosines = tf.matmul(queries, unit[start:stop], transpose_b=True)[:count]
-        highest, places = _top_k(cosines, tf.minimum(wanted, stop - start))
+        found = scores_of(unit[start:stop])
+        found = tf.cond(
+            differ,
+            lambda: tf.where(tf.range(start, stop) < among[:, tf.newaxis], found, -float("inf")),
+            lambda: found,
+        )
+        highest, places = _top_k(found, tf.minimum(wanted, stop - start))
         scores = tf.concat([scores, highest], 1)
         ids = tf.concat([ids, tf.cast(places + start, tf.int64)], 1)
         scores, places = tf.math.top_k(scores, tf.minimum(wanted, tf.shape(scores)[1]))
@@ -52,9 +110,37 @@ def nearest(unit: tf.Tensor, queries: tf.Tensor, excluded: tf.Tensor, k: tf.Tens
         shape_invariants=(tf.TensorShape([]), of_any_size, of_any_size),
         parallel_iterations=1,
     )
+    missing = [[0, 0], [0, tf.maximum(wanted - tf.shape(scores)[1], 0)]]
+    scores, ids = tf.pad(scores, missing, constant_values=-float("inf")), tf.pad(ids, missing)
     is_excluded = tf.reduce_any(ids[:, :, tf.newaxis] == excluded[:, tf.newaxis], -1)
     scores, places = tf.math.top_k(tf.where(is_excluded, -float("inf"), scores), k)
     return scores, tf.gather(ids, places, batch_dims=1)
+
+
+def closer(unit: tf.Tensor, pairs: tf.Tensor) -> tuple[tf.Tensor]:
+    """How many other words are closer to the first word of each pair than its second: (int32 [n],).
+
+    Args:
+        unit: float [V, D], of length 1.
+        pairs: int64 [n, 2].
+    """
+    size, rows = tf.shape(unit)[0], rows_at_a_time(tf.shape(pairs)[0])
+    ends = tf.gather(unit, pairs)
+    own, scores_of = tf.reduce_sum(ends[:, 0] * ends[:, 1], -1, keepdims=True), cosines(ends[:, 0])
+
+    def count_block(start: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        stop = tf.minimum(start + rows, size)
+        places = tf.range(tf.cast(start, tf.int64), tf.cast(stop, tf.int64))
+        others = tf.reduce_all(places[tf.newaxis, tf.newaxis] != pairs[:, :, tf.newaxis], 1)
+        return stop, count + tf.math.count_nonzero(others & (scores_of(unit[start:stop]) > own), 1, dtype=tf.int32)
+
+    _, count = tf.while_loop(
+        lambda start, _: start < size,
+        count_block,
+        (tf.constant(0), tf.zeros([tf.shape(pairs)[0]], tf.int32)),
+        parallel_iterations=1,
+    )
+    return (count,)
 
 
 def ranks(unit: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -77,7 +163,7 @@ def ranks(unit: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     shifted = 1 + tf.reduce_sum(tf.gather(unit, ids[:, :3]) * tf.gather(unit, target), -1)
     a, b, c = tf.split(shifted, 3, 1)
     added, multiplied = b + c - a, b * c / (a + 2e-6)
-    is_first, rows = _first_occurrences(ids), _rows_at_a_time(ids)
+    is_first, rows = _first_occurrences(ids), rows_at_a_time(tf.shape(ids)[0])
 
     def count_block(start: tf.Tensor, *counts: tf.Tensor) -> tuple[tf.Tensor, ...]:
         stop = tf.minimum(start + rows, size)
@@ -101,30 +187,30 @@ def ranks(unit: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
 
 def in_chunks(
-    function: Callable[[tf.Tensor], tuple[tf.Tensor, ...]], ids: tf.Tensor, dtypes: tuple[tf.DType, ...]
+    function: Callable[..., tuple[tf.Tensor, ...]], rows: tuple[tf.Tensor, ...], dtypes: tuple[tf.DType, ...]
 ) -> Any:
-    """Applies a function to some rows at a time, to bound memory whatever the batch; joins what it returns."""
-    count = tf.shape(ids)[0]
+    """Applies a function to some rows at a time, to bound memory whatever the batch; joins what it returns.
+
+    Args:
+        function: takes as many rows of each tensor.
+        rows: tensors with the same number of rows.
+        dtypes: of what the function returns.
+    """
+    count = tf.shape(rows[0])[0]
     chunks = tf.maximum(-(-count // QUERIES_AT_A_TIME), 1)  # of no rows too, one chunk, which gives the shapes
     parts = tuple(tf.TensorArray(dtype, size=chunks, infer_shape=False) for dtype in dtypes)
-    _, parts = tf.while_loop(
-        lambda i, _: i < chunks,
-        lambda i, arrays: (
-            i + 1,
-            tuple(
-                array.write(i, value)
-                for array, value in zip(
-                    arrays, function(ids[i * QUERIES_AT_A_TIME : (i + 1) * QUERIES_AT_A_TIME]), strict=True
-                )
-            ),
-        ),
-        (0, parts),
-    )
+
+    def write_chunk(i: tf.Tensor, arrays: tuple[tf.TensorArray, ...]) -> tuple[tf.Tensor, tuple[tf.TensorArray, ...]]:
+        some = (tensor[i * QUERIES_AT_A_TIME : (i + 1) * QUERIES_AT_A_TIME] for tensor in rows)
+        return i + 1, tuple(array.write(i, value) for array, value in zip(arrays, function(*some), strict=True))
+
+    _, parts = tf.while_loop(lambda i, _: i < chunks, write_chunk, (0, parts))
     return tuple(part.concat() for part in parts)
 
 
-def _rows_at_a_time(queries: tf.Tensor) -> tf.Tensor:
-    return tf.maximum(SCORES_AT_A_TIME // tf.maximum(tf.shape(queries)[0], 1), 1)
+def rows_at_a_time(queries: tf.Tensor) -> tf.Tensor:
+    """How many words to score at a time with so many queries, int32 []."""
+    return tf.maximum(SCORES_AT_A_TIME // tf.maximum(queries, 1), 1)
 
 
 def _whole_groups(count: tf.Tensor) -> tf.Tensor:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
-from collections.abc import Callable, Mapping
+from collections.abc import Mapping
 
 import numpy as np
 import tensorflow as tf
@@ -20,7 +20,12 @@ MOST_ANSWERS = 1_000_000
 # SIF's weight of a word of probability p is a / (a + p) (Arora, Liang and Ma 2017, equation 3, and section 4.1 for a).
 SIF_A = 1e-3
 
+# Words of a row of words at most: a million of them in one row would make every other row as wide.
+MOST_WORDS = 100
+
 _K = tf.TensorSpec(None, tf.int32, "k")
+_LISTS = ("positive", "negative")
+_AMONG = tf.TensorSpec([None], tf.int32, "restrict_vocab")
 
 
 @dataclasses.dataclass(frozen=True)
@@ -31,12 +36,26 @@ class Signature:
     outputs: Mapping[str, tf.DType]
 
 
+_ASKED = [
+    tf.TensorSpec([None, None], tf.int64, "ids"), tf.TensorSpec([None, None], tf.int64, "signs"),
+    tf.TensorSpec([None], tf.bool, "known"), _K, _AMONG,
+]  # fmt: skip
 _FOUND = {"scores": tf.float32, "known": tf.bool}
+_TERMS = {**dict.fromkeys(_LISTS, tf.string), "k": tf.int32, "restrict_vocab": tf.int32}
+_NEIGHBOURS = {"neighbours": tf.string, **_FOUND}
 SIGNATURES = {
     "serving_default": Signature({"words": tf.string}, {"embeddings": tf.float32, "known": tf.bool}),
-    "most_similar": Signature({"words": tf.string, "k": tf.int32}, {"neighbours": tf.string, **_FOUND}),
+    "most_similar": Signature({"words": tf.string, "k": tf.int32}, _NEIGHBOURS),
     "similarity": Signature({"word1": tf.string, "word2": tf.string}, {"cosine": tf.float32, "known": tf.bool}),
     "analogy": Signature({**dict.fromkeys("abc", tf.string), "k": tf.int32}, {"answers": tf.string, **_FOUND}),
+    "nearest": Signature(_TERMS, _NEIGHBOURS),
+    "nearest_cosmul": Signature(_TERMS, _NEIGHBOURS),
+    "nearest_to_vector": Signature(
+        {"vectors": tf.float32, "without": tf.string, "k": tf.int32, "restrict_vocab": tf.int32}, _NEIGHBOURS
+    ),
+    "doesnt_match": Signature({"words": tf.string}, {"word": tf.string, "known": tf.bool}),
+    "n_similarity": Signature({"words1": tf.string, "words2": tf.string}, {"cosine": tf.float32, "known": tf.bool}),
+    "rank": Signature({"word1": tf.string, "word2": tf.string}, {"rank": tf.int32, "known": tf.bool}),
     "embed_text": Signature({"texts": tf.string}, {"embeddings": tf.float32, "known_share": tf.float32}),
     "evaluate": Signature({"examples": tf.string}, {"answers": tf.float32}),
 }
@@ -72,7 +91,7 @@ class ServingModel(tf.Module):
         """Writes the SavedModel with its signatures, and for each a request with which TF Serving warms up."""
         methods = {name: getattr(self, "embed" if name == "serving_default" else name) for name in SIGNATURES}
         tf.saved_model.save(self, folder, signatures=methods)
-        warmup.write(folder, self._most_frequent)
+        warmup.write(folder, self._most_frequent, self.unit.shape[1])
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def embed(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -103,8 +122,7 @@ class ServingModel(tf.Module):
             row's own k; `known` bool [n].
         """
         ids = self.lookup(words)[:, tf.newaxis]
-        neighbours, scores, known = self._answer(ids, lambda rows: rows[:, 0], k)
-        return {"neighbours": neighbours, "scores": scores, "known": known}
+        return self._by_sums(ids, tf.ones_like(ids), ids[:, 0] >= 0, k, self._all(ids))
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
     def similarity(self, word1: tf.Tensor, word2: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -136,12 +154,142 @@ class ServingModel(tf.Module):
             in `most_similar`; `known` bool [n], whether all three are known.
         """
         ids = tf.stack([self.lookup(words) for words in (a, b, c)], 1)
+        signs = tf.broadcast_to(tf.constant([[-1, 1, 1]], tf.int64), tf.shape(ids))
+        answer = self._by_sums(ids, signs, tf.reduce_all(ids >= 0, 1), k, self._all(ids))
+        return {"answers": answer.pop("neighbours"), **answer}
 
-        def directions(rows: tf.Tensor) -> tf.Tensor:
-            return tf.math.l2_normalize(rows[:, 1] - rows[:, 0] + rows[:, 2], 1)
+    @tf.function(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in _LISTS), _K, _AMONG])
+    def nearest(
+        self, positive: tf.Tensor, negative: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The words nearest to the sum of some words less that of others (3CosAdd), without these words.
 
-        answers, scores, known = self._answer(ids, directions, k)
-        return {"answers": answers, "scores": scores, "known": known}
+        Args:
+            positive: string [n], at most MOST_WORDS words with blanks between them.
+            negative: string [n], likewise; either may be empty.
+            k: int32 [] or [n], as in `most_similar`.
+            restrict_vocab: int32 [n], how many of the most frequent words are looked at; 0 for all.
+
+        Returns:
+            As `most_similar`; `known` bool [n], whether there is a word and all are known.
+        """
+        return self._by_sums(*self._terms(positive, negative), k, restrict_vocab)
+
+    @tf.function(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in _LISTS), _K, _AMONG])
+    def nearest_cosmul(
+        self, positive: tf.Tensor, negative: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """As `nearest`, by the product of the cosines over that of the negative words' (3CosMul).
+
+        Levy and Goldberg 2014, equation 4, with cosines moved to [0, 1]. These are the `scores`.
+
+        Args:
+            positive: string [n], as in `nearest`.
+            negative: string [n].
+            k: int32 [] or [n].
+            restrict_vocab: int32 [n].
+        """
+        return self._by_products(*self._terms(positive, negative), k, restrict_vocab)
+
+    @tf.function(
+        input_signature=[
+            tf.TensorSpec([None, None], tf.float32, "vectors"), tf.TensorSpec([None], tf.string, "without"), _K, _AMONG
+        ]
+    )  # fmt: skip
+    def nearest_to_vector(
+        self, vectors: tf.Tensor, without: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """The words nearest to vectors that one brings.
+
+        Args:
+            vectors: float [n, D], of any length; finite.
+            without: string [n], words that are no answers, with blanks between them; perhaps none.
+            k: int32 [] or [n], as in `most_similar`.
+            restrict_vocab: int32 [n], as in `nearest`.
+
+        Returns:
+            As `most_similar`; `known` bool [n], whether the vector is another than zero.
+        """
+        unit = self.unit.read_value()
+        fits = tf.debugging.Assert(
+            tf.shape(vectors)[1] == tf.shape(unit)[1], ["vectors: expected numbers per row:", tf.shape(unit)[1]]
+        )
+        finite = tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(vectors)), ["vectors: expected finite numbers"])
+        ids = self._listed(without).to_tensor(-1)
+        with tf.control_dependencies([fits, finite]):
+            largest = tf.reduce_max(tf.abs(vectors), 1, keepdims=True)
+        queries = tf.math.l2_normalize(tf.math.divide_no_nan(vectors, largest), 1)  # squares of any length are finite
+        k, most = self._bounded(k, tf.shape(ids))
+
+        def nearest(queries: tf.Tensor, ids: tf.Tensor, among: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            rows = search.rows_at_a_time(tf.shape(queries)[0])
+            return search.nearest(unit, search.cosines(queries), rows, ids, among, most)
+
+        among = self._among(restrict_vocab)
+        found = search.in_chunks(nearest, (queries, ids, among), (tf.float32, tf.int64))
+        return self._named(*found, tf.reduce_any(vectors != 0, 1), k)
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    def doesnt_match(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The word that is the farthest from the mean of some words' unit vectors.
+
+        Args:
+            words: string [n], at most MOST_WORDS words with blanks between them; unknown ones are left out.
+
+        Returns:
+            `word` string [n], as it stands there, empty where none is known; `known` bool [n].
+        """
+        given = tf.strings.split(words)
+        ids = self._listed(words)
+        known = ids.with_values(ids.flat_values >= 0)
+        given, ids = tf.ragged.boolean_mask(given, known), tf.ragged.boolean_mask(ids, known)
+        rows = tf.gather(self.unit.read_value(), ids.flat_values)
+        mean = tf.math.l2_normalize(tf.reduce_sum(ids.with_values(rows), 1), 1)
+        cosines = tf.reduce_sum(rows * tf.gather(mean, ids.value_rowids()), 1)
+        # A column more, so that there is one where no row has a word.
+        one_more = [[0, 0], [0, 1]]
+        by_row = tf.pad(ids.with_values(cosines).to_tensor(float("inf")), one_more, constant_values=float("inf"))
+        names, farthest = tf.pad(given.to_tensor(""), one_more, constant_values=""), tf.argmin(by_row, 1)
+        any_known = ids.row_lengths() > 0
+        return {"word": tf.where(any_known, tf.gather(names, farthest, batch_dims=1), ""), "known": any_known}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("words1", "words2")])
+    def n_similarity(self, words1: tf.Tensor, words2: tf.Tensor) -> dict[str, tf.Tensor]:
+        """The cosines between the means of words' vectors.
+
+        Args:
+            words1: string [n], at most MOST_WORDS words with blanks between them; unknown ones are left out.
+            words2: string [n], likewise.
+
+        Returns:
+            `cosine` float [n]; `known` bool [n], whether both sides have a known word; else the cosine is 0.
+        """
+        means, known = [], []
+        for words in (words1, words2):
+            ids = self._listed(words)
+            ids = tf.ragged.boolean_mask(ids, ids.with_values(ids.flat_values >= 0))
+            lengths = tf.gather(self.norms.read_value(), ids.flat_values)[:, tf.newaxis]
+            rows = tf.gather(self.unit.read_value(), ids.flat_values) * lengths
+            means.append(tf.math.l2_normalize(tf.reduce_sum(ids.with_values(rows), 1), 1))
+            known.append(ids.row_lengths() > 0)
+        return {"cosine": tf.reduce_sum(means[0] * means[1], 1), "known": known[0] & known[1]}
+
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
+    def rank(self, word1: tf.Tensor, word2: tf.Tensor) -> dict[str, tf.Tensor]:
+        """Which neighbour of the first word the second is.
+
+        Args:
+            word1: string [n].
+            word2: string [n].
+
+        Returns:
+            `rank` int32 [n], 1 for the nearest other word and for the word itself, 0 where a word is unknown; `known`
+            bool [n].
+        """
+        ids = tf.stack([self.lookup(word1), self.lookup(word2)], 1)
+        known, unit = tf.reduce_all(ids >= 0, 1), self.unit.read_value()
+        (closer,) = search.in_chunks(lambda pairs: search.closer(unit, pairs), (tf.maximum(ids, 0),), (tf.int32,))
+        return {"rank": tf.where(known, 1 + closer, 0), "known": known}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
     def embed_text(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -204,12 +352,15 @@ class ServingModel(tf.Module):
         def ranks(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             return search.ranks(unit, ids)
 
-        ranks = tf.stack(search.in_chunks(ranks, tf.gather_nd(known, asked), (tf.float32, tf.float32)), -1)
+        ranks = tf.stack(search.in_chunks(ranks, (tf.gather_nd(known, asked),), (tf.float32, tf.float32)), -1)
         nothing = tf.fill([tf.shape(ids)[0], 2], float("nan"))
         cosine = tf.where(covered & ~is_analogy, self._cosine(known[:, :2]), float("nan"))
         answers = tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)
         return {"answers": tf.RaggedTensor.from_row_lengths(answers, counts).to_tensor(float("nan"))}
 
+    # What several signatures do is a function of its own, so that the graph has it once: half of the time and of the
+    # size of saving it.
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""
         return self.ids.lookup(text.normalize_words(words))
@@ -219,35 +370,89 @@ class ServingModel(tf.Module):
         rows = tf.gather(self.unit.read_value(), pairs)
         return tf.reduce_sum(rows[:, 0] * rows[:, 1], -1)
 
+    def _listed(self, words: tf.Tensor) -> tf.RaggedTensor:
+        """The ids of words with blanks between them: int64 [n, (words)], -1 for unknown words."""
+        listed = tf.strings.split(words)
+        few = tf.debugging.Assert(
+            tf.reduce_all(listed.row_lengths() <= MOST_WORDS), [f"at most {MOST_WORDS} words per row"]
+        )
+        with tf.control_dependencies([few]):
+            return listed.with_values(self.lookup(tf.identity(listed.flat_values)))
+
+    def _all(self, ids: tf.Tensor) -> tf.Tensor:
+        """`restrict_vocab` of rows that look at all words."""
+        return tf.zeros(tf.shape(ids)[:1], tf.int32)
+
+    def _among(self, restrict_vocab: tf.Tensor) -> tf.Tensor:
+        """How many of the first words are looked at: int32 [n]."""
+        size = tf.shape(self.unit)[0]
+        return tf.where(restrict_vocab > 0, tf.minimum(restrict_vocab, size), size)
+
+    def _terms(self, positive: tf.Tensor, negative: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
+        """The ids of words to add and to take off, their signs, and whether all are known; see `_answer`."""
+        lists = [self._listed(words) for words in (positive, negative)]
+        known = tf.reduce_all([tf.reduce_all(ids >= 0, 1) for ids in lists], 0)
+        known &= sum(ids.row_lengths() for ids in lists) > 0
+        signs = [sign * tf.ones_like(ids) for sign, ids in zip((1, -1), lists, strict=True)]
+        return tf.concat(lists, 1).to_tensor(-1), tf.concat(signs, 1).to_tensor(0), known
+
+    @tf.function(input_signature=_ASKED)
+    def _by_sums(
+        self, ids: tf.Tensor, signs: tf.Tensor, known: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """`_answer` by 3CosAdd."""
+        return self._answer(ids, signs, known, k, restrict_vocab, search.sums)
+
+    @tf.function(input_signature=_ASKED)
+    def _by_products(
+        self, ids: tf.Tensor, signs: tf.Tensor, known: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
+    ) -> dict[str, tf.Tensor]:
+        """`_answer` by 3CosMul."""
+        return self._answer(ids, signs, known, k, restrict_vocab, search.products)
+
     def _answer(
-        self, ids: tf.Tensor, directions: Callable[[tf.Tensor], tf.Tensor], k: tf.Tensor
-    ) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
-        """The words nearest to a direction that some words give, without these.
+        self,
+        ids: tf.Tensor,
+        signs: tf.Tensor,
+        known: tf.Tensor,
+        k: tf.Tensor,
+        restrict_vocab: tf.Tensor,
+        scored: search.Scored,
+    ) -> dict[str, tf.Tensor]:
+        """The words nearest to what some words give, without these.
 
         Args:
-            ids: int64 [n, w], -1 for unknown words.
-            directions: from their unit vectors, float [m, w, D], to the directions, float [m, D].
+            ids: int64 [n, w], -1 for unknown words and where there is none.
+            signs: int64 [n, w], 1 or -1; 0 where there is no word.
+            known: bool [n], whether there is an answer.
             k: int32 [] or [n].
-
-        Returns:
-            (words: string [n, max(k)], cosines: float [n, max(k)], known: bool [n]).
+            restrict_vocab: int32 [n].
+            scored: from unit vectors, float [m, w, D], and signs, float [m, w], to scores.
         """
-        known = tf.reduce_all(ids >= 0, 1)
-        others = tf.maximum(tf.shape(self.unit)[0] - tf.shape(ids)[1], 0)
-        k = tf.clip_by_value(k, 0, tf.minimum(others, MOST_NEIGHBOURS))
-        most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
-        asked = tf.cast(tf.shape(ids)[0], tf.int64) * tf.cast(most, tf.int64)
-        tf.debugging.Assert(asked <= MOST_ANSWERS, [f"rows x neighbours: at most {MOST_ANSWERS:,}"])
-        k = tf.broadcast_to(k, tf.shape(ids)[:1])
-
+        k, most = self._bounded(k, tf.shape(ids))
         unit = self.unit.read_value()
 
-        def nearest(ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-            return search.nearest(unit, directions(tf.gather(unit, ids)), ids, most)
+        def nearest(ids: tf.Tensor, signs: tf.Tensor, among: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+            scores_of, queries = scored(tf.gather(unit, tf.maximum(ids, 0)), tf.cast(signs, unit.dtype))
+            return search.nearest(unit, scores_of, search.rows_at_a_time(queries), ids, among, most)
 
-        scores, nearest_ids = search.in_chunks(nearest, tf.maximum(ids, 0), (tf.float32, tf.int64))
-        wanted = known[:, tf.newaxis] & (tf.range(most) < k[:, tf.newaxis])
-        return tf.where(wanted, self.words.lookup(nearest_ids), ""), tf.where(wanted, scores, 0.0), known
+        rows = ids, signs, self._among(restrict_vocab)
+        return self._named(*search.in_chunks(nearest, rows, (tf.float32, tf.int64)), known, k)
+
+    def _bounded(self, k: tf.Tensor, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """How many neighbours each of n rows gets, int32 [n], and the most of them, from w words per row: [n, w]."""
+        others = tf.maximum(tf.shape(self.unit)[0] - shape[1], 0)
+        k = tf.clip_by_value(k, 0, tf.minimum(others, MOST_NEIGHBOURS))
+        most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
+        asked = tf.cast(shape[0], tf.int64) * tf.cast(most, tf.int64)
+        tf.debugging.Assert(asked <= MOST_ANSWERS, [f"rows x neighbours: at most {MOST_ANSWERS:,}"])
+        return tf.broadcast_to(k, shape[:1]), most
+
+    def _named(self, scores: tf.Tensor, ids: tf.Tensor, known: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
+        """What was found as the signatures give it."""
+        there = known[:, tf.newaxis] & (tf.range(tf.shape(ids)[1]) < k[:, tf.newaxis]) & (scores > -float("inf"))
+        neighbours = tf.where(there, self.words.lookup(ids), "")
+        return {"neighbours": neighbours, "scores": tf.where(there, scores, 0.0), "known": known}
 
 
 def weights(counts: np.ndarray) -> np.ndarray:

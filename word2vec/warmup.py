@@ -19,16 +19,17 @@ FILE = "tf_serving_warmup_requests"
 WORDS = 32
 
 
-def write(folder: str, words: Sequence[str]) -> None:
+def write(folder: str, words: Sequence[str], dimensions: int) -> None:
     """Writes a request for each signature into a SavedModel's folder.
 
     Args:
         folder: the SavedModel's.
         words: of its vocabulary; at most WORDS.
+        dimensions: of its vectors.
     """
     tf.io.gfile.makedirs(os.path.join(folder, EXTRA))
     with tf.io.TFRecordWriter(os.path.join(folder, EXTRA, FILE)) as writer:
-        for signature, inputs in requests(words).items():
+        for signature, inputs in requests(words, dimensions).items():
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = signature
             for name, values in inputs.items():
@@ -37,14 +38,17 @@ def write(folder: str, words: Sequence[str]) -> None:
             writer.write(log.SerializeToString())
 
 
-def requests(words: Sequence[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
+def requests(words: Sequence[str], dimensions: int) -> Mapping[str, Mapping[str, np.ndarray]]:
     """A request per signature: its inputs by name.
 
     Args:
         words: of the vocabulary; one at least.
+        dimensions: of the vectors.
     """
     column = np.array(words, object)
-    k = np.full(len(words), 10, np.int32)
+    k, every = np.full(len(words), 10, np.int32), np.zeros(len(words), np.int32)
+    terms = {"positive": column, "negative": np.array(words[::-1], object), "k": k, "restrict_vocab": every}
+    vectors = {"vectors": np.ones((len(words), dimensions), np.float32), "without": column}
     pair, analogy = (words[0], words[-1]), (words[0], words[-1], words[0], words[-1])
     examples = list(questions.serialize(questions.Question("", "", asked, 0.0) for asked in (pair, analogy)))
     return {
@@ -52,6 +56,12 @@ def requests(words: Sequence[str]) -> Mapping[str, Mapping[str, np.ndarray]]:
         "most_similar": {"words": column, "k": k},
         "similarity": {"word1": column, "word2": column[::-1]},
         "analogy": {"a": column, "b": column[::-1], "c": column, "k": k},
+        "nearest": terms,
+        "nearest_cosmul": terms,
+        "nearest_to_vector": {**vectors, "k": k, "restrict_vocab": every},
+        "doesnt_match": {"words": column},
+        "n_similarity": {"words1": column, "words2": column[::-1]},
+        "rank": {"word1": column, "word2": column[::-1]},
         "embed_text": {"texts": np.array([" ".join(words)], object)},
         "evaluate": {"examples": np.array(examples, object)},
     }

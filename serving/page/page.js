@@ -31,17 +31,28 @@ function say(list, problem) {
   list.replaceChildren(item);
 }
 
+// "king woman -man": the words to add, and those to take off.
+function terms({ words }) {
+  const all = words.split(/\s+/).filter((word) => word);
+  const minus = all.filter((word) => word.length > 1 && word.startsWith("-"));
+  return {
+    positive: all.filter((word) => !minus.includes(word)).join(" "),
+    negative: minus.map((word) => word.slice(1)).join(" "),
+    restrict_vocab: 0,
+  };
+}
+
 // Answers a form's questions with the words of one of the signature's outputs.
-function answers(form, list, signature, output) {
+function answers(form, list, signature, output, inputs = (row) => row) {
   let asked = 0;
   form.addEventListener("submit", async (event) => {
     event.preventDefault();
     const row = Object.fromEntries(new FormData(form)), number = ++asked;
     try {
-      const found = await predict(signature, row);
+      const found = await predict(signature, inputs(row));
       if (number !== asked) return; // a later question was asked meanwhile
       if (found.known) show(list, found[output], found.scores);
-      else say(list, `unknown: ${Object.values(row).length > 1 ? "one of these words" : row.words}`);
+      else say(list, `unknown: ${/\s/.test(Object.values(row).join(" ").trim()) ? "one of these words" : row.words}`);
     } catch (error) {
       say(list, error.message);
     }
@@ -69,7 +80,7 @@ async function drawMap() {
   });
 }
 
-answers(document.getElementById("similar"), document.getElementById("neighbours"), "most_similar", "neighbours");
+answers(document.getElementById("similar"), document.getElementById("neighbours"), "nearest", "neighbours", terms);
 answers(document.getElementById("analogy"), document.getElementById("answers"), "analogy", "answers");
 get(model).then(({ model_version_status: versions }) => {
   document.getElementById("status").textContent = `version ${versions[0].version}`;

@@ -6,12 +6,14 @@ import sys
 import threading
 import time
 
+import gensim
 import numpy as np
 import pytest
 
 from serving import client
 from serving.client import Embeddings
 from tests.serving.conftest import ROOT, VECTORS, WORDS, cosine
+from word2vec import serving_model
 
 
 @pytest.fixture(scope="module", params=["grpc", "rest"])
@@ -55,6 +57,93 @@ def test_similarity_and_analogy(embeddings):
     answers = embeddings.analogy("man", "king", "woman", topn=2)
     assert len(answers) == 2
     assert answers[0][0] == "queen"
+
+
+@pytest.fixture(scope="module")
+def theirs():
+    made = gensim.models.KeyedVectors(VECTORS.shape[1])
+    made.add_vectors(WORDS, VECTORS)
+    return made
+
+
+_OWN = np.random.default_rng(3).normal(size=12).astype(np.float32)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments"),
+    [
+        ("most_similar", ("king",)),
+        ("most_similar", (["king", "woman"], ["man"], 3)),
+        ("most_similar", (["king", "woman"], "man", 5, 20)),
+        ("most_similar", (None, ["man", "w1"])),
+        ("most_similar", ([_OWN, "king"], ["man"])),
+        ("most_similar", ([("king", 0.5), ("tea", 2.0)], [(_OWN, -0.25)])),
+        ("most_similar", (np.stack([_OWN, _OWN + 1]),)),
+        ("most_similar", (_OWN, None, 4, 10)),
+        ("most_similar_cosmul", (["king", "woman"], ["man"])),
+        ("most_similar_cosmul", ("king", "man", 2)),
+        ("similar_by_word", ("tea", 4, 12)),
+        ("similar_by_vector", (_OWN, 4)),
+        ("doesnt_match", (["king", "queen", "tea", "nothing"],)),
+        ("n_similarity", (["king", "man"], ["tea", "nothing"])),
+        ("rank", ("king", "tea")),
+        ("closer_than", ("king", "tea")),
+        ("closer_than", ("king", "king")),
+        ("distance", ("king", "tea")),
+        ("distances", ("king", ["tea", "man"])),
+        ("similarity", ("king", "tea")),
+    ],
+    ids=str,
+)
+def test_the_answers_are_gensims(embeddings, theirs, method, arguments):
+    found, expected = (getattr(model, method)(*arguments) for model in (embeddings, theirs))
+    if method == "closer_than":  # theirs in the vocabulary's order
+        assert set(found) == set(expected)
+    elif method.startswith(("most_similar", "similar_by")):
+        assert [word for word, _ in found] == [word for word, _ in expected]
+        np.testing.assert_allclose([score for _, score in found], [score for _, score in expected], atol=1e-5)
+    elif isinstance(expected, str):
+        assert found == expected
+    else:
+        np.testing.assert_allclose(found, expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("method", "arguments", "error", "why"),
+    [
+        ("most_similar", ([],), ValueError, "a word or a vector"),
+        ("most_similar", (["king", "nothing"],), KeyError, "unknown to the model: nothing"),
+        ("most_similar", (["king", "two words"],), KeyError, "unknown to the model: two words"),
+        ("most_similar", (["king", ""],), KeyError, "unknown to the model: "),
+        ("most_similar", ([_OWN, "nothing"],), KeyError, "unknown to the model: nothing"),
+        ("most_similar", ([3.5],), TypeError, "words and vectors"),
+        ("most_similar", (np.array([np.nan] * 12),), ValueError, "finite"),
+        ("most_similar", (np.ones(11),), client.RequestError, "expected numbers per row: 12"),
+        ("most_similar_cosmul", ([_OWN],), TypeError, "expected words"),
+        ("most_similar_cosmul", (None, "king"), ValueError, "a positive word"),
+        ("doesnt_match", (["nothing"],), ValueError, "no word that the model knows among nothing"),
+        ("doesnt_match", ([],), ValueError, "no word"),
+        ("doesnt_match", ("king",), TypeError, "expected a list"),
+        ("n_similarity", (["king"], ["nothing"]), ValueError, "no word that the model knows"),
+        ("rank", ("king", "nothing"), KeyError, "unknown to the model: nothing"),
+        ("closer_than", ("nothing", "king"), KeyError, "unknown to the model: nothing"),
+        ("distances", ("king", ["tea", "nothing"]), KeyError, "unknown to the model: nothing"),
+    ],
+    ids=str,
+)
+def test_what_can_not_be_answered(embeddings, method, arguments, error, why):
+    with pytest.raises(error, match=why):
+        getattr(embeddings, method)(*arguments)
+
+
+def test_closer_words_are_bounded(embeddings, monkeypatch):
+    monkeypatch.setattr(client, "MOST_NEIGHBOURS", 0)
+    with pytest.raises(ValueError, match="words are closer, more than the 0 one gets"):
+        embeddings.closer_than(WORDS[0], min(WORDS, key=lambda word: cosine(WORDS[0], word)))
+
+
+def test_a_models_most_neighbours_are_the_clients():
+    assert client.MOST_NEIGHBOURS == serving_model.MOST_NEIGHBOURS
 
 
 def test_texts(embeddings):
@@ -132,7 +221,13 @@ def test_tls_needs_https():
     [
         (["similar", "tea", "--topn", "1"], None),
         (["analogy", "man", "king", "woman"], "queen"),
+        (["similar", "king", "woman", "--minus", "man", "--topn", "2", "--restrict-vocab", "20"], "queen"),
+        (["similar", "king", "woman", "--minus", "man", "--cosmul"], "queen"),
         (["similarity", "tea", "tea"], "1.000"),
+        (["distances", "tea", "tea", "king"], "0.000  tea"),
+        (["n-similarity", "tea king", "king tea"], "1.000"),
+        (["doesnt-match", "tea"], "tea"),
+        (["rank", "tea", "tea"], "1"),
         (["vector", "king"], f"{VECTORS[1][0]:.6g}"),
     ],
 )
@@ -145,6 +240,8 @@ def test_command_line(server, capsys, arguments, first):
 def test_the_command_line_says_what_is_wrong(server, capsys):
     assert client.main(["--server", server.rest, "similar", "nothing"]) == 1
     assert capsys.readouterr().err == "error: unknown to the model: nothing\n"
+    assert client.main(["--server", server.rest, "doesnt-match", "nothing"]) == 1
+    assert capsys.readouterr().err == "error: doesnt_match: no word that the model knows among nothing\n"
     assert client.main(["--server", "localhost:1", "--timeout", "1", "similar", "tea"]) == 1
     assert capsys.readouterr().err.startswith("error: localhost:1: ")
 

@@ -33,7 +33,10 @@ from serving import client
 from tests.serving.conftest import ROOT, VECTORS, WORDS, Server, cosine, make_version
 from word2vec import warmup
 
-SIGNATURES = {"serving_default", "most_similar", "similarity", "analogy", "embed_text", "evaluate"}
+SIGNATURES = {
+    "serving_default", "most_similar", "similarity", "analogy", "nearest", "nearest_cosmul", "nearest_to_vector",
+    "doesnt_match", "n_similarity", "rank", "embed_text", "evaluate",
+}  # fmt: skip
 
 
 @pytest.fixture(scope="module")
@@ -105,7 +108,7 @@ def test_metadata_and_status(stub, server):
     [
         ({"name": "other"}, "NOT_FOUND", "word2vec"),
         ({"version": 8}, "NOT_FOUND", "7"),
-        ({"signature": "nearest"}, "INVALID_ARGUMENT", "most_similar"),
+        ({"signature": "farthest"}, "INVALID_ARGUMENT", "most_similar"),
         ({"words": [1, 2]}, "INVALID_ARGUMENT", "string"),
         ({"words": "king"}, "INVALID_ARGUMENT", "dimensions"),
         ({"words": [["king"]]}, "INVALID_ARGUMENT", "dimensions"),
@@ -179,6 +182,7 @@ def test_rest_of_one_input(server):
         ({"signature_name": "no", "instances": ["a"]}, "word2vec:predict", 400),
         ({"signature_name": 3, "instances": ["a"]}, "word2vec:predict", 400),
         ({"signature_name": "most_similar", "inputs": {"words": ["a"], "k": [1e99]}}, "word2vec:predict", 400),
+        ({"signature_name": "rank", "inputs": {"word1": [["a"]], "word2": ["a"]}}, "word2vec:predict", 400),
         ({"instances": ["a"]}, "other:predict", 404),
         ({"instances": ["a"]}, "word2vec/versions/8:predict", 404),
         ({"instances": ["a"]}, "word2vec:classify", 404),
@@ -212,19 +216,31 @@ def test_the_map(server):
 @given(st.lists(st.text() | st.binary(), max_size=5), st.sampled_from(sorted(SIGNATURES - {"evaluate"})), st.integers())
 def test_whatever_is_asked_is_answered(server, values, signature, k):
     names = {"most_similar": ["words"], "similarity": ["word1", "word2"], "analogy": ["a", "b", "c"]}
-    names |= {"embed_text": ["texts"], "serving_default": ["words"]}
+    names |= {
+        "embed_text": ["texts"],
+        "serving_default": ["words"],
+        "doesnt_match": ["words"],
+        "rank": ["word1", "word2"],
+    }
+    names |= {"nearest": ["positive", "negative"], "nearest_cosmul": ["positive", "negative"]}
+    names |= {"nearest_to_vector": ["without"], "n_similarity": ["words1", "words2"]}
     inputs = {
         name: np.array([value.encode() if isinstance(value, str) else value for value in values], object)
         for name in names[signature]
     }
-    if signature in ("most_similar", "analogy"):
-        inputs["k"] = np.full(len(values), np.clip(k, -(2**31), 2**31 - 1), np.int32)
+    number = np.full(len(values), np.clip(k, -(2**31), 2**31 - 1), np.int32)
+    if signature in ("most_similar", "analogy") or signature.startswith("nearest"):
+        inputs["k"] = number
+    if signature.startswith("nearest"):
+        inputs["restrict_vocab"] = number
+    if signature == "nearest_to_vector":
+        inputs["vectors"] = np.full((len(values), 12), np.clip(k, -(2**99), 2**99), np.float32)
     with grpc.insecure_channel(server.grpc) as channel:
         request = predict_pb2.PredictRequest()
         request.model_spec.name, request.model_spec.signature_name = "word2vec", signature
         for name, value in inputs.items():
-            dtype = tf.int32 if name == "k" else tf.string
-            request.inputs[name].CopyFrom(tf.make_tensor_proto(value, dtype, [len(values)]))
+            dtype = tf.string if value.dtype == object else tf.as_dtype(value.dtype)
+            request.inputs[name].CopyFrom(tf.make_tensor_proto(value, dtype, value.shape))
         answer = prediction_service_pb2_grpc.PredictionServiceStub(channel).Predict(request, timeout=10)
     assert all(value.tensor_shape.dim[0].size == len(values) for value in answer.outputs.values())
 
@@ -364,6 +380,12 @@ def test_every_answer_has_a_policy(server, path):
     assert headers["X-Content-Type-Options"] == "nosniff"
 
 
+def vectors(rows):
+    """A request for the neighbours of vectors."""
+    inputs = {"vectors": rows, "without": [""] * len(rows[:9000]), "k": 1, "restrict_vocab": [0] * len(rows[:9000])}
+    return {"signature_name": "nearest_to_vector", "inputs": inputs}
+
+
 @pytest.mark.parametrize(
     ("body", "why"),
     [
@@ -384,6 +406,18 @@ def test_every_answer_has_a_policy(server, path):
         ({"signature_name": "most_similar", "inputs": {"words": ["a"] * 1001, "k": 2**31 - 1}}, "1,000,000"),
         ({"signature_name": "analogy", "inputs": dict.fromkeys("abc", ["a"] * 5000) | {"k": 201}}, "1,000,000"),
         ({"inputs": {"words": ["a"] * 10_001}}, "10,000"),
+        (vectors([[1.0] * 12] * 90_000), "1,080,000 values, expected at most 1,000,000"),
+        (vectors([1.0] * 12), "list of vectors"),
+        (vectors([[1.0] * 12, [1.0]]), "list of vectors"),
+        (vectors([["1"] * 12]), "list of vectors"),
+        (vectors([[True] * 12]), "list of vectors"),
+        (vectors([[[1.0]] * 12]), "list of vectors"),
+        (vectors([[10**400] * 12]), "too large"),
+        (vectors([[1.0] * 11]), "expected numbers per row: 12"),
+        (vectors([[float("nan")] * 12]), "finite"),
+        (vectors([[1e39] * 12]), "finite"),
+        ({"signature_name": "doesnt_match", "inputs": ["the " * 101]}, "at most 100 words per row"),
+        ({"signature_name": "n_similarity", "inputs": {"words1": ["the", "of"], "words2": ["the"]}}, "n_similarity"),
         ({"signature_name": "evaluate", "inputs": [{"b64": ""}] * 40}, "40 values, expected at most 39"),
         ({"signature_name": "evaluate", "inputs": [{"b64": "gICAgICA"}]}, "evaluate"),
     ],

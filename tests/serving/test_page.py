@@ -43,6 +43,16 @@ def test_neighbours(page, server):
     until(page, lambda: listed(page, "neighbours") == [["unknown:", "<b>"]])
 
 
+def test_words_can_be_added_and_taken_off(page, server):
+    ask(page, "similar", words=" king woman  -man ")
+    until(page, lambda: listed(page, "neighbours") and listed(page, "neighbours")[0][1] == "queen")
+    with Embeddings(server.rest) as words:
+        expected = words.most_similar(["king", "woman"], ["man"])
+    assert listed(page, "neighbours") == [[f"{score:.3f}", word] for word, score in expected]
+    ask(page, "similar", words="king -nothing")
+    until(page, lambda: listed(page, "neighbours") == [["unknown:", "one", "of", "these", "words"]])
+
+
 def test_analogy(page):
     ask(page, "analogy", a="man", b="king", c="woman")
     until(page, lambda: listed(page, "answers") and listed(page, "answers")[0][1] == "queen")
