@@ -54,7 +54,7 @@ def main() -> None:
         for day in range(options.days):
             feed.deliver(day)
             rows.append((daily.day(day), scratch.day(day)))
-            print(markdown.row(month_report.cells(*rows[-1])), flush=True)
+            print(markdown.row(month_report.cells(*rows[-1], day + 1)), flush=True)
     month_report.write(rows, options, parts.ROOT / "docs")
 
 

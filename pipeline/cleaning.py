@@ -136,7 +136,12 @@ class Cleaner:
         }
         new = needed
         while new:
-            made_by = {event.execution_id for event in self._events if event.artifact_id in new and _is_output(event)}
+            # A resolver only hands on what others have made: of its outputs one has nothing to do with another.
+            made_by = {
+                event.execution_id
+                for event in self._events
+                if event.artifact_id in new and event.type == mlmd.Event.OUTPUT
+            }
             of_these = {
                 event.artifact_id
                 for event in self._events

@@ -4,7 +4,11 @@ from __future__ import annotations
 
 import os
 
-from pipeline import cleaning
+import ml_metadata
+from ml_metadata.proto import metadata_store_pb2 as mlmd
+
+from pipeline import cleaning, layout
+from pipeline.configs import KeepConfig
 
 
 def test_of_a_long_log_the_end_stays(tmp_path, monkeypatch):
@@ -24,3 +28,73 @@ def test_of_a_long_log_the_end_stays(tmp_path, monkeypatch):
     assert f"{lines}the next\n".endswith(kept)
     assert kept.startswith("line ")
     assert 90 < len(kept) - len("the next\n") <= 100
+
+
+class Metadata:
+    """The metadata of days that each start from the day before, as the components and resolvers leave them."""
+
+    def __init__(self, folder):
+        config = mlmd.ConnectionConfig()
+        config.sqlite.filename_uri = str(folder / layout.METADATA)
+        config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
+        self._store, self._folder = ml_metadata.MetadataStore(config), folder
+        self._types = {
+            name: self._store.put_artifact_type(
+                mlmd.ArtifactType(name=name, properties={"span": mlmd.INT} if name == "Examples" else {})
+            )
+            for name in ("Examples", "Model", "ModelBlessing", "PushedModel")
+        }
+        self._execution = self._store.put_execution_type(mlmd.ExecutionType(name="Component"))
+        self._run = self._store.put_context_type(mlmd.ContextType(name="pipeline_run"))
+
+    def artifact(self, kind, name, **properties):
+        folder = self._folder / layout.ARTIFACTS / kind / "made" / name
+        folder.mkdir(parents=True)
+        (folder / "file").write_text(name)
+        made = mlmd.Artifact(type_id=self._types[kind], uri=str(folder), state=mlmd.Artifact.LIVE)
+        for key, value in properties.items():
+            field = "int_value" if isinstance(value, int) else "string_value"
+            setattr(made.custom_properties[key], field, value)
+        (made.id,) = self._store.put_artifacts([made])
+        return made
+
+    def run(self, name):
+        context = mlmd.Context(type_id=self._run, name=name)
+        (context.id,) = self._store.put_contexts([context])
+        return context
+
+    def execute(self, run, inputs, outputs, made=mlmd.Event.OUTPUT):
+        execution = mlmd.Execution(type_id=self._execution, last_known_state=mlmd.Execution.COMPLETE)
+        pairs = []
+        for kind, artifacts in ((mlmd.Event.INPUT, inputs), (made, outputs)):
+            for key, artifact in artifacts.items():
+                path = mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key=key)])
+                pairs.append((artifact, mlmd.Event(type=kind, path=path)))
+        self._store.put_execution(execution, pairs, [run])
+
+
+def test_a_model_does_not_keep_all_that_it_was_started_from(tmp_path):
+    """The resolver of the baseline hands on the candidate beside it, and has made neither."""
+    metadata, pushed, before, models = Metadata(tmp_path), tmp_path / "pushed", None, []
+    for day in range(6):
+        run = metadata.run(f"run {day}")
+        examples, model = metadata.artifact("Examples", f"{day}"), metadata.artifact("Model", f"{day}")
+        earlier = {} if before is None else {"base_model": before}
+        metadata.execute(run, {"examples": examples, **earlier}, {"model": model})
+        if before is not None:
+            metadata.execute(run, {}, {"candidate": model, "model": before}, mlmd.Event.INTERNAL_OUTPUT)
+        blessing = metadata.artifact("ModelBlessing", f"{day}", blessed=1, current_model_id=model.id)
+        compared = {} if before is None else {"baseline_model": before}
+        metadata.execute(run, {"model": model, **compared}, {"blessing": blessing})
+        metadata.execute(
+            run, {"model": model}, {"pushed": metadata.artifact("PushedModel", f"{day}", pushed_version=f"{day + 1}")}
+        )
+        (pushed / f"{day + 1}").mkdir(parents=True)
+        (pushed / f"{day + 1}" / "saved_model.pb").touch()
+        models.append(model)
+        before = model
+    cleaner = cleaning.Cleaner(str(tmp_path), str(pushed), KeepConfig(runs=1, spans=1, versions=2), 0)
+    gone = {artifact.id for artifact in cleaner.plan().artifacts}
+    assert [model.id in gone for model in models] == [True] * 4 + [False] * 2
+    cleaner.remove(cleaner.plan())
+    assert sorted(path.name for path in (tmp_path / layout.ARTIFACTS / "Model" / "made").iterdir()) == ["4", "5"]
