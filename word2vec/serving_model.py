@@ -215,7 +215,7 @@ class ServingModel(tf.Module):
             tf.shape(vectors)[1] == tf.shape(unit)[1], ["vectors: expected numbers per row:", tf.shape(unit)[1]]
         )
         finite = tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(vectors)), ["vectors: expected finite numbers"])
-        ids = self._listed(without).to_tensor(-1)
+        _, ids = self._listed(without)
         with tf.control_dependencies([fits, finite]):
             largest = tf.reduce_max(tf.abs(vectors), 1, keepdims=True)
         queries = tf.math.l2_normalize(tf.math.divide_no_nan(vectors, largest), 1)  # squares of any length are finite
@@ -226,8 +226,8 @@ class ServingModel(tf.Module):
             return search.nearest(unit, search.cosines(queries), rows, ids, among, most)
 
         among = self._among(restrict_vocab)
-        found = search.in_chunks(nearest, (queries, ids, among), (tf.float32, tf.int64))
-        return self._named(*found, tf.reduce_any(vectors != 0, 1), k)
+        scores, ids = search.in_chunks(nearest, (queries, ids, among), (tf.float32, tf.int64))
+        return self._named(scores, ids, tf.reduce_any(vectors != 0, 1), k)
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def doesnt_match(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -239,19 +239,21 @@ class ServingModel(tf.Module):
         Returns:
             `word` string [n], as it stands there, empty where none is known; `known` bool [n].
         """
-        given = tf.strings.split(words)
-        ids = self._listed(words)
-        known = ids.with_values(ids.flat_values >= 0)
-        given, ids = tf.ragged.boolean_mask(given, known), tf.ragged.boolean_mask(ids, known)
-        rows = tf.gather(self.unit.read_value(), ids.flat_values)
-        mean = tf.math.l2_normalize(tf.reduce_sum(ids.with_values(rows), 1), 1)
-        cosines = tf.reduce_sum(rows * tf.gather(mean, ids.value_rowids()), 1)
+        given, ids = self._listed(words)
+        unit = self.unit.read_value()
         # A column more, so that there is one where no row has a word.
         one_more = [[0, 0], [0, 1]]
-        by_row = tf.pad(ids.with_values(cosines).to_tensor(float("inf")), one_more, constant_values=float("inf"))
-        names, farthest = tf.pad(given.to_tensor(""), one_more, constant_values=""), tf.argmin(by_row, 1)
-        any_known = ids.row_lengths() > 0
-        return {"word": tf.where(any_known, tf.gather(names, farthest, batch_dims=1), ""), "known": any_known}
+
+        def farthest(ids: tf.Tensor) -> tuple[tf.Tensor]:
+            rows, there = tf.gather(unit, tf.maximum(ids, 0)), ids >= 0
+            mean = tf.math.l2_normalize(tf.reduce_sum(tf.where(there[:, :, tf.newaxis], rows, 0.0), 1), 1)
+            cosines = tf.where(there, tf.reduce_sum(rows * mean[:, tf.newaxis], 2), float("inf"))
+            return (tf.argmin(tf.pad(cosines, one_more, constant_values=float("inf")), 1),)
+
+        (places,) = search.in_chunks(farthest, (ids,), (tf.int64,))
+        known = tf.reduce_any(ids >= 0, 1)
+        named = tf.gather(tf.pad(given, one_more, constant_values=""), places, batch_dims=1)
+        return {"word": tf.where(known, named, ""), "known": known}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("words1", "words2")])
     def n_similarity(self, words1: tf.Tensor, words2: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -264,15 +266,19 @@ class ServingModel(tf.Module):
         Returns:
             `cosine` float [n]; `known` bool [n], whether both sides have a known word; else the cosine is 0.
         """
-        means, known = [], []
-        for words in (words1, words2):
-            ids = self._listed(words)
-            ids = tf.ragged.boolean_mask(ids, ids.with_values(ids.flat_values >= 0))
-            lengths = tf.gather(self.norms.read_value(), ids.flat_values)[:, tf.newaxis]
-            rows = tf.gather(self.unit.read_value(), ids.flat_values) * lengths
-            means.append(tf.math.l2_normalize(tf.reduce_sum(ids.with_values(rows), 1), 1))
-            known.append(ids.row_lengths() > 0)
-        return {"cosine": tf.reduce_sum(means[0] * means[1], 1), "known": known[0] & known[1]}
+        lists = [self._listed(words)[1] for words in (words1, words2)]
+        unit, norms = self.unit.read_value(), self.norms.read_value()
+
+        def direction(ids: tf.Tensor) -> tf.Tensor:
+            known = tf.maximum(ids, 0)
+            lengths = tf.where(ids >= 0, tf.gather(norms, known), 0.0)
+            return tf.math.l2_normalize(tf.reduce_sum(tf.gather(unit, known) * lengths[:, :, tf.newaxis], 1), 1)
+
+        def cosine(one: tf.Tensor, other: tf.Tensor) -> tuple[tf.Tensor]:
+            return (tf.reduce_sum(direction(one) * direction(other), 1),)
+
+        (cosines,) = search.in_chunks(cosine, tuple(lists), (tf.float32,))
+        return {"cosine": cosines, "known": tf.reduce_all([tf.reduce_any(ids >= 0, 1) for ids in lists], 0)}
 
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
     def rank(self, word1: tf.Tensor, word2: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -370,14 +376,21 @@ class ServingModel(tf.Module):
         rows = tf.gather(self.unit.read_value(), pairs)
         return tf.reduce_sum(rows[:, 0] * rows[:, 1], -1)
 
-    def _listed(self, words: tf.Tensor) -> tf.RaggedTensor:
-        """The ids of words with blanks between them: int64 [n, (words)], -1 for unknown words."""
+    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    def _listed(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """Words with blanks between them.
+
+        Returns:
+            (the words: string [n, w], empty where a row has fewer; their ids: int64 [n, w], -1 there and for unknown
+            words).
+        """
         listed = tf.strings.split(words)
         few = tf.debugging.Assert(
             tf.reduce_all(listed.row_lengths() <= MOST_WORDS), [f"at most {MOST_WORDS} words per row"]
         )
         with tf.control_dependencies([few]):
-            return listed.with_values(self.lookup(tf.identity(listed.flat_values)))
+            given = tf.identity(listed.to_tensor(""))
+        return given, tf.reshape(self.lookup(tf.reshape(given, [-1])), tf.shape(given))
 
     def _all(self, ids: tf.Tensor) -> tf.Tensor:
         """`restrict_vocab` of rows that look at all words."""
@@ -390,11 +403,11 @@ class ServingModel(tf.Module):
 
     def _terms(self, positive: tf.Tensor, negative: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The ids of words to add and to take off, their signs, and whether all are known; see `_answer`."""
-        lists = [self._listed(words) for words in (positive, negative)]
-        known = tf.reduce_all([tf.reduce_all(ids >= 0, 1) for ids in lists], 0)
-        known &= sum(ids.row_lengths() for ids in lists) > 0
-        signs = [sign * tf.ones_like(ids) for sign, ids in zip((1, -1), lists, strict=True)]
-        return tf.concat(lists, 1).to_tensor(-1), tf.concat(signs, 1).to_tensor(0), known
+        (added, added_ids), (taken, taken_ids) = self._listed(positive), self._listed(negative)
+        ids, given = tf.concat([added_ids, taken_ids], 1), tf.concat([added, taken], 1) != ""
+        signs = tf.concat([tf.ones_like(added_ids), -tf.ones_like(taken_ids)], 1)
+        known = tf.reduce_all((ids >= 0) | ~given, 1) & tf.reduce_any(given, 1)
+        return ids, tf.where(given, signs, 0), known
 
     @tf.function(input_signature=_ASKED)
     def _by_sums(
@@ -437,7 +450,8 @@ class ServingModel(tf.Module):
             return search.nearest(unit, scores_of, search.rows_at_a_time(queries), ids, among, most)
 
         rows = ids, signs, self._among(restrict_vocab)
-        return self._named(*search.in_chunks(nearest, rows, (tf.float32, tf.int64)), known, k)
+        scores, found = search.in_chunks(nearest, rows, (tf.float32, tf.int64))
+        return self._named(scores, found, known, k)
 
     def _bounded(self, k: tf.Tensor, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """How many neighbours each of n rows gets, int32 [n], and the most of them, from w words per row: [n, w]."""
