@@ -138,7 +138,7 @@ def _gensim(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> F
         window=skipgram["window"],
         min_count=skipgram["min_count"],
         max_final_vocab=skipgram["max_vocabulary"],
-        sg=1,
+        sg=int(trainer["architecture"] == "skipgram"),
         negative=trainer["negatives"],
         sample=skipgram["subsampling"],
         workers=options["threads"],
@@ -166,7 +166,7 @@ def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) ->
     started = time.perf_counter()
     model = fasttext.train_unsupervised(
         options["tokens"],
-        model="skipgram",
+        model=trainer["architecture"],
         dim=trainer["dimensions"],
         ws=skipgram["window"],
         neg=trainer["negatives"],
