@@ -126,6 +126,7 @@ class Embeddings:
         positive: Terms | None = None,
         negative: Terms | None = None,
         topn: int = 10,
+        *,
         restrict_vocab: int | None = None,
     ) -> list[tuple[str, float]]:
         """The words nearest to the sum of some words or vectors less that of others, without these words.
@@ -464,7 +465,7 @@ def _parser() -> argparse.ArgumentParser:
 
 def _similar(embeddings: Embeddings, options: argparse.Namespace) -> Iterator[str]:
     ask = embeddings.most_similar_cosmul if options.cosmul else embeddings.most_similar
-    answers = ask(options.words, options.minus, options.topn, options.restrict_vocab)
+    answers = ask(options.words, options.minus, options.topn, restrict_vocab=options.restrict_vocab)
     yield from (f"{score:.3f}  {word}" for word, score in answers)
 
 

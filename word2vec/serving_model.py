@@ -212,7 +212,7 @@ class ServingModel(tf.Module):
         """
         unit = self.unit.read_value()
         fits = tf.debugging.Assert(
-            tf.shape(vectors)[1] == tf.shape(unit)[1], ["vectors: expected numbers per row:", tf.shape(unit)[1]]
+            tf.shape(vectors)[1] == unit.shape[1], [f"vectors: expected {unit.shape[1]} numbers per row"]
         )
         finite = tf.debugging.Assert(tf.reduce_all(tf.math.is_finite(vectors)), ["vectors: expected finite numbers"])
         _, ids = self._listed(without)

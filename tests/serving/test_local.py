@@ -413,7 +413,7 @@ def vectors(rows):
         (vectors([[True] * 12]), "list of vectors"),
         (vectors([[[1.0]] * 12]), "list of vectors"),
         (vectors([[10**400] * 12]), "too large"),
-        (vectors([[1.0] * 11]), "expected numbers per row: 12"),
+        (vectors([[1.0] * 11]), "expected 12 numbers per row"),
         (vectors([[float("nan")] * 12]), "finite"),
         (vectors([[1e39] * 12]), "finite"),
         ({"signature_name": "doesnt_match", "inputs": ["the " * 101]}, "at most 100 words per row"),

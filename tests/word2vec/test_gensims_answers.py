@@ -101,7 +101,7 @@ def test_a_vector_of_zeros_has_no_neighbours(signatures):
 
 @pytest.mark.parametrize(
     ("vectors", "why"),
-    [(np.full((1, D), np.nan), "expected finite numbers"), (np.ones((1, D + 1)), r"expected numbers per row:.*9")],
+    [(np.full((1, D), np.nan), "expected finite numbers"), (np.ones((1, D + 1)), "expected 9 numbers per row")],
 )
 def test_what_is_no_vector(signatures, vectors, why):
     nothing, one = tf.constant([""]), tf.constant([1])
