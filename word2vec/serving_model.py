@@ -364,8 +364,7 @@ class ServingModel(tf.Module):
         answers = tf.concat([cosine[:, tf.newaxis], tf.tensor_scatter_nd_update(nothing, asked, ranks)], -1)
         return {"answers": tf.RaggedTensor.from_row_lengths(answers, counts).to_tensor(float("nan"))}
 
-    # What several signatures do is a function of its own, so that the graph has it once: half of the time and of the
-    # size of saving it.
+    # What several signatures do is a function of its own, so that the graph has it once.
     @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""
