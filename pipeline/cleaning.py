@@ -136,12 +136,7 @@ class Cleaner:
         }
         new = needed
         while new:
-            # A resolver only hands on what others have made: of its outputs one has nothing to do with another.
-            made_by = {
-                event.execution_id
-                for event in self._events
-                if event.artifact_id in new and event.type == mlmd.Event.OUTPUT
-            }
+            made_by = {event.execution_id for event in self._events if event.artifact_id in new and _is_made(event)}
             of_these = {
                 event.artifact_id
                 for event in self._events
@@ -165,8 +160,8 @@ class Cleaner:
         return [] if self._keep.versions is None else versions.old(self._destination, self._keep.versions)
 
     def _made_of(self, sources: set[int], types: set[str]) -> set[int]:
-        took = {event.execution_id for event in self._events if event.artifact_id in sources and not _is_output(event)}
-        made = {event.artifact_id for event in self._events if event.execution_id in took and _is_output(event)}
+        took = {event.execution_id for event in self._events if event.artifact_id in sources and not _is_made(event)}
+        made = {event.artifact_id for event in self._events if event.execution_id in took and _is_made(event)}
         return {
             artifact for artifact in made if artifact in self._artifacts and self._artifacts[artifact].type in types
         }
@@ -185,8 +180,9 @@ def trim_log(path: str) -> None:
         file.truncate()
 
 
-def _is_output(event: mlmd.Event) -> bool:
-    return event.type in (mlmd.Event.OUTPUT, mlmd.Event.INTERNAL_OUTPUT)
+def _is_made(event: mlmd.Event) -> bool:
+    """Whether a component made it; a resolver only hands on what others made, as INTERNAL_OUTPUT, several at once."""
+    return event.type == mlmd.Event.OUTPUT
 
 
 def _newest(items: Sequence[_Item], count: int | None) -> Sequence[_Item]:
