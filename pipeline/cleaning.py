@@ -129,21 +129,19 @@ class Cleaner:
         return needed
 
     def _of_versions(self) -> set[int]:
-        """What the origins of the newest versions tell of."""
+        """What the origins of the newest versions tell of; of the models that those were compared with, no more."""
         kept = set(_newest(list(versions.find(self._destination).values()), self._keep.versions))
         needed = {
             artifact.id for artifact in self._artifacts.values() if artifacts.text(artifact, "pushed_version") in kept
         }
-        new = needed
+        new, earlier = needed, set[int]()
         while new:
             made_by = {event.execution_id for event in self._events if event.artifact_id in new and _is_made(event)}
-            of_these = {
-                event.artifact_id
-                for event in self._events
-                if event.execution_id in made_by and not lineage.has_own_origin(event)
-            }
-            new, needed = of_these - needed, needed | of_these
-        return needed
+            of_these = [event for event in self._events if event.execution_id in made_by]
+            earlier |= {event.artifact_id for event in of_these if lineage.has_own_origin(event)}
+            new = {event.artifact_id for event in of_these if not lineage.has_own_origin(event)} - needed
+            needed = needed | new
+        return needed | earlier
 
     def _last_blessed(self) -> set[int]:
         """The newest model with a blessing that stands, and the blessing."""

@@ -95,6 +95,7 @@ def test_a_model_does_not_keep_all_that_it_was_started_from(tmp_path):
         before = model
     cleaner = cleaning.Cleaner(str(tmp_path), str(pushed), KeepConfig(runs=1, spans=1, versions=2), 0)
     gone = {artifact.id for artifact in cleaner.plan().artifacts}
-    assert [model.id in gone for model in models] == [True] * 4 + [False] * 2
+    # One more than there are versions: the oldest of them was compared with it.
+    assert [model.id in gone for model in models] == [True] * 3 + [False] * 3
     cleaner.remove(cleaner.plan())
-    assert sorted(path.name for path in (tmp_path / layout.ARTIFACTS / "Model" / "made").iterdir()) == ["4", "5"]
+    assert sorted(path.name for path in (tmp_path / layout.ARTIFACTS / "Model" / "made").iterdir()) == ["3", "4", "5"]
