@@ -21,6 +21,7 @@ def places(unit: np.ndarray, seed: int) -> np.ndarray:
         return decomposition.PCA(2, random_state=seed).fit_transform(unit) if len(unit) > 2 else unit[:, :2]
     short = decomposition.PCA(min(40, *unit.shape), random_state=seed).fit_transform(unit)
     perplexity = min(30, (len(unit) - 1) / 3)
-    # Half of scikit-learn's steps: a map of 1,500 words has a trustworthiness of 0.916 instead of 0.920.
-    tsne = manifold.TSNE(2, perplexity=perplexity, init="pca", max_iter=500, random_state=seed, n_jobs=-1)
+    # Half of scikit-learn's steps: a map of 1,500 words has a trustworthiness of 0.916 instead of 0.920. The coarser
+    # angle takes a fifth less time, and changes neither that nor the divergence (0.821 and 2.26 for 0.822 and 2.23).
+    tsne = manifold.TSNE(2, perplexity=perplexity, init="pca", max_iter=500, angle=0.8, random_state=seed, n_jobs=-1)
     return tsne.fit_transform(short)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import dataclasses
+import functools
 from collections.abc import Mapping
 
 import numpy as np
@@ -22,6 +23,9 @@ SIF_A = 1e-3
 
 # Words of a row of words at most: a million of them in one row would make every other row as wide.
 MOST_WORDS = 100
+
+# There is no Python control flow on tensors here, and AutoGraph takes most of the time of tracing to look for it.
+_graph = functools.partial(tf.function, autograph=False)
 
 _K = tf.TensorSpec(None, tf.int32, "k")
 _LISTS = ("positive", "negative")
@@ -93,7 +97,7 @@ class ServingModel(tf.Module):
         tf.saved_model.save(self, folder, signatures=methods)
         warmup.write(folder, self._most_frequent, self.unit.shape[1])
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def embed(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
         """The vectors of words.
 
@@ -108,7 +112,7 @@ class ServingModel(tf.Module):
         lengths = tf.where(known, tf.gather(self.norms.read_value(), ids), 0.0)
         return {"embeddings": tf.gather(self.unit.read_value(), ids) * lengths[:, tf.newaxis], "known": known}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words"), _K])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, "words"), _K])
     def most_similar(self, words: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """The words nearest by cosine, the nearest first, without the word itself.
 
@@ -124,7 +128,7 @@ class ServingModel(tf.Module):
         ids = self.lookup(words)[:, tf.newaxis]
         return self._by_sums(ids, tf.ones_like(ids), ids[:, 0] >= 0, k, self._all(ids))
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
     def similarity(self, word1: tf.Tensor, word2: tf.Tensor) -> dict[str, tf.Tensor]:
         """The cosines of pairs of words.
 
@@ -139,7 +143,7 @@ class ServingModel(tf.Module):
         known = tf.reduce_all(ids >= 0, 1)
         return {"cosine": tf.where(known, self._cosine(tf.maximum(ids, 0)), 0.0), "known": known}
 
-    @tf.function(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in "abc"), _K])
+    @_graph(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in "abc"), _K])
     def analogy(self, a: tf.Tensor, b: tf.Tensor, c: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """What is to c as b is to a: the words nearest to b - a + c (3CosAdd), without a, b and c.
 
@@ -158,7 +162,7 @@ class ServingModel(tf.Module):
         answer = self._by_sums(ids, signs, tf.reduce_all(ids >= 0, 1), k, self._all(ids))
         return {"answers": answer.pop("neighbours"), **answer}
 
-    @tf.function(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in _LISTS), _K, _AMONG])
+    @_graph(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in _LISTS), _K, _AMONG])
     def nearest(
         self, positive: tf.Tensor, negative: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
     ) -> dict[str, tf.Tensor]:
@@ -175,7 +179,7 @@ class ServingModel(tf.Module):
         """
         return self._by_sums(*self._terms(positive, negative), k, restrict_vocab)
 
-    @tf.function(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in _LISTS), _K, _AMONG])
+    @_graph(input_signature=[*(tf.TensorSpec([None], tf.string, name) for name in _LISTS), _K, _AMONG])
     def nearest_cosmul(
         self, positive: tf.Tensor, negative: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
     ) -> dict[str, tf.Tensor]:
@@ -191,7 +195,7 @@ class ServingModel(tf.Module):
         """
         return self._by_products(*self._terms(positive, negative), k, restrict_vocab)
 
-    @tf.function(
+    @_graph(
         input_signature=[
             tf.TensorSpec([None, None], tf.float32, "vectors"), tf.TensorSpec([None], tf.string, "without"), _K, _AMONG
         ]
@@ -229,7 +233,7 @@ class ServingModel(tf.Module):
         scores, ids = search.in_chunks(nearest, (queries, ids, among), (tf.float32, tf.int64))
         return self._named(scores, ids, tf.reduce_any(vectors != 0, 1), k)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def doesnt_match(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
         """The word that is the farthest from the mean of some words' unit vectors.
 
@@ -255,7 +259,7 @@ class ServingModel(tf.Module):
         named = tf.gather(tf.pad(given, one_more, constant_values=""), places, batch_dims=1)
         return {"word": tf.where(known, named, ""), "known": known}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("words1", "words2")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("words1", "words2")])
     def n_similarity(self, words1: tf.Tensor, words2: tf.Tensor) -> dict[str, tf.Tensor]:
         """The cosines between the means of words' vectors.
 
@@ -280,7 +284,7 @@ class ServingModel(tf.Module):
         (cosines,) = search.in_chunks(cosine, tuple(lists), (tf.float32,))
         return {"cosine": cosines, "known": tf.reduce_all([tf.reduce_any(ids >= 0, 1) for ids in lists], 0)}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, name) for name in ("word1", "word2")])
     def rank(self, word1: tf.Tensor, word2: tf.Tensor) -> dict[str, tf.Tensor]:
         """Which neighbour of the first word the second is.
 
@@ -297,7 +301,7 @@ class ServingModel(tf.Module):
         (closer,) = search.in_chunks(lambda pairs: search.closer(unit, pairs), (tf.maximum(ids, 0),), (tf.int32,))
         return {"rank": tf.where(known, 1 + closer, 0), "known": known}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
     def embed_text(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
         """Texts as the mean of their words' vectors, each weighted by a / (a + p(word)): SIF.
 
@@ -327,7 +331,7 @@ class ServingModel(tf.Module):
         lengths = tf.maximum(tf.cast(tokens.row_lengths(), tf.float32), 1)
         return {"embeddings": sums / tf.maximum(counts, 1)[:, tf.newaxis], "known_share": counts / lengths}
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers the Evaluator's questions, serialized as `word2vec.questions` has them.
 
@@ -365,7 +369,7 @@ class ServingModel(tf.Module):
         return {"answers": tf.RaggedTensor.from_row_lengths(answers, counts).to_tensor(float("nan"))}
 
     # What several signatures do is a function of its own, so that the graph has it once.
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""
         return self.ids.lookup(text.normalize_words(words))
@@ -375,7 +379,7 @@ class ServingModel(tf.Module):
         rows = tf.gather(self.unit.read_value(), pairs)
         return tf.reduce_sum(rows[:, 0] * rows[:, 1], -1)
 
-    @tf.function(input_signature=[tf.TensorSpec([None], tf.string, "words")])
+    @_graph(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def _listed(self, words: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """Words with blanks between them.
 
@@ -408,14 +412,14 @@ class ServingModel(tf.Module):
         known = tf.reduce_all((ids >= 0) | ~given, 1) & tf.reduce_any(given, 1)
         return ids, tf.where(given, signs, 0), known
 
-    @tf.function(input_signature=_ASKED)
+    @_graph(input_signature=_ASKED)
     def _by_sums(
         self, ids: tf.Tensor, signs: tf.Tensor, known: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
     ) -> dict[str, tf.Tensor]:
         """`_answer` by 3CosAdd."""
         return self._answer(ids, signs, known, k, restrict_vocab, search.sums)
 
-    @tf.function(input_signature=_ASKED)
+    @_graph(input_signature=_ASKED)
     def _by_products(
         self, ids: tf.Tensor, signs: tf.Tensor, known: tf.Tensor, k: tf.Tensor, restrict_vocab: tf.Tensor
     ) -> dict[str, tf.Tensor]:
