@@ -115,13 +115,14 @@ def _follow(
         errors: for what went wrong.
     """
     from pipeline import preflight
+    from pipeline.inputs import Inputs
 
     tried: Fingerprints | None = None
     failure = ""
     while True:
         try:
-            inputs = preflight.check(config)
-            if inputs.fingerprints != tried:
+            if Inputs.find(config).fingerprints != tried:  # what else can be wrong is looked for only then
+                inputs = preflight.check(config)
                 tried = inputs.fingerprints
                 run(inputs)
                 failure = ""
