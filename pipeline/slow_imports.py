@@ -2,18 +2,20 @@
 
 from __future__ import annotations
 
+import importlib.abc
 import importlib.machinery
-import importlib.util
 import sys
+import threading
 from collections.abc import Sequence
 from types import ModuleType
+from typing import Any
 
 # Google's client of its AI Platform: a fourth of what importing TFX takes.
 _SLOW = ("tfx.v1.extensions.google_cloud_ai_platform",)
 
 
 class _LazyFinder:
-    """Finds slow modules, which then wait for their first attribute to be asked for."""
+    """Finds slow modules, which then wait for their first name to be asked for."""
 
     @staticmethod
     def find_spec(
@@ -22,8 +24,44 @@ class _LazyFinder:
         """See `importlib.abc.MetaPathFinder.find_spec`."""
         spec = importlib.machinery.PathFinder.find_spec(name, path, target) if name in _SLOW else None
         if spec and spec.loader:
-            spec.loader = importlib.util.LazyLoader(spec.loader)
+            spec.loader = _LazyLoader(spec.loader)
         return spec
+
+
+class _LazyLoader(importlib.abc.Loader):
+    """Loads a module when a name of its own is first asked for.
+
+    `importlib.util.LazyLoader` loads it for any attribute: Beam, which looks at all modules' `__dict__` to see how much
+    it caches, would always load it.
+
+    Args:
+        loader: the module's own.
+    """
+
+    def __init__(self, loader: importlib.abc.Loader):
+        self._loader = loader
+
+    def create_module(self, spec: importlib.machinery.ModuleSpec) -> ModuleType | None:
+        """See `importlib.abc.Loader.create_module`."""
+        return self._loader.create_module(spec)
+
+    def exec_module(self, module: ModuleType) -> None:
+        """See `importlib.abc.Loader.exec_module`."""
+        lock = threading.RLock()
+
+        def load(name: str) -> Any:
+            if name.startswith("__") and name != "__all__":
+                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
+            with lock:
+                if vars(module).pop("__getattr__", None):
+                    try:
+                        self._loader.exec_module(module)
+                    except BaseException:
+                        vars(module)["__getattr__"] = load
+                        raise
+            return getattr(module, name)
+
+        vars(module)["__getattr__"] = load
 
 
 def put_off() -> None:
