@@ -89,10 +89,12 @@ class ModelCard(pydantic.BaseModel):
         paths = ", ".join(map(_code, self.corpus.paths))
         libraries = ", ".join(f"{name} {version}" for name, version in self.code.libraries.items())
         commit = f", commit {self.code.commit}" if self.code.commit else ""
+        is_cbow = self.settings["trainer"].get("architecture") == "cbow"  # cards of earlier releases do not have it
+        architecture = "CBOW" if is_cbow else "skip-gram"
         lock = f" The packages are those of constraints.txt, SHA-256 `{self.code.lock}`." if self.code.lock else ""
         parts = [
             f"# Word vectors: {_text(self.name)}",
-            f"{self.words:,} words, {self.dimensions} dimensions; skip-gram. Made {self.created}."
+            f"{self.words:,} words, {self.dimensions} dimensions; {architecture}. Made {self.created}."
             + (f" Space {_code(self.space)}: vectors of its versions can be compared." if self.space else ""),
             f"## Verdict\n\n{verdict}\n\n{compared}".rstrip(),
             "## Benchmarks\n\n" + _table([_row(benchmark) for benchmark in self.benchmarks]),

@@ -39,3 +39,12 @@ def test_names_are_shown_as_they_stand(name):
     assert any(texts[place : place + 2] == row for place in range(len(texts)))
     assert texts[texts.index("trainer.epochs") + 1] == shown
     assert any(f"skipped: {shown}, {shown}" in text for text in texts)
+
+
+@pytest.mark.parametrize(
+    ("trainer", "name"),
+    [({"architecture": "cbow"}, "CBOW"), ({"architecture": "skipgram"}, "skip-gram"), ({}, "skip-gram")],
+)
+def test_the_architecture_is_named(trainer, name):
+    made = make("a").model_copy(update={"settings": {"trainer": trainer}})
+    assert f"5 words, 2 dimensions; {name}. Made 2026." in made.markdown()
