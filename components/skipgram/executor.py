@@ -6,7 +6,7 @@ import contextlib
 import functools
 import json
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from typing import Any
 
 import apache_beam as beam
@@ -14,7 +14,7 @@ import tensorflow as tf
 import tensorflow_text  # noqa: F401 see _RunGraph
 import tensorflow_transform as tft
 from tensorflow_metadata.proto.v0 import schema_pb2
-from tensorflow_transform.beam import analyzer_impls, impl
+from tensorflow_transform.beam import analysis_graph_builder, analyzer_impls, impl
 from tfx import types
 from tfx.components.example_gen import utils
 from tfx.components.transform import executor
@@ -70,6 +70,9 @@ REPLACED = (
     (analyzer_impls._VocabularyAccumulateImpl, "expand"),
     (executor.TransformProcessor, "_CreateTFXIO"),
     (executor.TransformProcessor, "_EncodeAndWrite"),
+    (tft, "get_analyze_input_columns"),
+    (tft, "get_transform_input_columns"),
+    (analysis_graph_builder, "get_analysis_cache_entry_keys"),
 )
 
 
@@ -85,7 +88,7 @@ def in_our_way(shards: int, uris: Sequence[str]) -> Iterator[None]:
         KeyError: TFX or TFT no longer has what is to be replaced.
     """
     read, write = functools.partialmethod(_create_tfxio, uris), functools.partial(_EncodeAndWriteShards, shards)
-    ours = (_RunGraph, _accumulate, read, staticmethod(write))
+    ours = (_RunGraph, _accumulate, read, staticmethod(write), _all_columns, _all_columns, _no_keys)
     theirs = [vars(owner)[name] for owner, name in REPLACED]
     try:
         for (owner, name), own in zip(REPLACED, ours, strict=True):
@@ -98,6 +101,16 @@ def in_our_way(shards: int, uris: Sequence[str]) -> Iterator[None]:
 
 def _accumulate(_: beam.PTransform, batches: tuple[beam.PCollection]) -> beam.PCollection:
     return batches[0] | "CountTokens" >> counting.CountTokens()
+
+
+def _all_columns(_: Any, columns: Mapping[str, tf.TypeSpec], **how: Any) -> list[str]:
+    """In the place of TFT's, which traces the whole graph each time to find that it takes the only one there is."""
+    return list(columns)
+
+
+def _no_keys(*_: Any) -> set[bytes]:
+    """Of a cache that is not used; TFX traces the graph for them all the same."""
+    return set()
 
 
 def _create_tfxio(

@@ -6,6 +6,7 @@ import inspect
 
 import apache_beam as beam
 import pytest
+import tensorflow_transform as tft
 from tensorflow_transform.beam import analyzer_impls, impl
 from tfx.components.transform import executor as tfx_executor
 
@@ -26,6 +27,8 @@ def test_theirs_is_called_as_ours_can_be():
     assert parameters(executor._EncodeAndWriteShards) == {"shards", *parameters(write)}
     assert len(parameters(analyzer_impls._VocabularyAccumulateImpl.expand)) == len(parameters(executor._accumulate))
     assert issubclass(impl._RunMetaGraphDoFn, beam.DoFn)
+    for theirs in (tft.get_analyze_input_columns, tft.get_transform_input_columns):
+        assert list(inspect.signature(theirs).parameters)[:2] == ["preprocessing_fn", "specs"]
 
 
 def test_theirs_is_put_back():
