@@ -59,7 +59,7 @@ class _Case:
                 chunk.order, chunk.ids, ids, columns, target, context, size, own.words, own.queries, own.turned
             ),
             "scores (a product)": lambda: _score(
-                BLOCKS, own.words, own.turned, own.moves, own.outs, keys, WINDOW, target.shape[1], product
+                BLOCKS, own.words, own.queries, own.turned, own.moves, own.outs, keys, WINDOW, target.shape[1], product
             ),
             "exponentials and weights": lambda: _exponentials(
                 BLOCKS, own.moves, ids, settings.weights, own.of_query, keys, columns
@@ -107,16 +107,19 @@ def _copy(order, stream, ids, columns, target, context, length, words, queries, 
 
 
 @numba.njit(nogil=True)
-def _score(times, words, turned, moves, outs, keys, window, dimensions, product):
+def _score(times, words, queries, turned, moves, outs, keys, window, dimensions, product):
     for _ in range(times):
-        kernel_rows.score(words, turned, moves, outs, keys, window, dimensions, product)
+        kernel_rows.score(words, queries, turned, moves, outs, keys, window, dimensions, product, None)
 
 
 @numba.njit(nogil=True)
 def _exponentials(times, moves, ids, weights, of_query, keys, columns):
     for _ in range(times):
-        hits = kernel_losses.any_hit(ids, keys, columns)
-        kernel_losses.move(moves, ids, weights, of_query, WINDOW, NEGATIVES, hits, np.float32(1e-4), weights, None)
+        of_keys, of_noise = ids[:keys], ids[keys:columns]
+        hits = kernel_losses.any_hit(of_keys, of_noise)
+        kernel_losses.move(
+            moves, of_keys, of_noise, weights, of_query, WINDOW, NEGATIVES, hits, None, np.float32(1e-4), weights, None
+        )
 
 
 @numba.njit(nogil=True)

@@ -8,7 +8,8 @@ the same tables (Hogwild, Recht et al. 2011, arXiv 1106.5730).
 A block's columns are its keys and then its noise words. Its arrays stand as [column, query], so that what a column does
 to the block's queries is a vector. Skip-gram's queries are the words at the block's positions, and its keys are these
 and a window more on either side; CBOW's keys are the words at the positions, and its queries are mixed from these and a
-window more on either side (`architectures`).
+window more on either side (`architectures`). CBOW's queries have one key each, that at their own place: where a key
+would have a row, all keys have one together.
 """
 
 from __future__ import annotations
@@ -86,7 +87,8 @@ class Settings(NamedTuple):
         negatives: noise words asked for per pair.
         softmax: whether the loss is a softmax over a pair's context and the noise, else logistic regression.
         distinct: whether noise that is a pair's own context does not count for that pair.
-        weights: float32 [keys, Q], what a pair counts; Q is L filled up to whole vectors.
+        weights: float32 [keys, Q], what a pair counts, or [1, Q], of each query's only pair; Q is L filled up to whole
+            vectors.
         mix: float32 [inputs, Q], what an input counts in a query; None where the inputs are the queries.
         seed: decides the noise.
     """
@@ -131,8 +133,8 @@ class Scratch(NamedTuple):
         queries: float32 [Q, W], the target rows, or what is mixed from them.
         turned: float32 [W, Q], the same.
         words: float32 [columns, W], the context rows.
-        weights: float32 [keys, Q], what each key and query count as a pair.
-        moves: float32 [columns, Q], first the scores, then what they move their rows by.
+        weights: float32 as `Settings.weights`, what each key and query count as a pair.
+        moves: float32 as these and the noise words, first the scores, then what they move their rows by.
         of_query: float32 [5, Q]: what each query's pairs count in all; for a while, what a column counts, the greatest
             score of the noise, and log Z of the noise; and what whole windows' pairs count in all.
         sums: float32 [columns or inputs, W], for rows that can't be added to at once.
@@ -160,10 +162,10 @@ def whole_vectors(numbers: int) -> int:
 
 def scratch(settings: Settings, dimensions: int) -> Scratch:
     """The memory of a stream."""
-    keys, queries = settings.weights.shape
-    columns, width = keys + settings.noise, whole_vectors(dimensions)
-    inputs = settings.length if settings.mix is None else len(settings.mix)
+    rows, queries = settings.weights.shape
     mixes = settings.mix is not None
+    keys, inputs = (rows, settings.length) if settings.mix is None else (settings.length, len(settings.mix))
+    columns, width = keys + settings.noise, whole_vectors(dimensions)
     most = max(columns, inputs)
 
     def zeros(*shape: int) -> np.ndarray:
@@ -177,8 +179,8 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
         queries=zeros(queries, width),
         turned=zeros(width, queries),
         words=zeros(columns, width),
-        weights=zeros(keys, queries),
-        moves=zeros(columns, queries),
+        weights=zeros(rows, queries),
+        moves=zeros(rows + settings.noise, queries),
         of_query=zeros(5, queries),
         sums=zeros(most, width),
         outs=np.zeros(most, np.int64),
@@ -205,7 +207,7 @@ def weights(
     around = np.where(query < length, around, 0).astype(np.float32)
     if architecture == "skipgram":
         return around, None
-    return np.eye(length, len(query), dtype=np.float32), around
+    return (query < length).astype(np.float32)[np.newaxis], around
 
 
 def train(
@@ -245,7 +247,7 @@ def train(
     return _train(
         *chunk, *tables, *(accumulators or (None, None, None)), *noise, *rates, *own,
         settings.window, settings.length, settings.negatives, softmax, settings.distinct, settings.weights,
-        settings.mix, settings.seed, begin, end, step, sums, multiply(),
+        settings.mix, None if settings.mix is None else True, settings.seed, begin, end, step, sums, multiply(),
     )  # fmt: skip
 
 
@@ -276,10 +278,11 @@ def _train(
     kept, alias, log_expected, noise_losses, noise_rate,
     initial, minimum, steps, warmup, bias_share,
     both_ids, inputs, mix, mixed, queries, turned, words, weights, moves, of_query, row_sums, outs,
-    window, length, negatives, softmax, distinct, all_weights, all_mix, seed, begin, end, step, sums, product,
+    window, length, negatives, softmax, distinct, all_weights, all_mix, own, seed, begin, end, step, sums, product,
 ):  # fmt: skip
     """See `train`."""
-    keys, columns, dimensions = all_weights.shape[0], moves.shape[0], target.shape[1]
+    rows, columns, dimensions = all_weights.shape[0], words.shape[0], target.shape[1]
+    keys = columns - (moves.shape[0] - rows)
     reach = (keys - length) // 2  # of the keys on either side of a query, as `around` is of the inputs
     around = window - reach
     total, whole, nothing = of_query[0], of_query[4], both_ids[0, :0]
@@ -304,7 +307,10 @@ def _train(
         total[:] = whole
         if not inside:
             pairs = weights
-            kernel_blocks.cut(all_weights, left, right, start, length, reach, weights)
+            if own is None:
+                kernel_blocks.cut(all_weights, left, right, start, length, reach, weights)
+            else:
+                kernel_blocks.count_own(left, right, start, length, weights)
             kernel_blocks.add_up(pairs, total)
         kernel_rows.copy(context, ids[:columns], words)
         if all_mix is None:
@@ -320,34 +326,45 @@ def _train(
                 outs, inputs, share, inputs.shape[0], length, around, product, context, target, nothing, parts
             )
         kernel_rows.turn(queries, turned)
-        kernel_rows.score(words, turned, moves, outs, keys, reach, dimensions, product)
-        kernel_rows.add_to_scores(moves, ids, bias, log_expected)
-        hits = distinct and kernel_losses.any_hit(ids, keys, columns)
+        kernel_rows.score(words, queries, turned, moves, outs, keys, reach, dimensions, product, own)
+        kernel_rows.add_to_scores(moves, ids[:columns], rows, bias, log_expected, own)
+        of_keys, of_noise = ids[:keys], ids[keys:columns]
+        hits = distinct and kernel_losses.any_hit(of_keys, of_noise)
         if place in (begin, end - 1) or (step + place - begin) % MEASURED_EVERY == 0:
-            sums[LOSS] += kernel_losses.loss(moves, ids, pairs, of_query, negatives, hits, softmax)
+            sums[LOSS] += kernel_losses.loss(moves, of_keys, of_noise, pairs, of_query, negatives, hits, own, softmax)
             sums[PAIRS] += total.sum()
             if not np.isfinite(sums[LOSS]):
                 return place - begin + 1
         if noise_losses is not None:
-            kernel_losses.observe(moves, ids, keys, length, total, noise_losses, noise_rate, row_sums[:, 0])
+            kernel_losses.observe(moves[rows:], of_noise, length, total, noise_losses, noise_rate, row_sums[:, 0])
         if target_squares is None:
             scale = rate
-        kernel_losses.move(moves, ids, pairs, of_query, reach, negatives, hits, scale, weights, softmax)
+        kernel_losses.move(
+            moves, of_keys, of_noise, pairs, of_query, reach, negatives, hits, own, scale, weights, softmax
+        )
         if all_mix is None:
             kernel_rows.aim(outs, target, ids[columns:], row_sums, direct)
+            kernel_rows.add_to_queries(
+                outs, words, moves, keys, length, reach, product, context, target, following, parts
+            )
         else:
-            kernel_rows.aim(outs, target, ids[columns : columns + length], mixed, False)
-        kernel_rows.add_to_queries(outs, words, moves, keys, length, reach, product, context, target, following, parts)
-        if all_mix is not None:
+            kernel_rows.move_by_own(outs, words, moves, keys, mixed, product, context, target, following, parts)
             kernel_rows.aim(outs, target, ids[columns:], row_sums, direct)
             kernel_rows.add_to_words(
                 outs, mixed, share, inputs.shape[0], length, around, product, context, target, nothing, parts
             )
         kernel_rows.add_sums(target, ids[columns:], row_sums, target_squares, rate, direct)
         kernel_rows.aim(outs, context, ids[:columns], row_sums, direct)
-        kernel_rows.add_to_words(outs, queries, moves, keys, length, reach, product, context, target, following, parts)
+        if own is None:
+            kernel_rows.add_to_words(
+                outs, queries, moves, keys, length, reach, product, context, target, following, parts
+            )
+        else:
+            kernel_rows.add_to_own(
+                outs, queries, moves, ids[:columns], keys, row_sums, direct, product, context, target, following, parts
+            )
         kernel_rows.add_sums(context, ids[:columns], row_sums, context_squares, rate, direct)
-        kernel_rows.add_to_bias(bias, ids[:columns], moves, row_sums, bias_squares, rate, bias_share)
+        kernel_rows.add_to_bias(bias, ids[:columns], moves, rows, row_sums, bias_squares, rate, bias_share, own)
     return end - begin
 
 

@@ -1,6 +1,8 @@
 """The losses of the compiled kernel, and their gradients: from a block's scores to what they move its rows by.
 
-Names and shapes are as in `kernel.Scratch`. Where `hits` is false, no noise word of the block is one of its keys.
+Names and shapes are as in `kernel.Scratch`; `of_keys` and `of_noise` are the words of the block's keys and noise. Where
+`hits` is false, no noise word is one of the keys. `own` is None where each key has a row of scores, and True where
+there is one row, of each query with the key at its own place.
 """
 
 from __future__ import annotations
@@ -20,11 +22,11 @@ def _is_among(word, words):
 
 
 @compiled
-def any_hit(ids, keys, columns):
+def any_hit(of_keys, of_noise):
     """Whether a noise word is one of the keys."""
     hit = False
-    for column in range(keys, columns):
-        hit |= _is_among(ids[column], ids[:keys])
+    for place in range(of_noise.shape[0]):
+        hit |= _is_among(of_noise[place], of_keys)
     return hit
 
 
@@ -40,30 +42,37 @@ def _softplus(x):
 
 
 @compiled
-def _leave_out(values, ids, column, keys, out):
-    """Takes off each query's sum the values of the keys that are the column's word."""
-    for key in range(keys):
-        if ids[key] == ids[column]:
-            for query in range(out.shape[0]):
-                out[query] = max(out[query] - values[key, query], np.float32(0))
+def _leave_out(values, of_keys, word, own, out):
+    """Takes off each query's sum the values of the keys that are a word."""
+    for key in range(of_keys.shape[0]):
+        if of_keys[key] == word:
+            if own is None:
+                for query in range(out.shape[0]):
+                    out[query] = max(out[query] - values[key, query], np.float32(0))
+            else:
+                out[key] = max(out[key] - values[0, key], np.float32(0))
 
 
 @compiled
-def _count_noise(ids, column, pairs, total, share, hits, out):
+def _count_noise(of_keys, word, pairs, total, share, hits, own, out):
     """What a noise word counts for each query: `share` of its pairs, except those that it hits."""
     for query in range(out.shape[0]):
         out[query] = total[query]
     if hits:
-        _leave_out(pairs, ids, column, pairs.shape[0], out)
+        _leave_out(pairs, of_keys, word, own, out)
     for query in range(out.shape[0]):
         out[query] *= share
 
 
 @compiled
-def _logistic(moves, ids, pairs, of_query, reach, negatives, hits, scale):
-    """NCE's and negative sampling's gradient, weight x (sigmoid - label): from scores to moves against it."""
-    (keys, size), columns = pairs.shape, moves.shape[0]
-    step, share = size * FLOAT_BYTES, np.float32(negatives) / np.float32(columns - keys) * -scale
+def _logistic_of_keys(moves, pairs, reach, own, scale):
+    """What the scores of pairs move by."""
+    keys, size = pairs.shape
+    step, vector = size * FLOAT_BYTES, LANES * FLOAT_BYTES
+    if own is not None:
+        values, weights = moves.ctypes.data, pairs.ctypes.data
+        weigh(values, vector, weights, vector, size // LANES, scale, np.float32(-1))
+        return
     for query in range(0, size, LANES):
         first, last = near(query, keys, reach)
         for key in range(keys):
@@ -73,143 +82,172 @@ def _logistic(moves, ids, pairs, of_query, reach, negatives, hits, scale):
         place = first * step + query * FLOAT_BYTES
         values, weights = moves.ctypes.data + place, pairs.ctypes.data + place
         weigh(values, step, weights, step, last - first, scale, np.float32(-1))
-    shared, own = of_query[1], of_query[2]
-    _count_noise(ids, keys, pairs, of_query[0], share, False, shared)
-    for column in range(keys, columns):
-        counted = shared
-        if hits and _is_among(ids[column], ids[:keys]):
-            counted = own
-            _count_noise(ids, column, pairs, of_query[0], share, True, own)
-        for place in range(0, step, LANES * FLOAT_BYTES):
-            values, weights = moves.ctypes.data + column * step + place, counted.ctypes.data + place
-            weigh(values, step, weights, step, 1, np.float32(1), np.float32(1))
 
 
 @compiled
-def _logistic_loss(moves, ids, pairs, of_query, negatives, hits):
+def _logistic(moves, of_keys, of_noise, pairs, of_query, reach, negatives, hits, own, scale):
+    """NCE's and negative sampling's gradient, weight x (sigmoid - label): from scores to moves against it."""
+    rows, size = pairs.shape
+    share = np.float32(negatives) / np.float32(of_noise.shape[0]) * -scale
+    _logistic_of_keys(moves, pairs, reach, own, scale)
+    shared, of_one = of_query[1], of_query[2]
+    _count_noise(of_keys, 0, pairs, of_query[0], share, False, own, shared)
+    for place in range(of_noise.shape[0]):
+        counted = shared
+        if hits and _is_among(of_noise[place], of_keys):
+            counted = of_one
+            _count_noise(of_keys, of_noise[place], pairs, of_query[0], share, True, own, of_one)
+        values, vector = moves.ctypes.data + (rows + place) * size * FLOAT_BYTES, LANES * FLOAT_BYTES
+        weigh(values, vector, counted.ctypes.data, vector, size // LANES, np.float32(1), np.float32(1))
+
+
+@compiled
+def _logistic_loss(moves, of_keys, of_noise, pairs, of_query, negatives, hits, own):
     """The logistic loss of a block, summed over its pairs, from its scores."""
-    loss, keys, columns = 0.0, pairs.shape[0], moves.shape[0]
-    share = np.float32(negatives) / np.float32(columns - keys)
-    for column in range(columns):
-        if column >= keys:
-            _count_noise(ids, column, pairs, of_query[0], share, hits, of_query[1])
+    loss, rows = 0.0, pairs.shape[0]
+    share = np.float32(negatives) / np.float32(of_noise.shape[0])
+    for row in range(rows):
         for query in range(moves.shape[1]):
-            if column < keys:
-                loss += pairs[column, query] * _softplus(-moves[column, query])
-            else:
-                loss += of_query[1, query] * _softplus(moves[column, query])
+            loss += pairs[row, query] * _softplus(-moves[row, query])
+    for place in range(of_noise.shape[0]):
+        _count_noise(of_keys, of_noise[place], pairs, of_query[0], share, hits, own, of_query[1])
+        for query in range(moves.shape[1]):
+            loss += of_query[1, query] * _softplus(moves[rows + place, query])
     return loss
 
 
 @compiled
-def _normalise(moves, keys, of_query):
+def _normalise(noise, of_query):
     """Of each query the greatest score of its noise, into of_query[2], and log Z of all its noise, into of_query[3]."""
     top, log_z = of_query[2], of_query[3]
     for query in range(top.shape[0]):
-        top[query], log_z[query] = moves[keys, query], np.float32(0)
-    for column in range(keys, moves.shape[0]):
+        top[query], log_z[query] = noise[0, query], np.float32(0)
+    for place in range(noise.shape[0]):
         for query in range(top.shape[0]):
-            top[query] = max(top[query], moves[column, query])
-    for column in range(keys, moves.shape[0]):
+            top[query] = max(top[query], noise[place, query])
+    for place in range(noise.shape[0]):
         for query in range(top.shape[0]):
-            log_z[query] += exp(moves[column, query] - top[query])
+            log_z[query] += exp(noise[place, query] - top[query])
     for query in range(top.shape[0]):
         log_z[query] = np.log(log_z[query]) + top[query]
 
 
 @compiled
-def _log_z(moves, ids, key, keys, of_query, hits):
-    """log Z of each query for a key, into of_query[1]: of the noise words that are not the key itself."""
-    top, log_z = of_query[2], of_query[1]
-    hit = False
-    for column in range(keys, moves.shape[0]):
-        hit |= hits and ids[column] == ids[key]
-    for query in range(top.shape[0]):
-        log_z[query] = np.float32(0) if hit else of_query[3, query]
-    if not hit:
+def _log_z_without(noise, of_noise, word, top, log_z, begin, end):
+    """log Z of some queries, of the noise words that are not a word; left as it is where all are others."""
+    if not _is_among(word, of_noise):
         return
-    for column in range(keys, moves.shape[0]):
-        if ids[column] != ids[key]:
-            for query in range(top.shape[0]):
-                log_z[query] += exp(moves[column, query] - top[query])
-    for query in range(top.shape[0]):
+    for query in range(begin, end):
+        log_z[query] = np.float32(0)
+    for place in range(of_noise.shape[0]):
+        if of_noise[place] != word:
+            for query in range(begin, end):
+                log_z[query] += exp(noise[place, query] - top[query])
+    for query in range(begin, end):
         log_z[query] = np.log(max(log_z[query], np.float32(1e-30))) + top[query]
 
 
 @compiled
-def _softmax(moves, ids, pairs, of_query, hits, scale, parts):
+def _log_z(noise, of_keys, of_noise, row, of_query, hits, own):
+    """log Z of each query for a row of scores, into of_query[1]: of the noise words that are not the key itself."""
+    top, log_z = of_query[2], of_query[1]
+    for query in range(top.shape[0]):
+        log_z[query] = of_query[3, query]
+    if not hits:
+        return
+    if own is None:
+        _log_z_without(noise, of_noise, of_keys[row], top, log_z, 0, top.shape[0])
+    else:
+        for query in range(of_keys.shape[0]):
+            _log_z_without(noise, of_noise, of_keys[query], top, log_z, query, query + 1)
+
+
+@compiled
+def _softmax(moves, of_keys, of_noise, pairs, of_query, hits, own, scale, parts):
     """Sampled softmax's gradient, probability - label: from scores to moves against it.
 
     A noise word's probability, exp(score - log Z) for each pair, is exp(score - top) times a sum over the pairs of
     exp(top - log Z), of which `parts` keeps each.
     """
-    keys, size = pairs.shape[0], moves.shape[1]
-    _normalise(moves, keys, of_query)
+    rows, size = pairs.shape
+    noise = moves[rows:]
+    _normalise(noise, of_query)
     total, log_z, top = of_query[0], of_query[1], of_query[2]
     for query in range(size):
         total[query] = np.float32(0)
-    for key in range(keys):
-        _log_z(moves, ids, key, keys, of_query, hits)
+    for row in range(rows):
+        _log_z(noise, of_keys, of_noise, row, of_query, hits, own)
         for query in range(size):
-            missed = scale * pairs[key, query] * sigmoid(log_z[query] - moves[key, query])
-            moves[key, query] = missed
-            parts[key, query] = missed * exp(top[query] - log_z[query])
-            total[query] += parts[key, query]
-    for column in range(keys, moves.shape[0]):
+            missed = scale * pairs[row, query] * sigmoid(log_z[query] - moves[row, query])
+            moves[row, query] = missed
+            parts[row, query] = missed * exp(top[query] - log_z[query])
+            total[query] += parts[row, query]
+    for place in range(of_noise.shape[0]):
         for query in range(size):
             log_z[query] = total[query]
         if hits:
-            _leave_out(parts, ids, column, keys, log_z)
+            _leave_out(parts, of_keys, of_noise[place], own, log_z)
         for query in range(size):
-            moves[column, query] = -exp(moves[column, query] - top[query]) * log_z[query]
+            noise[place, query] = -exp(noise[place, query] - top[query]) * log_z[query]
 
 
 @compiled
-def _softmax_loss(moves, ids, pairs, of_query, hits):
+def _softmax_loss(moves, of_keys, of_noise, pairs, of_query, hits, own):
     """The loss of sampled softmax of a block, summed over its pairs, from its scores."""
-    loss, keys = 0.0, pairs.shape[0]
-    _normalise(moves, keys, of_query)
-    for key in range(keys):
-        _log_z(moves, ids, key, keys, of_query, hits)
+    loss, rows = 0.0, pairs.shape[0]
+    noise = moves[rows:]
+    _normalise(noise, of_query)
+    for row in range(rows):
+        _log_z(noise, of_keys, of_noise, row, of_query, hits, own)
         for query in range(moves.shape[1]):
-            loss += pairs[key, query] * _softplus(of_query[1, query] - moves[key, query])
+            loss += pairs[row, query] * _softplus(of_query[1, query] - moves[row, query])
     return loss
 
 
 @compiled
-def observe(moves, ids, keys, length, total, losses, rate, seen):
-    """Moves the mean losses of a block's noise words; a word drawn several times moves by their mean."""
+def observe(noise, of_noise, length, total, losses, rate, seen):
+    """Moves the mean losses of a block's noise words; a word drawn several times moves by their mean.
+
+    Args:
+        noise: float32 [K, Q], their scores.
+        of_noise: the words.
+        length: of the block.
+        total: what each query's pairs count.
+        losses: of all words.
+        rate: how fast they move.
+        seen: float32 [K], memory.
+    """
     pairs = max(total.sum(), np.float32(1e-9))
-    for column in range(keys, moves.shape[0]):
-        seen[column] = np.float32(0)
+    for place in range(of_noise.shape[0]):
+        seen[place] = np.float32(0)
         for query in range(length):
-            seen[column] += total[query] / pairs * _softplus(moves[column, query])
-    for column in range(keys, moves.shape[0]):
+            seen[place] += total[query] / pairs * _softplus(noise[place, query])
+    for place in range(of_noise.shape[0]):
         loss, times, before = np.float32(0), 0, False
-        for other in range(keys, moves.shape[0]):
-            if ids[other] == ids[column]:
-                before |= other < column
+        for other in range(of_noise.shape[0]):
+            if of_noise[other] == of_noise[place]:
+                before |= other < place
                 loss += seen[other]
                 times += 1
         if not before:
-            losses[ids[column]] += np.float32(rate) * (loss / np.float32(times) - losses[ids[column]])
+            losses[of_noise[place]] += np.float32(rate) * (loss / np.float32(times) - losses[of_noise[place]])
 
 
 @compiled
-def loss(moves, ids, pairs, of_query, negatives, hits, softmax):
+def loss(moves, of_keys, of_noise, pairs, of_query, negatives, hits, own, softmax):
     """The loss of a block, summed over its pairs, from its scores; `softmax` is True or None."""
     if softmax is None:
-        return _logistic_loss(moves, ids, pairs, of_query, negatives, hits)
-    return _softmax_loss(moves, ids, pairs, of_query, hits)
+        return _logistic_loss(moves, of_keys, of_noise, pairs, of_query, negatives, hits, own)
+    return _softmax_loss(moves, of_keys, of_noise, pairs, of_query, hits, own)
 
 
 @compiled
-def move(moves, ids, pairs, of_query, reach, negatives, hits, scale, parts, softmax):
+def move(moves, of_keys, of_noise, pairs, of_query, reach, negatives, hits, own, scale, parts, softmax):
     """Puts in the place of the scores what they move their rows by: the gradient times `-scale`.
 
-    Softmax uses `parts`, float32 [keys, Q], which may be `pairs`.
+    Softmax uses `parts`, float32 as `pairs`, which it may be.
     """
     if softmax is None:
-        _logistic(moves, ids, pairs, of_query, reach, negatives, hits, scale)
+        _logistic(moves, of_keys, of_noise, pairs, of_query, reach, negatives, hits, own, scale)
     else:
-        _softmax(moves, ids, pairs, of_query, hits, scale, parts)
+        _softmax(moves, of_keys, of_noise, pairs, of_query, hits, own, scale, parts)

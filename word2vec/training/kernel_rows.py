@@ -8,7 +8,7 @@ from __future__ import annotations
 import numpy as np
 
 from word2vec.training.kernel_blocks import ask_for
-from word2vec.training.tiles import FLOAT_BYTES, REGISTERS, call, compiled, turn_square
+from word2vec.training.tiles import FLOAT_BYTES, REGISTERS, call, compiled, dot, turn_square
 
 LANES, _, _VECTORS = REGISTERS
 ROWS = REGISTERS.most_rows(_VECTORS)
@@ -43,22 +43,31 @@ def near(query, keys, reach):
 
 
 @compiled
-def score(words, turned, moves, outs, keys, reach, dimensions, product):
-    """Scores a block's keys with the queries that may be near them, and its noise with all of them."""
-    columns, size = moves.shape
-    for column in range(columns):
+def score(words, queries, turned, moves, outs, keys, reach, dimensions, product, own):
+    """Scores a block's keys with the queries that may be near them, and its noise with all of them.
+
+    Where `own` is not None, each query with the key at its own place.
+    """
+    size, noise = moves.shape[1], words.shape[0] - keys
+    rows = moves.shape[0] - noise
+    for column in range(moves.shape[0]):
         row = moves[column]
         for query in range(row.shape[0]):
             row[query] = np.float32(0)
         outs[column] = moves.ctypes.data + column * size * FLOAT_BYTES
     of_words, step, out = words.ctypes.data, words.shape[1] * FLOAT_BYTES, outs.ctypes.data
-    of_queries, turned_step = turned.ctypes.data, size * FLOAT_BYTES
-    for query in range(0, size, LANES):
-        first, last = near(query, keys, reach)
-        rows, to, offset = of_words + first * step, out + first * _ADDRESS, query * FLOAT_BYTES
-        call(product, to, last - first, offset, 1, rows, step, FLOAT_BYTES, of_queries, turned_step, dimensions, 0, 0)
-    rows, to, width = of_words + keys * step, out + keys * _ADDRESS, size // LANES
-    call(product, to, columns - keys, 0, width, rows, step, FLOAT_BYTES, of_queries, turned_step, dimensions, 0, 0)
+    turned_queries, turned_step = turned.ctypes.data, size * FLOAT_BYTES
+    if own is None:
+        for query in range(0, size, LANES):
+            first, last = near(query, keys, reach)
+            a, to, offset = of_words + first * step, out + first * _ADDRESS, query * FLOAT_BYTES
+            b = turned_queries
+            call(product, to, last - first, offset, 1, a, step, FLOAT_BYTES, b, turned_step, dimensions, 0, 0)
+    else:
+        for key in range(keys):
+            moves[0, key] = dot(of_words + key * step, queries.ctypes.data + key * step, words.shape[1] // LANES)
+    a, to, width = of_words + keys * step, out + rows * _ADDRESS, size // LANES
+    call(product, to, noise, 0, width, a, step, FLOAT_BYTES, turned_queries, turned_step, dimensions, 0, 0)
 
 
 @compiled
@@ -107,6 +116,39 @@ def add_to_words(outs, queries, moves, keys, length, reach, product, context, ta
 
 
 @compiled
+def move_by_own(outs, words, moves, keys, mixed, product, context, target, following, parts):
+    """As `add_to_queries`, where each query has the key at its own place only, into `mixed`, whatever it holds."""
+    step, word_step, width = moves.shape[1] * FLOAT_BYTES, words.shape[1] * FLOAT_BYTES, words.shape[1] // LANES
+    a, b, noise = moves.ctypes.data + step, words.ctypes.data + keys * word_step, words.shape[0] - keys
+    for first in range(0, keys, ROWS):
+        count = min(ROWS, keys - first)
+        for query in range(first, first + count):
+            outs[query] = mixed.ctypes.data + query * word_step
+            for number in range(mixed.shape[1]):
+                mixed[query, number] = moves[0, query] * words[query, number]
+        to, of_a = outs.ctypes.data + first * _ADDRESS, a + first * FLOAT_BYTES
+        call(product, to, count, 0, width, of_a, FLOAT_BYTES, step, b, word_step, noise, 0, 0)
+        ask_for(context, target, following, words.shape[0], first // ROWS, parts)
+
+
+@compiled
+def add_to_own(outs, queries, moves, ids, keys, sums, direct, product, context, target, following, parts):
+    """As `add_to_words`, where each key has the query at its own place only."""
+    step, query_step, width = moves.shape[1] * FLOAT_BYTES, queries.shape[1] * FLOAT_BYTES, queries.shape[1] // LANES
+    part = -(-keys // ROWS)
+    for first in range(0, keys, ROWS):
+        for key in range(first, min(first + ROWS, keys)):
+            row = context[ids[key]] if direct else sums[key]
+            for number in range(context.shape[1]):
+                row[number] += moves[0, key] * queries[key, number]
+        ask_for(context, target, following, ids.shape[0], part, parts)
+        part += 1
+    a, to, noise = moves.ctypes.data + step, outs.ctypes.data + keys * _ADDRESS, ids.shape[0] - keys
+    call(product, to, noise, 0, width, a, step, FLOAT_BYTES, queries.ctypes.data, query_step, keys, 0, 0)
+    ask_for(context, target, following, ids.shape[0], part, parts)
+
+
+@compiled
 def add_sums(table, ids, sums, accumulators, rate, direct):
     """Adds the sums to the table, as Adagrad divides them if there are accumulators; nothing if it was done already."""
     if direct:
@@ -144,25 +186,37 @@ def _divide(ids, rows, dimensions, accumulators, rate):
 
 
 @compiled
-def add_to_scores(moves, ids, bias, log_expected):
-    """Adds each column's bias, and takes off the log of its expected count; None stands for nothing."""
+def add_to_scores(moves, ids, rows, bias, log_expected, own):
+    """Adds each column's bias, and takes off the log of its expected count; None stands for nothing.
+
+    The first `rows` rows of scores are the keys', or one of each query with the key at its own place.
+    """
     if bias is None:
         return
-    for column in range(moves.shape[0]):
+    keys = ids.shape[0] - (moves.shape[0] - rows)
+    for column in range(ids.shape[0]):
         added = bias[ids[column]]
         if log_expected is not None:
             added -= log_expected[ids[column]]
-        for query in range(moves.shape[1]):
-            moves[column, query] += added
+        if own is not None and column < keys:
+            moves[0, column] += added
+        else:
+            row = moves[column - keys + rows]
+            for query in range(row.shape[0]):
+                row[query] += added
 
 
 @compiled
-def add_to_bias(bias, ids, moves, sums, accumulators, rate, share):
+def add_to_bias(bias, ids, moves, rows, sums, accumulators, rate, share, own):
     """Adds the moves of each column to its bias, if there is one, `share` of them."""
     if bias is None:
         return
+    keys = ids.shape[0] - (moves.shape[0] - rows)
     for column in range(ids.shape[0]):
-        sums[column, 0] = moves[column].sum()
+        if own is not None and column < keys:
+            sums[column, 0] = moves[0, column]
+        else:
+            sums[column, 0] = moves[column - keys + rows].sum()
     if accumulators is not None:
         _divide(ids, sums, 1, accumulators, rate)
     for column in range(ids.shape[0]):

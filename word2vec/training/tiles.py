@@ -234,6 +234,33 @@ def turn_square(typing, source, source_step, out, out_step):
 
 
 @intrinsic
+def dot(typing, a, b, count):
+    """The sum of the products of two rows' numbers: the addresses of the rows, and how many vectors each has."""
+
+    def generate(context: Any, builder: ir.IRBuilder, _: Any, args: Any) -> Any:
+        a, b, count = args
+        multiply_add, entry = _intrinsic(builder, "fmuladd", 3), builder.block
+        loop, done = builder.append_basic_block("loop"), builder.append_basic_block("done")
+        builder.branch(loop)
+        builder.position_at_end(loop)
+        place, before = builder.phi(_INT), builder.phi(_VECTOR)
+        offset = builder.mul(place, _INT(VECTOR_BYTES))
+        of_a, of_b = (_load(builder, builder.add(row, offset), _VECTOR) for row in (a, b))
+        after, following = builder.call(multiply_add, (of_a, of_b, before)), builder.add(place, _INT(1))
+        builder.cbranch(builder.icmp_signed("<", following, count), loop, done)
+        for phi, first, next_one in ((place, _INT(0), following), (before, _all(0), after)):
+            phi.add_incoming(first, entry)
+            phi.add_incoming(next_one, loop)
+        builder.position_at_end(done)
+        kind = ir.FunctionType(_FLOAT, [_FLOAT, _VECTOR])
+        name = f"llvm.vector.reduce.fadd.v{_VECTOR.count}f32"
+        add_up = cgutils.get_or_insert_function(builder.module, kind, name)
+        return builder.call(add_up, (_FLOAT(-0.0), after), fastmath=("reassoc",))  # in pairs, not one after the other
+
+    return types.float32(*[types.int64] * 3), generate
+
+
+@intrinsic
 def weigh(typing, values, step, weights, weight_step, rows, factor, sign):
     """What scores of the logistic loss move by: `values[row] = factor * weights[row] * sigmoid(sign * values[row])`.
 
