@@ -64,8 +64,10 @@ class SkipGramSettings(Section):
     seed: Seed = Field(1, description="decides which words subsampling keeps, and the radii")
 
 
-# The learning rate of each optimizer, where none is set.
+# The learning rate of each optimizer, where none is set. CBOW has one pair per position, where skip-gram has one per
+# word around it, and wants longer steps (docs/training.md).
 LEARNING_RATES: dict[Optimizer, float] = {"sgd": 0.03, "adagrad": 0.1, "adam": 0.001}
+_CBOW_SGD = 0.06
 
 # Positions that the compiled kernel trains on for each of steps_per_call: more than TensorFlow's steps have, for it is
 # faster and should look at the clock as seldom.
@@ -126,7 +128,8 @@ class TrainerSettings(Section):
     learning_rate: Annotated[Number, Field(gt=0, le=10)] | None = Field(
         None,
         description="learning rate at the start; it falls linearly to 0. By default "
-        + ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items()),
+        + ", ".join(f"{rate:g} for {name}" for name, rate in LEARNING_RATES.items())
+        + f"; {_CBOW_SGD:g} for sgd with cbow",
     )
     min_learning_rate: Annotated[Number, Field(ge=0, le=10)] = Field(
         1e-4, description="the learning rate never falls below this"
@@ -207,7 +210,8 @@ class TrainerSettings(Section):
     @property
     def first_learning_rate(self) -> float:
         """The vectors' learning rate at the start, unless the model is a warm one with a rate of its own."""
-        return self.learning_rate or LEARNING_RATES[self.optimizer]
+        is_cbow = self.architecture == "cbow" and self.optimizer == "sgd"
+        return self.learning_rate or (_CBOW_SGD if is_cbow else LEARNING_RATES[self.optimizer])
 
     @property
     def first_bias_learning_rate(self) -> float:

@@ -26,6 +26,20 @@ def test_choices_are_those_that_can_be_made(choices, known):
     assert set(typing.get_args(choices)) == set(known)
 
 
+@pytest.mark.parametrize(
+    ("given", "rate"),
+    [
+        ({}, 0.03),
+        ({"architecture": "cbow"}, 0.06),
+        ({"architecture": "cbow", "optimizer": "adagrad"}, 0.1),
+        ({"architecture": "cbow", "learning_rate": 0.02}, 0.02),
+        ({"optimizer": "adam"}, 0.001),
+    ],
+)
+def test_where_no_learning_rate_is_set(given, rate):
+    assert settings.TrainerSettings(**given).first_learning_rate == rate
+
+
 def test_the_models_defaults_are_the_settings():
     defaults = {
         name: parameter.default
