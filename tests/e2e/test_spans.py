@@ -200,6 +200,7 @@ def test_going_back(feed, first):
 
 
 KEEP = ("--set", "keep={runs: 1, spans: 3, versions: 2}")
+ONE_SPACE = ("--set", "trainer.warm_start=true", "--set", "trainer.align=last_blessed")
 
 
 def size(folder):
@@ -231,19 +232,20 @@ def test_what_is_not_needed_goes(feed, first):
 def test_the_disk_does_not_fill(feed, first):
     folder = feed.project.folder / "runs" / "tiny"
     sizes = [size(folder / "artifacts") + size(folder / "serving_model")]
-    for day in (21, 22):
+    for day in (21, 22, 23):
         feed.deliver(day, 10 * (day - 20), 10 * (day - 20) + 100)
-        feed.run(*KEEP)
+        feed.run(*KEEP, *ONE_SPACE)
         sizes.append(size(folder / "artifacts") + size(folder / "serving_model"))
     assert max(sizes) < 1.2 * min(sizes)
     assert len(versions(feed)) == 2
+    # Those of the versions, and the one that the older of them was started from; not what that one was started from.
+    assert len(list((folder / "artifacts/Trainer/model").iterdir())) <= 3
 
 
 def test_versions_in_one_space(feed, first):
-    one_space = ("--set", "trainer.warm_start=true", "--set", "trainer.align=last_blessed")
     feed.deliver(24, 0, 100)
     before = max(versions(feed), key=int)
-    out = feed.run(*one_space, "--set", "evaluator.min_stability=0.5").stdout
+    out = feed.run(*ONE_SPACE, "--set", "evaluator.min_stability=0.5").stdout
     new = max(versions(feed), key=int)
     assert new != before
     stability = float(re.search(r"Stability +(\d\.\d+) \(≥ 0.5\)", out)[1])
@@ -255,7 +257,7 @@ def test_versions_in_one_space(feed, first):
     ]
     assert cards[0].space == cards[1].space
     assert cards[1].stability == pytest.approx(stability, abs=1e-3)
-    again = feed.run(*one_space, "--set", "evaluator.min_stability=0.5").stdout
+    again = feed.run(*ONE_SPACE, "--set", "evaluator.min_stability=0.5").stdout
     assert "Trainer" in cached(again)  # a model of the same text is none to start from
 
     feed.deliver(25, 0, 100)
