@@ -13,13 +13,14 @@ import zlib
 from collections.abc import Callable, Iterator
 from typing import Any
 
+import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
 from word2vec import serving_model
 
-# The names of each signature's inputs.
-SIGNATURES = {name: list(signature.inputs) for name, signature in serving_model.SIGNATURES.items()}
+# Each signature's inputs.
+SIGNATURES = {name: signature.inputs for name, signature in serving_model.SIGNATURES.items()}
 _PREDICT = "/v1/models/word2vec:predict"
 _SERVICE = "/tensorflow.serving.PredictionService/"
 
@@ -120,7 +121,7 @@ def _json_many(draw: random.Random) -> Request:
 def _json_long(draw: random.Random) -> Request:
     word = draw.choice(["x", "the ", "\u0301", "<b", "&amp;", "\u200d"]) * draw.choice([10, 10_000, 200_000])
     name = draw.choice(["serving_default", "embed_text"])
-    return Rest(json.dumps({"signature_name": name, "inputs": {SIGNATURES[name][0]: [word]}}).encode())
+    return Rest(json.dumps({"signature_name": name, "inputs": {next(iter(SIGNATURES[name])): [word]}}).encode())
 
 
 def _path_odd(draw: random.Random) -> Request:
@@ -239,8 +240,20 @@ def _words_odd(draw: random.Random) -> Request:
     words = [draw.choice([draw.randbytes(30), _noise(draw, 40).encode(), b"the", b""]) for _ in range(20)]
     words.append(b"x" * draw.choice([10, 10_000, 1_000_000]))
     name = draw.choice([name for name in SIGNATURES if name != "evaluate"])
-    k = [draw.choice([-1, 0, 5, 2**31 - 1, -(2**31)])] * draw.choice([len(words), 1, 3])
-    return Grpc(_predict(name, **{key: k if key == "k" else words for key in SIGNATURES[name]}).SerializeToString())
+    values = {
+        key: words if kind == tf.string else _odd_numbers(draw, kind, len(words))
+        for key, kind in SIGNATURES[name].items()
+    }
+    return Grpc(_predict(name, **values).SerializeToString())
+
+
+def _odd_numbers(draw: random.Random, kind: tf.DType, rows: int) -> np.ndarray:
+    """Whole numbers, one per row, or vectors; sometimes for too few rows."""
+    rows = draw.choice([rows, rows, 1, 3])
+    if kind == tf.int32:
+        return np.full(rows, draw.choice([-1, 0, 5, 2**31 - 1, -(2**31)]), np.int32)
+    width, number = draw.choice([0, 1, 32, 128, 10_000]), draw.choice([0, 1, 1e-45, 3e38, np.nan, np.inf])
+    return np.full((rows, width), number, np.float32)
 
 
 def _neighbours_many(draw: random.Random) -> Request:

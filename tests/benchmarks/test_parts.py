@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import json
+import random
 
 import numpy as np
 import pytest
+import tensorflow as tf
+from tensorflow_serving.apis import predict_pb2
 
 from benchmarks import hostile_requests, made_up_text, markdown, parts
 
@@ -40,4 +43,12 @@ def test_made_up_words_are_drawn_as_subsampling_leaves_them():
 
 
 def test_hostile_requests_know_every_input():
-    assert hostile_requests.SIGNATURES["analogy"] == ["a", "b", "c", "k"]
+    assert list(hostile_requests.SIGNATURES["analogy"]) == ["a", "b", "c", "k"]
+
+
+def test_hostile_words_come_with_numbers_where_these_are_asked_for():
+    draw = random.Random(1)
+    for _ in range(100):
+        request = predict_pb2.PredictRequest.FromString(hostile_requests._words_odd(draw).data)
+        inputs = hostile_requests.SIGNATURES[request.model_spec.signature_name]
+        assert {name: tf.as_dtype(tensor.dtype) for name, tensor in request.inputs.items()} == inputs
