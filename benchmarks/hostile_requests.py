@@ -17,10 +17,10 @@ import numpy as np
 import tensorflow as tf
 from tensorflow_serving.apis import get_model_metadata_pb2, get_model_status_pb2, predict_pb2
 
-from word2vec import serving_model
+from word2vec import signatures
 
 # Each signature's inputs.
-SIGNATURES = {name: signature.inputs for name, signature in serving_model.SIGNATURES.items()}
+SIGNATURES = {name: signature.inputs for name, signature in signatures.SIGNATURES.items()}
 _PREDICT = "/v1/models/word2vec:predict"
 _SERVICE = "/tensorflow.serving.PredictionService/"
 

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from word2vec import saved_model_layout, serving_model, warmup
+from word2vec import saved_model_layout, serving_model, signatures, warmup
 from word2vec.errors import UserError
 
 Arrays = Mapping[str, np.ndarray]
@@ -36,7 +36,7 @@ def verify(
             do not belong together; or a question is answered wrong.
         tf.errors.OpError: it does not answer the requests that it brings along for that.
     """
-    for name, expected in serving_model.SIGNATURES.items():
+    for name, expected in signatures.SIGNATURES.items():
         _check_signature(name, expected, signature_defs)
     words = _check_sizes(saved_model_layout.vocabulary(folder), model)
     _replay(folder, call)
@@ -46,7 +46,7 @@ def verify(
 
 
 def _check_signature(
-    name: str, expected: serving_model.Signature, signature_defs: Mapping[str, meta_graph_pb2.SignatureDef]
+    name: str, expected: signatures.Signature, signature_defs: Mapping[str, meta_graph_pb2.SignatureDef]
 ) -> None:
     if name not in signature_defs:
         raise UserError(f"it has no signature {name}")
@@ -104,7 +104,7 @@ def _replay(folder: str, call: Callable[[str, Arrays], Arrays]) -> None:
         return
     for record in tf.data.TFRecordDataset(path):
         request = prediction_log_pb2.PredictionLog.FromString(record.numpy()).predict_log.request
-        if request.model_spec.signature_name not in serving_model.SIGNATURES:
+        if request.model_spec.signature_name not in signatures.SIGNATURES:
             raise UserError(f'a warm-up request is for a signature "{request.model_spec.signature_name}"')
         call(
             request.model_spec.signature_name,

@@ -25,7 +25,7 @@ from serving.batching import Arrays, Batcher
 from serving.errors import ServingError, invalid, not_found, shortened
 from word2vec import errors, version_folders
 from word2vec.questions import MOST_TOGETHER
-from word2vec.serving_model import MOST_ANSWERS, MOST_NEIGHBOURS
+from word2vec.signatures import MOST_ANSWERS, MOST_NEIGHBOURS
 
 # Rows of a request: the answers to more would take much memory.
 MOST_ROWS = 10_000

@@ -13,7 +13,7 @@ import pytest
 from serving import client
 from serving.client import Embeddings
 from tests.serving.conftest import ROOT, VECTORS, WORDS, cosine
-from word2vec import serving_model
+from word2vec.signatures import MOST_NEIGHBOURS
 
 
 @pytest.fixture(scope="module", params=["grpc", "rest"])
@@ -143,7 +143,7 @@ def test_closer_words_are_bounded(embeddings, monkeypatch):
 
 
 def test_a_models_most_neighbours_are_the_clients():
-    assert client.MOST_NEIGHBOURS == serving_model.MOST_NEIGHBOURS
+    assert client.MOST_NEIGHBOURS == MOST_NEIGHBOURS
 
 
 def test_texts(embeddings):

@@ -12,6 +12,7 @@ import tensorflow as tf
 from serving.versions import Version
 from tests.serving.conftest import VECTORS, WORDS, make_version
 from word2vec import serving_model, vocabulary, warmup
+from word2vec.signatures import SIGNATURES
 
 
 @pytest.fixture(scope="module")
@@ -29,14 +30,14 @@ def load(folder):
 
 
 def test_a_whole_version_is_loaded(own_versions_folder):
-    assert set(load(own_versions_folder / "7").signature_defs) == set(serving_model.SIGNATURES)
+    assert set(load(own_versions_folder / "7").signature_defs) == set(SIGNATURES)
 
 
 def test_the_model_has_the_signatures_that_are_expected(own_versions_folder):
     for name, definition in load(own_versions_folder / "7").signature_defs.items():
         for what in ("inputs", "outputs"):
             there = {key: tf.as_dtype(info.dtype) for key, info in getattr(definition, what).items()}
-            assert there == getattr(serving_model.SIGNATURES[name], what)
+            assert there == getattr(SIGNATURES[name], what)
 
 
 def words_file(folder):
@@ -136,7 +137,7 @@ def other_signatures(folder, other):
         lambda words: {"known": words}, input_signature=[tf.TensorSpec([None], tf.int32, "words")]
     )
     shutil.rmtree(folder)
-    signatures = dict.fromkeys(serving_model.SIGNATURES, module.call.get_concrete_function())
+    signatures = dict.fromkeys(SIGNATURES, module.call.get_concrete_function())
     tf.saved_model.save(module, str(folder), signatures=signatures)
 
 

@@ -8,6 +8,7 @@ import pytest
 import tensorflow as tf
 
 from word2vec import search, serving_model
+from word2vec.signatures import MOST_WORDS
 
 V, D = 300, 9
 WORDS = [f"w{place}" for place in range(V)]
@@ -162,7 +163,7 @@ def test_rank(signatures, theirs):
 )
 def test_words_of_a_row_are_bounded(signatures, signature, inputs):
     more = {"k": tf.constant([1]), "restrict_vocab": tf.constant([0])} if signature == "nearest" else {}
-    for words, refused in ((serving_model.MOST_WORDS, False), (serving_model.MOST_WORDS + 1, True)):
+    for words, refused in ((MOST_WORDS, False), (MOST_WORDS + 1, True)):
         asked = {name: tf.constant(["w1 " * words]) for name in inputs}
         if not refused:
             assert signatures[signature](**asked, **more)["known"].numpy().all()

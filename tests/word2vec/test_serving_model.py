@@ -9,6 +9,7 @@ import tensorflow as tf
 
 from word2vec import search, serving_model
 from word2vec.questions import Question, serialize
+from word2vec.signatures import MOST_ANSWERS, MOST_NEIGHBOURS
 
 WORDS = ["the", "king", "queen", "man", "woman", "tea"]
 VECTORS = np.array([[1, 1, 1], [2, 0, 2], [-0.5, 2, 1.4], [1, 0, 0.2], [0, 1, 0.2], [-1, 1, 0]], np.float32)
@@ -138,7 +139,7 @@ def test_no_more_than_so_many_neighbours(tmp_path):
     vectors = np.random.default_rng(1).normal(size=(1200, 4)).astype(np.float32)
     model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
     answer = model.most_similar(tf.constant(["w3"]), tf.constant(2**31 - 1))
-    assert answer["neighbours"].shape == (1, serving_model.MOST_NEIGHBOURS)
+    assert answer["neighbours"].shape == (1, MOST_NEIGHBOURS)
 
 
 def test_similarity(signatures):
@@ -230,8 +231,8 @@ def test_rows_times_neighbours_are_bounded_in_the_graph(tmp_path):
     words, vectors = 1200, np.random.default_rng(0).normal(size=(1200, 2)).astype(np.float32)
     (tmp_path / "vocabulary").write_text("".join(f"{9000 - n}.0 w{n}\n" for n in range(words)))
     model = serving_model.ServingModel(vectors, str(tmp_path / "vocabulary"))
-    k = serving_model.MOST_NEIGHBOURS
-    rows = serving_model.MOST_ANSWERS // k
+    k = MOST_NEIGHBOURS
+    rows = MOST_ANSWERS // k
     assert model.most_similar(tf.fill([rows], "w1"), tf.constant(k))["neighbours"].shape == (rows, k)
     with pytest.raises(tf.errors.InvalidArgumentError, match="rows x neighbours: at most 1,000,000"):
         model.most_similar(tf.fill([rows + 1], "w1"), tf.constant(k))
