@@ -10,6 +10,8 @@ same result twice.
 
 from __future__ import annotations
 
+import functools
+
 import tensorflow as tf
 
 # Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 16: the mixing function of
@@ -42,10 +44,21 @@ def uniform(texts: tf.Tensor, row_splits: tf.Tensor, seed: int, stream: int) -> 
     Returns:
         float32 [tokens], in [0, 1).
     """
+    return _draw(texts, row_splits, tf.constant((seed * 2 + stream) * _GAMMA % 2**64, tf.uint64))
+
+
+# A function of its own, which a graph holds once, and which is traced once however often Transform traces its graph.
+@functools.partial(
+    tf.function,
+    input_signature=[
+        tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.uint64)
+    ],
+    autograph=False,
+)  # fmt: skip
+def _draw(texts: tf.Tensor, row_splits: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
     lengths = row_splits[1:] - row_splits[:-1]
     place = tf.range(row_splits[-1]) - tf.repeat(row_splits[:-1], lengths)
     text = tf.repeat(_fingerprint(texts), lengths)
-    key = tf.constant((seed * 2 + stream) * _GAMMA % 2**64, tf.uint64)
     bits = _mix(_mix(text + key) + tf.cast(place + 1, tf.uint64) * tf.constant(_GAMMA, tf.uint64))
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(40, tf.uint64)), tf.float32) * 2.0**-24
 

@@ -29,7 +29,8 @@ _LOOSE = r"'+( |$)[' \pM]*|( |^)['\pM][' \pM]*|''+"  # apostrophes at a word's e
 _UNSPACED = r"([\p{Han}\p{Hiragana}\p{Katakana}]\pM*)"
 
 
-# Functions of their own, which a graph holds once, however often it normalises: the tables of names take 60 kB.
+# Functions of their own: a graph holds them once, however often it normalises (the tables of names take 60 kB), and
+# they are traced once, however often a graph that uses them is.
 _of_texts = tf.function(input_signature=[tf.TensorSpec([None], tf.string)], autograph=False)
 _strip = _of_texts(markup.strip)
 
@@ -74,6 +75,7 @@ def _fold(texts: tf.Tensor) -> tf.Tensor:
     return tf.strings.regex_replace(texts, _LOOSE, " ")
 
 
+@_of_texts
 def encode(texts: tf.Tensor) -> Encoded:
     """Texts to tokens, each of which is normalised but once.
 

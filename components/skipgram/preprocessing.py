@@ -35,10 +35,8 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     draws = pairs.uniform(texts, indices.row_splits, seed, pairs.SUBSAMPLING)
     kept = (ids >= 0) & (draws < tf.gather(keep_probability, indices.flat_values))
     radii = pairs.draw_radii(pairs.uniform(texts, indices.row_splits, seed, pairs.RADIUS), custom_config["window"])
-    return {
-        pairs.TOKEN_IDS: tf.ragged.boolean_mask(indices.with_values(ids), indices.with_values(kept)),
-        pairs.RADII: tf.ragged.boolean_mask(indices.with_values(radii), indices.with_values(kept)),
-    }
+    kept_ids = tf.ragged.boolean_mask(indices.with_values(ids), indices.with_values(kept))
+    return {pairs.TOKEN_IDS: kept_ids, pairs.RADII: kept_ids.with_values(tf.boolean_mask(radii, kept))}
 
 
 def _count(tokens: tf.Tensor, indices: tf.Tensor, config: Mapping[str, Any]) -> Any:
