@@ -47,18 +47,23 @@ class _LazyLoader(importlib.abc.Loader):
 
     def exec_module(self, module: ModuleType) -> None:
         """See `importlib.abc.Loader.exec_module`."""
-        lock = threading.RLock()
+        lock, loading = threading.RLock(), threading.Event()
 
         def load(name: str) -> Any:
+            missing = AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
             if name.startswith("__") and name != "__all__":
-                raise AttributeError(f"module {module.__name__!r} has no attribute {name!r}")
-            with lock:
-                if vars(module).pop("__getattr__", None):
+                raise missing
+            with lock:  # others wait until all of it is there
+                if loading.is_set():  # by itself, while it is being loaded
+                    raise missing
+                if vars(module).get("__getattr__") is load:
+                    loading.set()
                     try:
                         self._loader.exec_module(module)
-                    except BaseException:
-                        vars(module)["__getattr__"] = load
-                        raise
+                    finally:
+                        loading.clear()
+                    if vars(module)["__getattr__"] is load:
+                        del vars(module)["__getattr__"]
             return getattr(module, name)
 
         vars(module)["__getattr__"] = load

@@ -313,8 +313,10 @@ class Embeddings:
         total: Any = 0
         for term, weight in terms:
             vector = next(rows) if isinstance(term, str) else np.asarray(term, np.float64)
-            if vector.ndim != 1 or not np.isfinite(vector).all():
-                raise ValueError("expected vectors of finite numbers")
+            if vector.ndim != 1 or not (np.isfinite(vector).all() and np.isfinite(weight)):
+                raise ValueError("expected vectors of finite numbers, and finite weights")
+            if np.ndim(total) and vector.shape != total.shape:
+                raise ValueError(f"expected vectors of one length, not of {len(total)} and {len(vector)} numbers")
             total = total + weight * (vector / np.linalg.norm(vector) if isinstance(term, str) else vector)
         largest = np.abs(total).max(initial=0)
         answer = self._ask(

@@ -42,7 +42,7 @@ class Transport(Protocol):
 
         Args:
             signature: its name.
-            inputs: texts, or int32 for `k`, by name.
+            inputs: by name; texts, int32 for `k` and `restrict_vocab`, or an array of vectors, float32 [n, D].
             seconds: that it may take.
 
         Raises:

@@ -65,7 +65,7 @@ def products(terms: tf.Tensor, signs: tf.Tensor) -> tuple[Scores, tf.Tensor]:
         )
         return above / (below + 1e-6)
 
-    return score, count * width
+    return score, count * tf.maximum(width, 1)
 
 
 def nearest(

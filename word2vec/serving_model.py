@@ -133,7 +133,8 @@ class ServingModel(tf.Module):
             positive: string [n], at most MOST_WORDS words with blanks between them.
             negative: string [n], likewise; either may be empty.
             k: int32 [] or [n], as in `most_similar`.
-            restrict_vocab: int32 [n], how many of the most frequent words are looked at; 0 for all.
+            restrict_vocab: int32 [n], or [1] for all rows, how many of the most frequent words are looked at; 0 for
+                all.
 
         Returns:
             As `most_similar`; `known` bool [n], whether there is a word and all are known.
@@ -190,7 +191,7 @@ class ServingModel(tf.Module):
             rows = search.rows_at_a_time(tf.shape(queries)[0])
             return search.nearest(unit, search.cosines(queries), rows, ids, among, most)
 
-        among = self._among(restrict_vocab)
+        among = self._among(restrict_vocab, tf.shape(ids)[0])
         scores, ids = search.in_chunks(nearest, (queries, ids, among), (tf.float32, tf.int64))
         return self._named(scores, ids, tf.reduce_any(vectors != 0, 1), k)
 
@@ -360,10 +361,10 @@ class ServingModel(tf.Module):
         """`restrict_vocab` of rows that look at all words."""
         return tf.zeros(tf.shape(ids)[:1], tf.int32)
 
-    def _among(self, restrict_vocab: tf.Tensor) -> tf.Tensor:
-        """How many of the first words are looked at: int32 [n]."""
+    def _among(self, restrict_vocab: tf.Tensor, rows: tf.Tensor) -> tf.Tensor:
+        """How many of the first words are looked at for each of some rows: int32 [rows]."""
         size = tf.shape(self.unit)[0]
-        return tf.where(restrict_vocab > 0, tf.minimum(restrict_vocab, size), size)
+        return tf.broadcast_to(tf.where(restrict_vocab > 0, tf.minimum(restrict_vocab, size), size), [rows])
 
     def _terms(self, positive: tf.Tensor, negative: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor, tf.Tensor]:
         """The ids of words to add and to take off, their signs, and whether all are known; see `_answer`."""
@@ -413,13 +414,14 @@ class ServingModel(tf.Module):
             scores_of, queries = scored(tf.gather(unit, tf.maximum(ids, 0)), tf.cast(signs, unit.dtype))
             return search.nearest(unit, scores_of, search.rows_at_a_time(queries), ids, among, most)
 
-        rows = ids, signs, self._among(restrict_vocab)
+        rows = ids, signs, self._among(restrict_vocab, tf.shape(ids)[0])
         scores, found = search.in_chunks(nearest, rows, (tf.float32, tf.int64))
         return self._named(scores, found, known, k)
 
     def _bounded(self, k: tf.Tensor, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
         """How many neighbours each of n rows gets, int32 [n], and the most of them, from w words per row: [n, w]."""
-        others = tf.maximum(tf.shape(self.unit)[0] - shape[1], 0)
+        # Not all of the w words: each row has as many of them as it has, and others may be filled up.
+        others = tf.maximum(tf.shape(self.unit)[0] - tf.minimum(shape[1], 1), 0)
         k = tf.clip_by_value(k, 0, tf.minimum(others, MOST_NEIGHBOURS))
         most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
         asked = tf.cast(shape[0], tf.int64) * tf.cast(most, tf.int64)

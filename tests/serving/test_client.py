@@ -118,6 +118,8 @@ def test_the_answers_are_gensims(embeddings, theirs, method, arguments, more):
         ("most_similar", ([_OWN, "nothing"],), KeyError, "unknown to the model: nothing"),
         ("most_similar", ([3.5],), TypeError, "words and vectors"),
         ("most_similar", (np.array([np.nan] * 12),), ValueError, "finite"),
+        ("most_similar", ([np.ones(1), "king"],), ValueError, "of one length, not of 1 and 12 numbers"),
+        ("most_similar", ([("king", np.inf)],), ValueError, "finite weights"),
         ("most_similar", (np.ones(11),), client.RequestError, "expected 12 numbers per row"),
         ("most_similar_cosmul", ([_OWN],), TypeError, "expected words"),
         ("most_similar_cosmul", (None, "king"), ValueError, "a positive word"),

@@ -8,11 +8,12 @@ import shutil
 import numpy as np
 import pytest
 import tensorflow as tf
+from tensorflow.core.protobuf import saved_model_pb2
 
 from serving.versions import Version
 from tests.serving.conftest import VECTORS, WORDS, make_version
 from word2vec import serving_model, vocabulary, warmup
-from word2vec.signatures import SIGNATURES
+from word2vec.signatures import LATER, SIGNATURES
 
 
 @pytest.fixture(scope="module")
@@ -143,6 +144,17 @@ def other_signatures(folder, other):
 
 def warm_up_is_noise(folder, other):
     (folder / warmup.EXTRA / warmup.FILE).write_bytes(b"noise" * 50)
+
+
+def test_a_version_from_before_the_later_signatures_is_loaded(own_versions_folder):
+    folder = own_versions_folder / "7"
+    path = folder / "saved_model.pb"
+    saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
+    for name in LATER:
+        del saved.meta_graphs[0].signature_def[name]
+    path.write_bytes(saved.SerializeToString())
+    (folder / warmup.EXTRA / warmup.FILE).unlink()
+    assert set(load(folder).signature_defs) == set(SIGNATURES) - LATER
 
 
 DAMAGES = [

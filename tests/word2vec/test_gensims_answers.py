@@ -124,6 +124,35 @@ def test_rows_without_an_answer(signatures, signature):
     assert [len(found(answer, row)) for row in range(5)] == [0] * 4 + [2]
 
 
+@pytest.mark.parametrize("signature", ["nearest", "nearest_cosmul"])
+def test_one_restriction_is_for_all_rows(signatures, signature):
+    rows = 2 * search.QUERIES_AT_A_TIME + 1
+    asked = {"positive": tf.constant(["w1"] * rows), "negative": tf.constant([""] * rows), "k": tf.constant(3)}
+    one, each = (signatures[signature](**asked, restrict_vocab=tf.fill([count], 50)) for count in (1, rows))
+    assert one["neighbours"].numpy()[-1].tolist() == each["neighbours"].numpy()[-1].tolist() != [b""] * 3
+    assert one["neighbours"].numpy().tolist() == each["neighbours"].numpy().tolist()
+    with pytest.raises(tf.errors.InvalidArgumentError):
+        signatures[signature](**asked, restrict_vocab=tf.fill([2], 50))
+
+
+def test_a_row_gets_as_many_neighbours_whatever_the_others_are(signatures):
+    most = len(WORDS) - 2
+    asked = {"negative": tf.constant(["", ""]), "k": tf.constant(most), "restrict_vocab": tf.constant([0])}
+    for other in ("w2", " ".join(WORDS[:50]), "w2 w2"):
+        answer = signatures["nearest"](positive=tf.constant(["w1", other]), **asked)
+        assert len(found(answer, 0)) == most
+
+
+def test_rows_of_no_words_hold_no_more_than_others(signatures):
+    empty = tf.constant([""] * search.QUERIES_AT_A_TIME)
+    answer = signatures["nearest_cosmul"](
+        positive=empty, negative=empty, k=tf.constant(1), restrict_vocab=tf.constant([0])
+    )
+    assert not answer["known"].numpy().any()
+    _, queries = search.products(tf.zeros([7, 0, D]), tf.zeros([7, 0]))
+    assert queries.numpy() == 7
+
+
 def test_doesnt_match(signatures, theirs):
     lists = [["w1", "w2", "w3"], ["w7"], ["w10", "nothing", "w30", "w200", "w8"], []]
     answer = signatures["doesnt_match"](words=tf.constant([" ".join(words) for words in lists]))

@@ -157,11 +157,11 @@ def test_analogy(signatures):
     wanted = unit[1] - unit[3] + unit[4]
     scores = unit @ wanted / np.linalg.norm(wanted)
     best = sorted((0, 2, 5), key=lambda place: -scores[place])
-    assert answer["answers"].numpy()[0].tolist() == [WORDS[place].encode() for place in best[:2]] + [b""]
-    np.testing.assert_allclose(answer["scores"].numpy()[0], [*scores[best[:2]], 0], rtol=1e-5)
-    # Of a word given twice, too, three others are left at most.
-    assert b"" not in answer["answers"].numpy()[1].tolist()
-    assert answer["answers"].numpy()[2].tolist() == [b""] * 3
+    assert answer["answers"].numpy()[0].tolist() == [WORDS[place].encode() for place in best[:2]] + [b""] * 3
+    np.testing.assert_allclose(answer["scores"].numpy()[0], [*scores[best[:2]], 0, 0, 0], rtol=1e-5)
+    # Of six words, two of which are given, one of them twice, four are left.
+    assert [word == b"" for word in answer["answers"].numpy()[1].tolist()] == [False] * 4 + [True]
+    assert answer["answers"].numpy()[2].tolist() == [b""] * 5
 
 
 def test_texts_are_weighted_means(signatures):
