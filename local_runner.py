@@ -123,8 +123,9 @@ def _follow(
         try:
             if Inputs.find(config).fingerprints != tried:  # what else can be wrong is looked for only then
                 inputs = preflight.check(config)
-                tried = inputs.fingerprints
-                run(inputs)
+                is_new, tried = inputs.fingerprints != tried, inputs.fingerprints
+                if is_new:  # and not gone again meanwhile
+                    run(inputs)
                 failure = ""
                 screen.print(console.line((f"waiting for new text; a look every {seconds:g} s", "dim")))
         except UserError as error:
