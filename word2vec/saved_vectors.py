@@ -46,7 +46,7 @@ def read_manifest(saved_model: str) -> dict[str, Any]:
         return json.load(file)
 
 
-def write_manifest(saved_model: str, space: str, files: dict[str, Any]) -> None:
-    """Says of a SavedModel which space its vectors are in, and which files a training starts from."""
+def write_manifest(saved_model: str, space: str, files: dict[str, Any], architecture: str = "skipgram") -> None:
+    """Says of a SavedModel which space its vectors are in, which files a training starts from, and what trained it."""
     with tf.io.gfile.GFile(os.path.join(saved_model, START, _MANIFEST), "w") as file:
-        json.dump({"space": space, "files": files}, file, indent=2)
+        json.dump({"space": space, "architecture": architecture, "files": files}, file, indent=2)

@@ -190,6 +190,7 @@ def _built(
     if job.base_model and job.starts_warm:
         start = warm_start.read(job.base_model)
         warm_start.check_dimensions(start, job.trainer.dimensions)
+        warm_start.check_architecture(start, job.trainer.architecture)
         warm_start.load(start, words, network)
         learning_rate = job.trainer.warm_start_learning_rate or learning_rate
     return network, _compile(network, job, learning_rate, epoch_steps)
@@ -217,7 +218,7 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     if rotation is not None:
         _release(network.target)
         rest["context"] = alignment.turn(rest["context"], rotation)
-    warm_start.write(job.serving_model, rest, space)
+    warm_start.write(job.serving_model, rest, space, job.trainer.architecture)
     del rest
     _release(network.context)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)

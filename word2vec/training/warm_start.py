@@ -19,6 +19,7 @@ from absl import logging
 
 from word2vec import saved_vectors, vocabulary
 from word2vec.errors import UserError, reason
+from word2vec.settings import Architecture
 from word2vec.training import alignment
 from word2vec.training.model import Word2Vec
 
@@ -33,20 +34,23 @@ class Start(NamedTuple):
         words: its vocabulary.
         tables: target and context vectors, float32 [V, D], and a learned bias, float32 [V, 1], by their names.
         space: which one the vectors are in: versions of the same space can be compared.
+        architecture: that they were trained in.
     """
 
     words: vocabulary.Vocabulary
     tables: dict[str, np.ndarray]
     space: str
+    architecture: Architecture
 
 
-def write(saved_model: str, tables: Mapping[str, np.ndarray], space: str) -> None:
+def write(saved_model: str, tables: Mapping[str, np.ndarray], space: str, architecture: Architecture) -> None:
     """Adds to a SavedModel what it does not serve.
 
     Args:
         saved_model: its folder.
         tables: context vectors, float32 [V, D], and perhaps a bias, float32 [V, 1], by their names.
         space: see `Start`.
+        architecture: likewise.
     """
     folder = os.path.join(saved_model, saved_vectors.START)
     tf.io.gfile.makedirs(folder)
@@ -59,7 +63,7 @@ def write(saved_model: str, tables: Mapping[str, np.ndarray], space: str) -> Non
                 digest.update(rows)
                 file.write(rows)
         files[name] = {"shape": list(table.shape), "sha256": digest.hexdigest()}
-    saved_vectors.write_manifest(saved_model, space, files)
+    saved_vectors.write_manifest(saved_model, space, files, architecture)
 
 
 def read(saved_model: str, *, vectors_alone: bool = False) -> Start:
@@ -83,7 +87,7 @@ def read(saved_model: str, *, vectors_alone: bool = False) -> Start:
         tables = {"target": target}
         if not vectors_alone:
             tables |= {name: _read(saved_model, name, facts) for name, facts in manifest["files"].items()}
-        return Start(words, tables, manifest["space"])
+        return Start(words, tables, manifest["space"], manifest.get("architecture", "skipgram"))
     except saved_vectors.UNREADABLE as error:
         raise UserError(
             f"{saved_model}: the model to start from is damaged: {reason(error)}. Remove it, then the training starts "
@@ -110,6 +114,19 @@ def check_dimensions(start: Start, dimensions: int) -> None:
         raise UserError(
             f"trainer.dimensions = {dimensions}: the last blessed model, to start from, has {there}. "
             f"Set trainer.dimensions={there}, or trainer.warm_start=false and trainer.align=none"
+        )
+
+
+def check_architecture(start: Start, architecture: Architecture) -> None:
+    """Makes sure that a model was trained in an architecture: the other one's vectors have another scale.
+
+    Raises:
+        UserError: it was not.
+    """
+    if start.architecture != architecture:
+        raise UserError(
+            f"trainer.architecture = {architecture}: the last blessed model, to start from, is {start.architecture}. "
+            f"Set trainer.architecture={start.architecture}, or trainer.warm_start=false"
         )
 
 

@@ -2,10 +2,14 @@
 
 from __future__ import annotations
 
+import inspect
+
+import numpy as np
 import pytest
 
 from word2vec.settings import SkipGramSettings, TrainerSettings
-from word2vec.training import job
+from word2vec.training import job, model
+from word2vec.vocabulary import Vocabulary
 
 MADE = job.Job(
     trainer={"epochs": 5},
@@ -31,6 +35,7 @@ def test_a_folder_that_was_moved_has_the_same_checkpoints():
     [
         {"code": "other"},
         {"trainer": TrainerSettings(epochs=6)},
+        {"trainer": TrainerSettings(epochs=5, architecture="cbow")},
         {"trainer": TrainerSettings(epochs=5, learning_rate=0.02)},
         {"skipgram": SkipGramSettings(window=4)},
         {"vocabulary": "/runs/a/artifacts/Transform/transform_graph/9/vocabulary"},
@@ -40,6 +45,20 @@ def test_a_folder_that_was_moved_has_the_same_checkpoints():
 )
 def test_another_training_has_others(change):
     assert MADE.model_copy(update=change).fingerprint != MADE.fingerprint
+
+
+def test_the_model_is_what_the_settings_say():
+    settings = TrainerSettings(
+        architecture="cbow", dimensions=12, loss="sampled_softmax", negatives=7, shared_negatives=9, bias="learned",
+        bias_start="share", window_weights="harmonic", seed=3, remove_accidental_hits=False,
+    )  # fmt: skip
+    words = Vocabulary(["a", "b", "c"], np.array([3, 2, 1]))
+    config = job._model(words, settings, 4, (2, 8)).get_config()
+    names = set(TrainerSettings.model_fields) & set(inspect.signature(model.Word2Vec).parameters)
+    names -= {"sampler", "block_length", "blocks_per_step"}  # these are made of several settings
+    assert {name: config[name] for name in names} == {name: getattr(settings, name) for name in names}
+    assert all(config[name] != TrainerSettings.model_fields[name].default for name in names)
+    assert (config["window"], config["blocks_per_step"], config["block_length"]) == (4, 2, 8)
 
 
 def test_what_is_told_a_worker_is_what_it_reads():

@@ -20,7 +20,7 @@ def make(words, dimensions=4, bias="expected_count"):
     return vocabulary.Vocabulary(words, counts), made
 
 
-def export(folder, words, dimensions=4, bias="expected_count"):
+def export(folder, words, dimensions=4, bias="expected_count", architecture="skipgram"):
     """An earlier run's SavedModel."""
     _, made = make(words, dimensions, bias)
     for place, table in enumerate(made.tables):
@@ -30,7 +30,7 @@ def export(folder, words, dimensions=4, bias="expected_count"):
     serving = str(folder / "Format-Serving")
     ServingModel(made.target.embeddings.numpy(), str(path)).save(serving)
     tables = {table.name: table.embeddings.numpy() for table in made.tables if table.name != "target"}
-    warm_start.write(serving, tables, "a space")
+    warm_start.write(serving, tables, "a space", architecture)
     return serving, made
 
 
@@ -71,6 +71,22 @@ def test_other_dimensions_are_refused(tmp_path):
     base, _ = export(tmp_path, ["a", "b"], dimensions=3)
     with pytest.raises(UserError, match=r"trainer.dimensions = 4: the last blessed model.* has 3"):
         warm_start.check_dimensions(warm_start.read(base), 4)
+
+
+def test_another_architecture_is_refused(tmp_path):
+    base, _ = export(tmp_path, ["a", "b"], architecture="cbow")
+    warm_start.check_architecture(warm_start.read(base), "cbow")
+    with pytest.raises(UserError, match=r"trainer.architecture = skipgram: the last blessed model.* is cbow"):
+        warm_start.check_architecture(warm_start.read(base), "skipgram")
+
+
+def test_who_does_not_say_its_architecture_is_skip_gram(tmp_path):
+    base, _ = export(tmp_path, ["a", "b"])
+    path = tmp_path / "Format-Serving" / saved_vectors.START / "start.json"
+    manifest = json.loads(path.read_text())
+    del manifest["architecture"]
+    path.write_text(json.dumps(manifest))
+    assert warm_start.read(base).architecture == "skipgram"
 
 
 def test_a_model_of_an_earlier_release_is_refused(tmp_path):
