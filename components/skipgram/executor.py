@@ -104,7 +104,7 @@ def _accumulate(_: beam.PTransform, batches: tuple[beam.PCollection]) -> beam.PC
 
 
 def _all_columns(_: Any, columns: Mapping[str, tf.TypeSpec], **how: Any) -> list[str]:
-    """In the place of TFT's, which traces the whole graph each time to find that it takes the only one there is."""
+    """In the place of TFT's, which traces the whole graph each time to find that it takes the text."""
     return list(columns)
 
 
