@@ -109,7 +109,7 @@ def _copy(order, stream, ids, columns, target, context, length, words, queries, 
 @numba.njit(nogil=True)
 def _score(times, words, queries, turned, moves, outs, keys, window, dimensions, product):
     for _ in range(times):
-        kernel_rows.score(words, queries, turned, moves, outs, keys, window, dimensions, product, None)
+        kernel_rows.score(words, queries, turned, moves, outs, keys, window, dimensions, product, True, None)
 
 
 @numba.njit(nogil=True)

@@ -210,8 +210,8 @@ class TrainerSettings(Section):
     @property
     def first_learning_rate(self) -> float:
         """The vectors' learning rate at the start, unless the model is a warm one with a rate of its own."""
-        is_cbow = self.architecture == "cbow" and self.optimizer == "sgd"
-        return self.learning_rate or (_CBOW_SGD if is_cbow else LEARNING_RATES[self.optimizer])
+        has_own = self.architecture == "cbow" and self.optimizer == "sgd"
+        return self.learning_rate or (_CBOW_SGD if has_own else LEARNING_RATES[self.optimizer])
 
     @property
     def first_bias_learning_rate(self) -> float:

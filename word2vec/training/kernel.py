@@ -19,7 +19,7 @@ from typing import NamedTuple
 import numpy as np
 
 from word2vec.settings import Architecture, WindowWeights
-from word2vec.training import kernel_blocks, kernel_losses, kernel_rows, window_weights
+from word2vec.training import kernel_blocks, kernel_losses, kernel_parts, kernel_rows, window_weights
 from word2vec.training.kernel_rows import LANES, ROWS
 from word2vec.training.tiles import compiled, multiply
 
@@ -243,11 +243,13 @@ def train(
     Returns:
         How many blocks were trained on: fewer than asked for where the loss is no longer a number.
     """
-    softmax = True if settings.softmax else None  # what is None is not even compiled
+    # What is None is not even compiled.
+    softmax = True if settings.softmax else None
+    many, single = (True, None) if settings.mix is None else (None, True)
     return _train(
         *chunk, *tables, *(accumulators or (None, None, None)), *noise, *rates, *own,
         settings.window, settings.length, settings.negatives, softmax, settings.distinct, settings.weights,
-        settings.mix, None if settings.mix is None else True, settings.seed, begin, end, step, sums, multiply(),
+        settings.mix, settings.seed, many, single, begin, end, step, sums, multiply(),
     )  # fmt: skip
 
 
@@ -278,21 +280,19 @@ def _train(
     kept, alias, log_expected, noise_losses, noise_rate,
     initial, minimum, steps, warmup, bias_share,
     both_ids, inputs, mix, mixed, queries, turned, words, weights, moves, of_query, row_sums, outs,
-    window, length, negatives, softmax, distinct, all_weights, all_mix, own, seed, begin, end, step, sums, product,
+    window, length, negatives, softmax, distinct, all_weights, all_mix, seed, many, single, begin, end, step, sums,
+    product,
 ):  # fmt: skip
     """See `train`."""
     rows, columns, dimensions = all_weights.shape[0], words.shape[0], target.shape[1]
     keys = columns - (moves.shape[0] - rows)
     reach = (keys - length) // 2  # of the keys on either side of a query, as `around` is of the inputs
     around = window - reach
-    total, whole, nothing = of_query[0], of_query[4], both_ids[0, :0]
-    kernel_blocks.add_up(all_weights, whole)
-    if all_mix is not None:
-        kernel_blocks.share_out(all_mix, None, None, 0, length, around, of_query[1], mix[0])
+    total, whole = of_query[0], of_query[4]
+    kernel_parts.begin(single, all_weights, all_mix, length, around, of_query, mix)
     parts = -(-length // ROWS) + -(-keys // ROWS) + 1  # in which the next block's rows are asked for
     # Rows can be added to as they are; or sums are made first, of which Adagrad has to know all.
     direct = target_squares is None and dimensions % LANES == 0
-    scale = np.float32(1)
     for place in range(begin - 1, end):
         ids, following = both_ids[place & 1], both_ids[(place + 1) & 1]
         if place + 1 < end:
@@ -303,68 +303,37 @@ def _train(
         start, rate = order[place] * length, _rate(step + place - begin, initial, minimum, steps, warmup)
         inside, positions = kernel_blocks.look_at(left, right, start, length, window)
         sums[POSITIONS] += positions
-        pairs = all_weights
-        total[:] = whole
-        if not inside:
-            pairs = weights
-            if own is None:
-                kernel_blocks.cut(all_weights, left, right, start, length, reach, weights)
-            else:
-                kernel_blocks.count_own(left, right, start, length, weights)
-            kernel_blocks.add_up(pairs, total)
-        kernel_rows.copy(context, ids[:columns], words)
-        if all_mix is None:
-            kernel_rows.copy(target, ids[columns:], queries)
-        else:
-            kernel_rows.copy(target, ids[columns:], inputs)
-            share = mix[0]
-            if not inside:
-                share = mix[1]
-                kernel_blocks.share_out(all_mix, left, right, start, length, around, of_query[1], share)
-            kernel_rows.aim(outs, target, ids[columns : columns + length], queries, False)
-            kernel_rows.add_to_queries(
-                outs, inputs, share, inputs.shape[0], length, around, product, context, target, nothing, parts
-            )
-        kernel_rows.turn(queries, turned)
-        kernel_rows.score(words, queries, turned, moves, outs, keys, reach, dimensions, product, own)
-        kernel_rows.add_to_scores(moves, ids[:columns], rows, bias, log_expected, own)
+        kernel_parts.weigh(many, single, inside, all_weights, whole, left, right, start, length, reach, weights, total)
+        pairs = all_weights if inside else weights
+        kernel_parts.read(
+            many, single, inside, context, target, ids, columns, left, right, start, length, around, all_mix, inputs,
+            mix, of_query[1], words, queries, turned, outs, product,
+        )  # fmt: skip
+        kernel_rows.score(words, queries, turned, moves, outs, keys, reach, dimensions, product, many, single)
+        kernel_rows.add_to_scores(moves, ids[:columns], rows, bias, log_expected, single)
         of_keys, of_noise = ids[:keys], ids[keys:columns]
         hits = distinct and kernel_losses.any_hit(of_keys, of_noise)
         if place in (begin, end - 1) or (step + place - begin) % MEASURED_EVERY == 0:
-            sums[LOSS] += kernel_losses.loss(moves, of_keys, of_noise, pairs, of_query, negatives, hits, own, softmax)
+            sums[LOSS] += kernel_losses.loss(
+                moves, of_keys, of_noise, pairs, of_query, negatives, hits, single, softmax
+            )
             sums[PAIRS] += total.sum()
             if not np.isfinite(sums[LOSS]):
                 return place - begin + 1
-        if noise_losses is not None:
-            kernel_losses.observe(moves[rows:], of_noise, length, total, noise_losses, noise_rate, row_sums[:, 0])
-        if target_squares is None:
-            scale = rate
+        kernel_losses.observe(moves[rows:], of_noise, length, total, noise_losses, noise_rate, row_sums[:, 0])
+        scale = rate if target_squares is None else np.float32(1)
         kernel_losses.move(
-            moves, of_keys, of_noise, pairs, of_query, reach, negatives, hits, own, scale, weights, softmax
+            moves, of_keys, of_noise, pairs, of_query, reach, negatives, hits, single, scale, weights, softmax
         )
-        if all_mix is None:
-            kernel_rows.aim(outs, target, ids[columns:], row_sums, direct)
-            kernel_rows.add_to_queries(
-                outs, words, moves, keys, length, reach, product, context, target, following, parts
-            )
-        else:
-            kernel_rows.move_by_own(outs, words, moves, keys, mixed, product, context, target, following, parts)
-            kernel_rows.aim(outs, target, ids[columns:], row_sums, direct)
-            kernel_rows.add_to_words(
-                outs, mixed, share, inputs.shape[0], length, around, product, context, target, nothing, parts
-            )
-        kernel_rows.add_sums(target, ids[columns:], row_sums, target_squares, rate, direct)
-        kernel_rows.aim(outs, context, ids[:columns], row_sums, direct)
-        if own is None:
-            kernel_rows.add_to_words(
-                outs, queries, moves, keys, length, reach, product, context, target, following, parts
-            )
-        else:
-            kernel_rows.add_to_own(
-                outs, queries, moves, ids[:columns], keys, row_sums, direct, product, context, target, following, parts
-            )
-        kernel_rows.add_sums(context, ids[:columns], row_sums, context_squares, rate, direct)
-        kernel_rows.add_to_bias(bias, ids[:columns], moves, rows, row_sums, bias_squares, rate, bias_share, own)
+        kernel_parts.move_targets(
+            many, single, inside, target, target_squares, rate, direct, ids, keys, columns, length, around, reach,
+            inputs, mix, mixed, words, moves, row_sums, outs, product, context, following, parts,
+        )  # fmt: skip
+        kernel_parts.move_contexts(
+            many, single, context, context_squares, rate, direct, ids[:columns], keys, length, reach, queries, moves,
+            row_sums, outs, product, target, following, parts,
+        )  # fmt: skip
+        kernel_rows.add_to_bias(bias, ids[:columns], moves, rows, row_sums, bias_squares, rate, bias_share, single)
     return end - begin
 
 

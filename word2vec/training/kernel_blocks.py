@@ -66,10 +66,12 @@ def cut(all_weights, left, right, start, length, reach, weights):
 
 
 @compiled
-def count_own(left, right, start, length, weights):
+def count_single(left, right, start, length, weights):
     """The weights of the queries' only pairs, float32 [1, Q]: 1 where there are words around the position."""
     for query in range(length):
         weights[0, query] = np.float32(left[start + query] + right[start + query] > 0)
+    for query in range(length, weights.shape[1]):
+        weights[0, query] = np.float32(0)
 
 
 @compiled

@@ -43,10 +43,10 @@ def near(query, keys, reach):
 
 
 @compiled
-def score(words, queries, turned, moves, outs, keys, reach, dimensions, product, own):
+def score(words, queries, turned, moves, outs, keys, reach, dimensions, product, many, single):
     """Scores a block's keys with the queries that may be near them, and its noise with all of them.
 
-    Where `own` is not None, each query with the key at its own place.
+    For the flags see `kernel_parts`.
     """
     size, noise = moves.shape[1], words.shape[0] - keys
     rows = moves.shape[0] - noise
@@ -57,13 +57,13 @@ def score(words, queries, turned, moves, outs, keys, reach, dimensions, product,
         outs[column] = moves.ctypes.data + column * size * FLOAT_BYTES
     of_words, step, out = words.ctypes.data, words.shape[1] * FLOAT_BYTES, outs.ctypes.data
     turned_queries, turned_step = turned.ctypes.data, size * FLOAT_BYTES
-    if own is None:
+    if many is not None:
         for query in range(0, size, LANES):
             first, last = near(query, keys, reach)
             a, to, offset = of_words + first * step, out + first * _ADDRESS, query * FLOAT_BYTES
             b = turned_queries
             call(product, to, last - first, offset, 1, a, step, FLOAT_BYTES, b, turned_step, dimensions, 0, 0)
-    else:
+    if single is not None:
         for key in range(keys):
             moves[0, key] = dot(of_words + key * step, queries.ctypes.data + key * step, words.shape[1] // LANES)
     a, to, width = of_words + keys * step, out + rows * _ADDRESS, size // LANES
@@ -116,7 +116,7 @@ def add_to_words(outs, queries, moves, keys, length, reach, product, context, ta
 
 
 @compiled
-def move_by_own(outs, words, moves, keys, mixed, product, context, target, following, parts):
+def move_single(outs, words, moves, keys, mixed, product, context, target, following, parts):
     """As `add_to_queries`, where each query has the key at its own place only, into `mixed`, whatever it holds."""
     step, word_step, width = moves.shape[1] * FLOAT_BYTES, words.shape[1] * FLOAT_BYTES, words.shape[1] // LANES
     a, b, noise = moves.ctypes.data + step, words.ctypes.data + keys * word_step, words.shape[0] - keys
@@ -132,7 +132,7 @@ def move_by_own(outs, words, moves, keys, mixed, product, context, target, follo
 
 
 @compiled
-def add_to_own(outs, queries, moves, ids, keys, sums, direct, product, context, target, following, parts):
+def add_to_single(outs, queries, moves, ids, keys, sums, direct, product, context, target, following, parts):
     """As `add_to_words`, where each key has the query at its own place only."""
     step, query_step, width = moves.shape[1] * FLOAT_BYTES, queries.shape[1] * FLOAT_BYTES, queries.shape[1] // LANES
     part = -(-keys // ROWS)
@@ -186,7 +186,7 @@ def _divide(ids, rows, dimensions, accumulators, rate):
 
 
 @compiled
-def add_to_scores(moves, ids, rows, bias, log_expected, own):
+def add_to_scores(moves, ids, rows, bias, log_expected, single):
     """Adds each column's bias, and takes off the log of its expected count; None stands for nothing.
 
     The first `rows` rows of scores are the keys', or one of each query with the key at its own place.
@@ -198,7 +198,7 @@ def add_to_scores(moves, ids, rows, bias, log_expected, own):
         added = bias[ids[column]]
         if log_expected is not None:
             added -= log_expected[ids[column]]
-        if own is not None and column < keys:
+        if single is not None and column < keys:
             moves[0, column] += added
         else:
             row = moves[column - keys + rows]
@@ -207,13 +207,13 @@ def add_to_scores(moves, ids, rows, bias, log_expected, own):
 
 
 @compiled
-def add_to_bias(bias, ids, moves, rows, sums, accumulators, rate, share, own):
+def add_to_bias(bias, ids, moves, rows, sums, accumulators, rate, share, single):
     """Adds the moves of each column to its bias, if there is one, `share` of them."""
     if bias is None:
         return
     keys = ids.shape[0] - (moves.shape[0] - rows)
     for column in range(ids.shape[0]):
-        if own is not None and column < keys:
+        if single is not None and column < keys:
             sums[column, 0] = moves[0, column]
         else:
             sums[column, 0] = moves[column - keys + rows].sum()

@@ -1,6 +1,6 @@
 """The innermost loops of the compiled kernel, as vector instructions: what numba's own language can't say.
 
-All three products of a block are of the form `out[i] += sum over k of a[k, i] * b[k]`, with rows out[i] and b[k] of
+All products of a block are of the form `out[i] += sum over k of a[k, i] * b[k]`, with rows out[i] and b[k] of
 some vectors. A tile of it is kept in registers: `rows` x `vectors` of them are added up while k runs, so that each
 number that is loaded is used several times (Goto and van de Geijn 2008, "Anatomy of high-performance matrix
 multiplication", section 4). numba compiles `a * b + c` of single numbers, and leaves it to chance which loop becomes

@@ -1,5 +1,6 @@
 from __future__ import annotations
 
+import keras
 import numpy as np
 import pytest
 import tensorflow as tf
@@ -115,6 +116,6 @@ def test_cbow_moves_the_words_around_and_predicts_the_word():
 def test_keras_saves_the_architecture(tmp_path):
     made = make_model(architecture="cbow")
     made.save(tmp_path / "model.keras")
-    loaded = type(made).from_config(made.get_config())
+    loaded = keras.models.load_model(tmp_path / "model.keras")
     assert isinstance(loaded.examples, architectures.CBOW)
-    assert made.get_config()["architecture"] == "cbow"
+    np.testing.assert_array_equal(loaded.target.embeddings.numpy(), made.target.embeddings.numpy())

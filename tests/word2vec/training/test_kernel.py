@@ -26,11 +26,11 @@ COUNTS = np.array([400, 200, 150, 90, 60, 33, 20, 10, 5, 4, 3, 2, 2, 1, 1], np.i
 RATE, WARMUP = 0.05, 3
 
 
-def documents(random, window, count=5):
-    """Documents of 0 to 30 words: (ids, left, right), each [n]."""
-    lengths = random.integers(0, 30, count)
+def documents(random, window, length, weighting):
+    """Documents of 0 to 30 words, one in which blocks are whole, and some of one word: (token ids, radii)."""
+    lengths = np.concatenate([random.integers(0, 30, 5), [2 * length + 2 * window], np.ones(2 * length, int)])
     ids = random.integers(0, len(COUNTS), lengths.sum())
-    radii = random.integers(1, window + 1, len(ids))
+    radii = random.integers(1, window + 1, len(ids)) if weighting == "drawn" else np.full(len(ids), window)
     ragged = [tf.RaggedTensor.from_row_lengths(values, lengths) for values in (ids, radii)]
     return ragged[0], ragged[1]
 
@@ -42,8 +42,8 @@ class Both:
                  bias_rate_share=1.0, **settings):  # fmt: skip
         self.random = np.random.default_rng(3)
         self.window, self.length, self.noise = window, length, noise
-        weighting = settings.get("window_weights", "expected")
-        weights, mix = kernel.weights(window, length, weighting, settings.get("architecture", "skipgram"))
+        self.weighting = settings.get("window_weights", "expected")
+        weights, mix = kernel.weights(window, length, self.weighting, settings.get("architecture", "skipgram"))
         self.model = model.Word2Vec(
             len(COUNTS), dimensions, window=window, block_length=length, blocks_per_step=1, shared_negatives=noise,
             sampler=samplers.make(sampler, COUNTS, 0.75), **settings,
@@ -78,9 +78,12 @@ class Both:
 
     def train(self):
         """Both, on the same blocks and noise; the summed loss of each."""
-        token_ids, radii = documents(self.random, self.window)
+        token_ids, radii = documents(self.random, self.window, self.length, self.weighting)
         packed = blocks.pack(token_ids, radii, self.window, self.length)
         count = packed.ids.shape[0]
+        around = packed.left.numpy() + packed.right.numpy()
+        assert self.weighting == "drawn" or (around == 2 * self.window).all(1).any()
+        assert (around == 0).all(1).any()
         order = self.random.permutation(count)
         ids = np.zeros(count * self.length + 2 * self.window, np.int32)
         ids[self.window : self.window + len(token_ids.flat_values)] = token_ids.flat_values
@@ -114,7 +117,7 @@ class Both:
 
     def assert_same(self):
         for table, array in zip(self.model.tables, self.arrays, strict=True):
-            np.testing.assert_allclose(array, table.embeddings.numpy().reshape(array.shape), atol=1e-5)
+            np.testing.assert_allclose(array, table.embeddings.numpy().reshape(array.shape), rtol=1e-5, atol=1e-5)
         for mine, array in zip(self.squares, getattr(self.model.optimizer, "accumulators", []), strict=True):
             np.testing.assert_allclose(mine, array.numpy(), rtol=1e-5)
         if self.adaptive:
