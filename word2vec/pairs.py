@@ -10,8 +10,6 @@ same result twice.
 
 from __future__ import annotations
 
-import functools
-
 import tensorflow as tf
 
 # Steele, Lea and Flood 2014, "Fast splittable pseudorandom number generators", figure 16: the mixing function of
@@ -48,8 +46,7 @@ def uniform(texts: tf.Tensor, row_splits: tf.Tensor, seed: int, stream: int) -> 
 
 
 # A function of its own, which a graph holds once, and which is traced once however often Transform traces its graph.
-@functools.partial(
-    tf.function,
+@tf.function(
     input_signature=[
         tf.TensorSpec([None], tf.string), tf.TensorSpec([None], tf.int64), tf.TensorSpec([], tf.uint64)
     ],
