@@ -63,14 +63,14 @@ def _row(size: int, models: int) -> list[str]:
     return [f"{size:,}", str(models), f"{figures['seconds']:.1f}", f"{figures['peak']:,}", f"{figures['imports']:,}"]
 
 
-def make(size: int, folder: str, seed: int) -> dict[str, Any]:
+def make(size: int, folder: str, seed: int, dimensions: int = _DIMENSIONS) -> dict[str, Any]:
     """Writes a model with made-up vectors for the questions' words and as many more as wanted."""
     words = sorted({word.lower() for question in _questions() for word in question.words})
     words += [f"word{number}" for number in range(size - len(words))]
     os.makedirs(folder)
     path = os.path.join(folder, vocabulary.ASSET)
     pathlib.Path(path).write_text("".join(f"{size - place} {word}\n" for place, word in enumerate(words)))
-    vectors = np.random.default_rng(seed).standard_normal((len(words), _DIMENSIONS), np.float32)
+    vectors = np.random.default_rng(seed).standard_normal((len(words), dimensions), np.float32)
     version = os.path.join(folder, path_constants.SERVING_MODEL_DIR)
     serving_model.ServingModel(vectors, path).save(version)
     return {"folder": folder, "version": version}

@@ -9,6 +9,7 @@ pushed while clients ask, and hostile requests are sent. Prints tables in Markdo
 from __future__ import annotations
 
 import argparse
+import itertools
 import os
 import pathlib
 import random
@@ -17,7 +18,7 @@ import sys
 import tempfile
 import threading
 import time
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from multiprocessing.pool import ThreadPool
 from typing import Any
 
@@ -29,6 +30,7 @@ from word2vec import saved_model_layout
 
 QUESTIONS = {"serving_default": {}, "most_similar": {"k": 10}}
 _FREQUENT = 5000
+_TOGETHER, _SEARCHES = 64, 22
 
 
 def main() -> None:
@@ -44,6 +46,7 @@ def main() -> None:
     parser.add_argument(
         "--words", type=arguments.count(2), nargs="*", default=[57_000, 1_000_000], help="sizes of made-up models"
     )
+    parser.add_argument("--dimensions", type=arguments.count(), nargs="+", default=[128, 300], help="of these")
     options = parser.parse_args()
     with tempfile.TemporaryDirectory() as work:
         newest = max(pathlib.Path(options.model).iterdir(), key=lambda version: int(version.name))
@@ -52,7 +55,7 @@ def main() -> None:
         print(_latencies(options, str(copy), str(copy / newest.name)), "\n", flush=True)
         print(_pushes(options, copy), "\n", flush=True)
         print(_hostile(options, str(copy)), "\n", flush=True)
-    print(_sizes(options.words), flush=True)
+    print(_sizes(itertools.product(options.words, options.dimensions)), flush=True)
 
 
 def _latencies(options: argparse.Namespace, folder: str, version: str) -> str:
@@ -205,22 +208,24 @@ def _hostile(options: argparse.Namespace, folder: str) -> str:
         return hostile.attack(server.pid, server.rest, server.grpc, options.hostile, seed=1)[0]
 
 
-def _sizes(sizes: list[int]) -> str:
+def _sizes(sizes: Iterable[tuple[int, int]]) -> str:
+    """Of made-up models of so many words and dimensions."""
     rows = []
-    for size in sizes:
+    for size, dimensions in sizes:
         with tempfile.TemporaryDirectory() as work:
-            request = {"part": "make", "size": size, "folder": f"{work}/1", "seed": 1}
+            request = {"part": "make", "size": size, "folder": f"{work}/1", "seed": 1, "dimensions": dimensions}
             version = parts.call("benchmarks.evaluation", request)["version"]
-            loading = parts.call(_NAME, {"part": "load", "version": version})
+            loaded = parts.call(_NAME, {"part": "load", "version": version})
             stored = sum(path.stat().st_size for path in pathlib.Path(version).rglob("*") if path.is_file())
-        vectors = size * 128 * 4
-        figures = [f"{stored / 1e6:.1f}", f"{stored / vectors:.3f}", f"{loading['seconds']:.2f}", f"{loading['mib']:,}"]
-        rows.append([f"{size:,}", "128", *figures])
-    return markdown.table(["words", "dimensions", "MB", "times the vectors", "seconds to load", "MiB for it"], rows)
+        times = [f"{loaded[name]:.{digits}f}" for name, digits in (("seconds", 2), ("one", 1), ("many", 1))]
+        stored_times = f"{stored / (size * dimensions * 4):.3f}"
+        rows.append([f"{size:,}", f"{dimensions}", f"{stored / 1e6:,.1f}", stored_times, f"{loaded['mib']:,}", *times])
+    header = ["words", "dimensions", "MB on disk", "times the vectors", "MiB", "seconds to load"]
+    return markdown.table([*header, "ms for one word's neighbours", f"ms for {_TOGETHER} words'"], rows)
 
 
 def load(version: str) -> dict[str, Any]:
-    """How long a version takes to load, and what memory it then has more."""
+    """How long a version takes to load, what memory it then has more, and how long exact search takes in it."""
     import tensorflow as tf
     import tensorflow_text  # noqa: F401
 
@@ -232,7 +237,23 @@ def load(version: str) -> dict[str, Any]:
     model = tf.saved_model.load(version)
     seconds = time.perf_counter() - start
     model.signatures["serving_default"](words=tf.constant(["the"]))
-    return {"seconds": seconds, "mib": resident() - before}
+    mib = resident() - before
+    words = _words(version)
+    one, many = (_search(model.signatures["most_similar"], words[:count]) for count in (1, _TOGETHER))
+    return {"seconds": seconds, "mib": mib, "one": one, "many": many}
+
+
+def _search(signature: Callable[..., Any], words: list[str]) -> float:
+    """The median of some searches, in ms."""
+    import tensorflow as tf
+
+    asked = {"words": tf.constant(words), "k": tf.constant([10] * len(words))}
+    times = []
+    for _ in range(_SEARCHES):
+        start = time.perf_counter()
+        signature(**asked)
+        times.append(time.perf_counter() - start)
+    return 1000 * float(np.median(times[2:]))  # the first ones make what later ones find
 
 
 _NAME = "benchmarks.serving"
