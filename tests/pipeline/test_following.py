@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import types
+
 import pytest
 
 import local_runner
@@ -29,7 +31,9 @@ def test_who_waits_looks_at_the_files_alone(tmp_path, monkeypatch):
         if len(looks) == 6:
             raise EnoughError
 
-    monkeypatch.setattr("time.sleep", look_again)
+    monkeypatch.setattr(
+        local_runner, "time", types.SimpleNamespace(sleep=look_again)
+    )  # threads of other tests sleep too
     screen = console.screen()
     with pytest.raises(EnoughError):
         local_runner._follow(config, lambda inputs: runs.append(inputs.fingerprints), 7, screen, screen)

@@ -117,7 +117,9 @@ class Both:
 
     def assert_same(self):
         for table, array in zip(self.model.tables, self.arrays, strict=True):
-            np.testing.assert_allclose(array, table.embeddings.numpy().reshape(array.shape), rtol=1e-5, atol=1e-5)
+            expected = table.embeddings.numpy().reshape(array.shape)
+            # Of what is added up: the largest numbers' last bits are in the differences of all.
+            np.testing.assert_allclose(array, expected, rtol=0, atol=1e-5 * max(1, np.abs(expected).max()))
         for mine, array in zip(self.squares, getattr(self.model.optimizer, "accumulators", []), strict=True):
             np.testing.assert_allclose(mine, array.numpy(), rtol=1e-5)
         if self.adaptive:
