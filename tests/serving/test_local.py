@@ -280,7 +280,7 @@ def test_new_versions_are_taken_up_without_a_failed_request(own_versions_folder,
 
 
 def until(condition):
-    end = time.monotonic() + 30
+    end = time.monotonic() + 120  # it loads while four clients ask without a pause
     while not condition():
         assert time.monotonic() < end
         time.sleep(0.05)
