@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from word2vec import saved_model_layout, vocabulary
+from word2vec.settings import Architecture
 
 # Within a SavedModel, where TF Serving does not look: what a later training starts from (`training.warm_start`).
 START = os.path.join("assets.extra", "start")
@@ -46,7 +47,7 @@ def read_manifest(saved_model: str) -> dict[str, Any]:
         return json.load(file)
 
 
-def write_manifest(saved_model: str, space: str, files: dict[str, Any], architecture: str = "skipgram") -> None:
+def write_manifest(saved_model: str, space: str, files: dict[str, Any], architecture: Architecture) -> None:
     """Says of a SavedModel which space its vectors are in, which files a training starts from, and what trained it."""
     with tf.io.gfile.GFile(os.path.join(saved_model, START, _MANIFEST), "w") as file:
         json.dump({"space": space, "architecture": architecture, "files": files}, file, indent=2)

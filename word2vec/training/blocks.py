@@ -1,8 +1,9 @@
 """The trainer's input: Transform's run-length encoded pairs, packed into blocks.
 
-The tokens of many documents stand behind each other in one stream, which is cut every L positions. A block's queries
-are its L positions; its keys are those and `window` more on either side. How far each query's context reaches, never
-over its document's ends, says which of the scores are pairs.
+The tokens of many documents stand behind each other in one stream, which is cut every L positions. A block has a
+query for each of its L positions, and the words there and `window` more on either side. How far each position's context
+reaches, never over its document's ends, says which of these are around it; `architectures` says what is predicted from
+what.
 """
 
 from __future__ import annotations
@@ -28,8 +29,8 @@ class Blocks(NamedTuple):
     """S blocks of L queries.
 
     Attributes:
-        ids: int32 [S, L + 2 * window], the keys; the queries are those without the `window` at either end.
-        left: int32 [S, L], how many keys on its left each query is paired with; 0 where the stream is padded.
+        ids: int32 [S, L + 2 * window], the words at the positions, and `window` more at either end.
+        left: int32 [S, L], how many words on its left are around each position; 0 where the stream is padded.
         right: int32 [S, L], the same on its right.
     """
 

@@ -109,7 +109,7 @@ class Chunk(NamedTuple):
 
     Attributes:
         ids: int32 [w + n + w], with w words in front and behind that are no pair's; n is a multiple of L.
-        left: int32 [n], how many keys on its left each position is paired with.
+        left: int32 [n], how many words on its left are around each position.
         right: int32 [n], the same on its right.
         order: int64 [blocks], the order in which they are trained.
         first: the number of the first of them in its epoch; it decides the noise.

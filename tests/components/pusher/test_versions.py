@@ -22,7 +22,7 @@ def folder(tmp_path):
         make(version, fingerprint__pb=b"%d" % number, **{"assets.extra/model_card.json": card})
         if number > 1:
             (version / saved_vectors.START).mkdir(parents=True)
-            saved_vectors.write_manifest(str(version), "space", {})
+            saved_vectors.write_manifest(str(version), "space", {}, "skipgram")
     return tmp_path / "pushed"
 
 

@@ -149,7 +149,7 @@ def test_a_training_starts_from_a_version_of_another_window(probe):
         pushed = probe.mount / "word2vec" / str(version)
         export(pushed, version)
         (pushed / saved_vectors.START).mkdir(parents=True)
-        saved_vectors.write_manifest(str(pushed), "space", {})
+        saved_vectors.write_manifest(str(pushed), "space", {}, "skipgram")
         (pushed / "assets.extra" / "model_card.json").write_text(json.dumps({"corpus": {"fingerprint": text}}))
     assert probe("Fingerprints", outputs, days)[1]["start"] == "1"
     (probe.mount / "2026-01-04.txt").write_text("day 4\n")
