@@ -26,6 +26,7 @@ Number = Annotated[float, BeforeValidator(_is_number)]
 Share = Annotated[Number, Field(ge=0, le=1)]
 
 Architecture = Literal["skipgram", "cbow"]
+PhraseScoring = Literal["default", "npmi"]
 Loss = Literal["nce", "negative_sampling", "sampled_softmax", "full_softmax"]
 Sampler = Literal["unigram", "log_uniform", "uniform", "adaptive"]
 Bias = Literal["expected_count", "learned"]
@@ -41,6 +42,19 @@ class Section(pydantic.BaseModel):
     """Settings that cannot change; an unknown name is an error."""
 
     model_config = pydantic.ConfigDict(extra="forbid", frozen=True, allow_inf_nan=False, validate_default=True)
+
+
+class PhraseSettings(Section):
+    """Which words are phrases, `new_york`; as gensim's `Phrases` has them."""
+
+    min_count: Count = Field(5, description="rarer pairs of words are no phrases")
+    threshold: Number = Field(10.0, description="a pair with a higher score is a phrase; of npmi -1 to 1")
+    scoring: PhraseScoring = Field(
+        "default",
+        description="default: (count - min_count) / (the words' counts multiplied) x distinct words and pairs (Mikolov "
+        "et al. 2013); npmi: normalised pointwise mutual information",
+    )
+    passes: Annotated[Count, Field(le=5)] = Field(1, description="each joins once more: new_york_city")
 
 
 class SkipGramSettings(Section):
@@ -61,6 +75,7 @@ class SkipGramSettings(Section):
     subsampling: Annotated[Number, Field(ge=0, lt=1)] = Field(
         1e-3, description="words above this share of the text are thinned out; 0 keeps all"
     )
+    phrases: PhraseSettings | None = Field(None, description="joins words that belong together")
     seed: Seed = Field(1, description="decides which words subsampling keeps, and the radii")
 
 

@@ -9,7 +9,8 @@ import tensorflow as tf
 import tensorflow_transform as tft
 
 from components.skipgram import lookups
-from word2vec import pairs, text, vocabulary
+from components.skipgram import phrases as found
+from word2vec import pairs, phrases, text, vocabulary
 
 
 def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]) -> dict[str, tf.RaggedTensor]:
@@ -23,7 +24,7 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
         `token_ids` and `radii`, each int64 [n, (kept tokens)]: run-length encoded pairs, as `pairs.expand` reads them.
     """
     texts = tf.reshape(inputs["text"], [-1])
-    tokens, indices = text.encode(texts)
+    tokens, indices = _with_phrases(text.encode(texts), custom_config["phrases"])
     asset = _count(tokens, indices.flat_values, custom_config)
     _count_all(indices)
     # Looked up once per distinct token.
@@ -37,6 +38,14 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
     radii = pairs.draw_radii(pairs.uniform(texts, indices.row_splits, seed, pairs.RADIUS), custom_config["window"])
     kept_ids = tf.ragged.boolean_mask(indices.with_values(ids), indices.with_values(kept))
     return {pairs.TOKEN_IDS: kept_ids, pairs.RADII: kept_ids.with_values(tf.boolean_mask(radii, kept))}
+
+
+def _with_phrases(encoded: text.Encoded, config: Mapping[str, Any] | None) -> text.Encoded:
+    """Finds phrases, and joins them, as often as it is set."""
+    for number in range(1, config["passes"] + 1) if config else ():
+        asset = found.find(encoded, config, number)
+        encoded = phrases.join(encoded, lambda pairs, asset=asset: lookups.ids(pairs, asset) >= 0)
+    return encoded
 
 
 def _count(tokens: tf.Tensor, indices: tf.Tensor, config: Mapping[str, Any]) -> Any:

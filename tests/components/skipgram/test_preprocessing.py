@@ -14,7 +14,7 @@ from tensorflow_transform.tf_metadata import dataset_metadata
 from components.skipgram import preprocessing
 from word2vec import pairs, text, vocabulary
 
-SETTINGS = {"window": 4, "min_count": 2, "max_vocabulary": None, "subsampling": 0.0, "seed": 3}
+SETTINGS = {"window": 4, "min_count": 2, "max_vocabulary": None, "subsampling": 0.0, "seed": 3, "phrases": None}
 
 
 def transform(tmp_path, documents, **settings):
