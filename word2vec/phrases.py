@@ -19,6 +19,11 @@ from word2vec.text import Encoded
 JOINT, BETWEEN = "_", "+"
 
 
+def asset(number: int) -> str:
+    """The name of a pass' file, from 1 on: per line a score and a pair, the highest score first."""
+    return f"phrases_{number}"
+
+
 def score(
     scoring: PhraseScoring, first: float, second: float, together: float, *, min_count: int, distinct: int, total: float
 ) -> float:

@@ -3,11 +3,12 @@
 from __future__ import annotations
 
 import functools
+from collections.abc import Sequence
 
 import numpy as np
 import tensorflow as tf
 
-from word2vec import search, text, vocabulary, warmup
+from word2vec import phrases, search, text, vocabulary, warmup
 from word2vec.questions import MOST_TOGETHER, WORDS, WORDS_EACH, features
 from word2vec.signatures import MOST_ANSWERS, MOST_NEIGHBOURS, MOST_WORDS, SIGNATURES
 
@@ -34,9 +35,10 @@ class ServingModel(tf.Module):
     Args:
         vectors: float [V, D], one row per word of the vocabulary.
         vocabulary_path: the vocabulary's asset.
+        phrase_paths: the phrases' assets, a pass after the other.
     """
 
-    def __init__(self, vectors: tf.Tensor | np.ndarray, vocabulary_path: str):
+    def __init__(self, vectors: tf.Tensor | np.ndarray, vocabulary_path: str, phrase_paths: Sequence[str] = ()):
         super().__init__()
         # Not a copy; nor does einsum make one, as np.linalg.norm would.
         table = vectors if isinstance(vectors, np.ndarray) else np.asarray(memoryview(vectors))
@@ -51,6 +53,8 @@ class ServingModel(tf.Module):
         self.asset = tf.saved_model.Asset(vocabulary_path)
         self.ids = vocabulary.word_table(self.asset.asset_path)
         self.words = vocabulary.id_table(self.asset.asset_path)
+        self.phrase_assets = [tf.saved_model.Asset(path) for path in phrase_paths]
+        self.phrases = [vocabulary.word_table(asset.asset_path) for asset in self.phrase_assets]
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures, and for each a request with which TF Serving warms up."""
@@ -276,8 +280,11 @@ class ServingModel(tf.Module):
         Returns:
             `embeddings` float [n, D], zero where no word is known; `known_share` float [n], of the text's words.
         """
-        tokens = text.tokenize(text.valid(texts))
-        ids = self.ids.lookup(tokens.flat_values)
+        encoded = text.encode(text.valid(texts))
+        for table in self.phrases:
+            encoded = phrases.join(encoded, lambda pairs, table=table: table.lookup(pairs) >= 0)
+        tokens = encoded.indices
+        ids = tf.gather(self.ids.lookup(encoded.tokens), tokens.flat_values)
         known = tf.where(ids >= 0)
         ids = tf.gather_nd(ids, known)
         rows = tf.gather_nd(tokens.value_rowids(), known)
@@ -334,7 +341,10 @@ class ServingModel(tf.Module):
     @_graph(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def lookup(self, words: tf.Tensor) -> tf.Tensor:
         """The ids of words: int64 [n], -1 for unknown words."""
-        return self.ids.lookup(text.normalize_words(words))
+        words = text.normalize_words(words)
+        if self.phrases:  # `new york` and `new_york` are what the vocabulary calls new_york
+            words = tf.strings.regex_replace(words, " +", phrases.JOINT)
+        return self.ids.lookup(words)
 
     def _cosine(self, pairs: tf.Tensor) -> tf.Tensor:
         """Of pairs of ids, int64 [n, 2]: float [n]."""

@@ -16,7 +16,6 @@ from components.skipgram import counting
 from word2vec import phrases
 from word2vec.text import Encoded
 
-ASSET = "phrases"
 _BETWEEN = phrases.BETWEEN.encode()
 
 
@@ -37,7 +36,7 @@ def find(encoded: Encoded, config: Mapping[str, Any], number: int) -> Any:
     both = tf.strings.reduce_join(tf.gather(tokens, numbers), 1, separator=_BETWEEN)
     (asset,) = tft.experimental.ptransform_analyzer(
         inputs=[tf.concat([left, both], 0), tf.concat([counts[counts > 0], together], 0)],
-        ptransform=_Find(f"{ASSET}_{number}", **{key: config[key] for key in ("min_count", "threshold", "scoring")}),
+        ptransform=_Find(phrases.asset(number), **{key: config[key] for key in ("min_count", "threshold", "scoring")}),
         output_dtypes=[tf.string],
         output_shapes=[[]],
         output_asset_default_values=[b"0.0 " + _BETWEEN],

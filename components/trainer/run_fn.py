@@ -6,7 +6,7 @@ from typing import Any
 
 import tensorflow_transform as tft
 
-from word2vec import threads, vocabulary
+from word2vec import phrases, threads, vocabulary
 from word2vec.training import job, workers
 
 
@@ -23,9 +23,13 @@ def run_fn(fn_args: Any) -> None:
     config = dict(fn_args.custom_config)
     eval_split = config.pop("eval_split")
     graph = tft.TFTransformOutput(fn_args.transform_output)
+    found = config["skipgram"]["phrases"]
     training = job.Job(
         **config,
         vocabulary=vocabulary.path_in(graph),
+        phrases=[
+            vocabulary.path_in(graph, phrases.asset(number + 1)) for number in range(found["passes"] if found else 0)
+        ],
         train_files=list(fn_args.train_files),
         eval_files=list(fn_args.eval_files) if eval_split else [],
         base_model=fn_args.base_model,

@@ -44,6 +44,7 @@ class Job(Section):
         trainer: the settings.
         skipgram: those by which the pairs were made.
         vocabulary: the path of its file.
+        phrases: the paths of theirs, a pass after the other.
         train_files: patterns of the examples' files.
         eval_files: the same for the split eval; empty where no loss is to be measured after the training.
         base_model: the SavedModel to start from, or to lie in one space with; or None.
@@ -56,6 +57,7 @@ class Job(Section):
     trainer: TrainerSettings
     skipgram: SkipGramSettings
     vocabulary: str
+    phrases: list[str] = []
     train_files: list[str]
     eval_files: list[str] = []
     base_model: str | None = None
@@ -223,7 +225,7 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     _release(network.context)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
     vectors.write_projector(job.logs, words, target)
-    ServingModel(tf.convert_to_tensor(target), job.vocabulary).save(job.serving_model)
+    ServingModel(tf.convert_to_tensor(target), job.vocabulary, job.phrases).save(job.serving_model)
 
 
 def _aligned(job: Job, words: vocabulary.Vocabulary, target: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, str]:

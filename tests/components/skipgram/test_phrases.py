@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import itertools
+
 import pytest
 import tensorflow as tf
 from gensim.models.phrases import Phrases
@@ -42,7 +44,7 @@ def test_phrases_are_gensims(tmp_path, texts, settings, passes):
         expected = {
             "+".join(pair): score
             for sentence in sentences
-            for pair in zip(sentence, sentence[1:], strict=False)
+            for pair in itertools.pairwise(sentence)
             if (score := theirs.score_candidate(*pair, [])[1]) is not None
         }
         assert expected or number == 2
