@@ -67,12 +67,13 @@ def _keys(encoded: Encoded) -> tuple[tf.Tensor, tf.Tensor]:
     return tf.gather(numbers, places) * size + tf.gather(numbers, places + 1), places
 
 
-def join(encoded: Encoded, is_phrase: Callable[[tf.Tensor], tf.Tensor]) -> Encoded:
+def join(encoded: Encoded, places_of: Callable[[tf.Tensor], tf.Tensor]) -> Encoded:
     """Joins the tokens of phrases, from left to right: a token is part of one phrase only.
 
     Args:
         encoded: texts as `text.encode` gives them.
-        is_phrase: from pairs of tokens with BETWEEN between them, string [n], to bool [n].
+        places_of: from pairs of tokens with BETWEEN between them, string [n], to int64 [n], -1 for those that are no
+            phrase.
 
     Returns:
         the texts with the joined tokens behind the others; some of these may be in no text any more.
@@ -83,7 +84,7 @@ def join(encoded: Encoded, is_phrase: Callable[[tf.Tensor], tf.Tensor]) -> Encod
     distinct, which = tf.unique(keys, tf.int64)
     divisor = tf.maximum(size, 1)
     both = [tf.gather(tokens, distinct // divisor), tf.gather(tokens, distinct % divisor)]
-    known = is_phrase(tf.strings.join(both, BETWEEN))
+    known = places_of(tf.strings.join(both, BETWEEN)) >= 0
     found = tf.gather(known, which)
     marked = tf.tensor_scatter_nd_update(tf.zeros_like(numbers, tf.bool), places[:, tf.newaxis], found)
     begins = _every_other(marked)

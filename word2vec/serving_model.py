@@ -282,7 +282,7 @@ class ServingModel(tf.Module):
         """
         encoded = text.encode(text.valid(texts))
         for table in self.phrases:
-            encoded = phrases.join(encoded, lambda pairs, table=table: table.lookup(pairs) >= 0)
+            encoded = phrases.join(encoded, table.lookup)
         tokens = encoded.indices
         ids = tf.gather(self.ids.lookup(encoded.tokens), tokens.flat_values)
         known = tf.where(ids >= 0)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Mapping
 from typing import Any
 
@@ -42,9 +43,10 @@ def preprocessing_fn(inputs: Mapping[str, Any], custom_config: Mapping[str, Any]
 
 def _with_phrases(encoded: text.Encoded, config: Mapping[str, Any] | None) -> text.Encoded:
     """Finds phrases, and joins them, as often as it is set."""
-    for number in range(1, config["passes"] + 1) if config else ():
-        asset = found.find(encoded, config, number)
-        encoded = phrases.join(encoded, lambda pairs, asset=asset: lookups.ids(pairs, asset) >= 0)
+    if config:
+        for number in range(1, config["passes"] + 1):
+            asset = found.find(encoded, config, number)
+            encoded = phrases.join(encoded, functools.partial(lookups.ids, asset=asset))
     return encoded
 
 
