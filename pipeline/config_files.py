@@ -33,6 +33,8 @@ _TYPE_NAMES = {
     "int": "whole number",
     "float": "number",
     "Threshold": "number or {lower_bound, absolute}",
+    "PhraseSettings": "{min_count, threshold, scoring, passes}",
+    "VolumeConfig": "{claim, path}",
 }
 
 
@@ -127,7 +129,9 @@ def _put(tree: dict[str, Any], key: str, value: Any, origin: str) -> None:
     node: Any = tree
     *parents, last = key.split(".")
     for part in parents:
-        node = node.setdefault(part, {})
+        if node.get(part) is None:  # or a group that is off
+            node[part] = {}
+        node = node[part]
         if not isinstance(node, dict):
             raise UserError(f"{origin}: {part} is no group of settings. {_nearest(key)}")
     node[last] = value

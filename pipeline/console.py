@@ -265,11 +265,12 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
 
 def _show_corpus(console: rich.console.Console, summary: Summary) -> None:
     corpus = summary.corpus
+    phrases = f", {summary.phrases:,} of them phrases" if summary.phrases else ""
     _tell(
         console,
         ("Corpus", "bold"),
         f"      {corpus.documents:,} documents, {corpus.bytes / 1e6:,.1f} MB of text, "
-        f"from {corpus.files:,} files; vocabulary {summary.vocabulary_size:,} words",
+        f"from {corpus.files:,} files; vocabulary {summary.vocabulary_size:,} words{phrases}",
     )
     if corpus.skipped or corpus.empty or corpus.empty_files:
         _tell(

@@ -17,7 +17,7 @@ from components.questions import examples
 from components.report import component
 from pipeline import rolling_back
 from pipeline.local import ComponentRun
-from word2vec import vectors, vocabulary
+from word2vec import phrases, vectors, vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -27,6 +27,7 @@ class Summary:
     Attributes:
         corpus: what ExampleGen read.
         vocabulary_size: words.
+        phrases: how many of these are phrases.
         evaluation: the scores, and why the model was blocked if it was.
         blessed: whether the Evaluator blessed the model, and nobody rolled it back since.
         withdrawn: whether it was rolled back.
@@ -40,6 +41,7 @@ class Summary:
 
     corpus: CorpusReport
     vocabulary_size: int
+    phrases: int
     evaluation: results.Evaluation
     blessed: bool
     withdrawn: bool
@@ -61,6 +63,7 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
     return Summary(
         corpus=CorpusReport.of(artifact.uri for artifact in runs[reader].outputs["examples"]),
         vocabulary_size=len(words),
+        phrases=len(phrases.among(words.words)),
         evaluation=results.read(_uri(runs, "Evaluator", "evaluation")),
         blessed=model_utils.is_model_blessed(blessing),
         withdrawn=withdrawn,

@@ -196,10 +196,11 @@ class Embeddings:
             ValueError: there is no word, or all are unknown.
             RequestError: the server does not answer.
         """
-        answer = self._ask("doesnt_match", ("word", "known"), words=[_listed(_texts(words, "words"), strict=False)])
+        words = _texts(words, "words")
+        answer = self._ask("doesnt_match", ("word", "known"), words=[_listed(words, strict=False)])
         if not answer["known"][0]:
             raise ValueError(f"doesnt_match: no word that the model knows among {', '.join(words) or 'none'}")
-        return str(answer["word"][0])
+        return next(word for word in words if _joined(word) == str(answer["word"][0]))
 
     def n_similarity(self, words1: Sequence[str], words2: Sequence[str]) -> float:
         """The cosine of the means of two lists' vectors; unknown words are left out.
@@ -391,15 +392,19 @@ def _terms(terms: Terms | None, sign: float) -> list[tuple[Any, float]]:
 
 
 def _listed(words: Sequence[str], *, strict: bool = True) -> str:
-    """Words with blanks between them, as the signatures take several.
+    """Words with blanks between them, as the signatures take several; those of phrases are joined (`new_york`).
 
     Raises:
-        KeyError: one has a blank in it, or is empty, so that no model knows it; else such words are left out.
+        KeyError: one is empty, so that no model knows it; else such words are left out.
     """
-    for word in words:
-        if strict and len(word.split()) != 1:
-            raise KeyError(f"unknown to the model: {word}")
-    return " ".join(word for word in words if len(word.split()) == 1)
+    joined = [_joined(word) for word in words]
+    if strict and not all(joined):
+        raise KeyError("unknown to the model: a word of nothing but blanks")
+    return " ".join(word for word in joined if word)
+
+
+def _joined(word: str) -> str:
+    return "_".join(word.split())
 
 
 def _k(topn: int) -> int:

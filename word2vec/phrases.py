@@ -7,7 +7,7 @@ those of gensim's `Phrases`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 
 import tensorflow as tf
 
@@ -22,6 +22,11 @@ JOINT, BETWEEN = "_", "+"
 def asset(number: int) -> str:
     """The name of a pass' file, from 1 on: per line a score and a pair, the highest score first."""
     return f"phrases_{number}"
+
+
+def among(words: Iterable[str]) -> list[str]:
+    """Those words that are phrases."""
+    return [word for word in words if JOINT in word]
 
 
 def score(

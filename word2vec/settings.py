@@ -45,16 +45,25 @@ class Section(pydantic.BaseModel):
 
 
 class PhraseSettings(Section):
-    """Which words are phrases, `new_york`; as gensim's `Phrases` has them."""
+    """Which words are phrases, `new_york`; as gensim's `Phrases` has them.
 
-    min_count: Count = Field(5, description="rarer pairs of words are no phrases")
-    threshold: Number = Field(10.0, description="a pair with a higher score is a phrase; of npmi -1 to 1")
-    scoring: PhraseScoring = Field(
-        "default",
-        description="default: (count - min_count) / (the words' counts multiplied) x distinct words and pairs (Mikolov "
-        "et al. 2013); npmi: normalised pointwise mutual information",
-    )
-    passes: Annotated[Count, Field(le=5)] = Field(1, description="each joins once more: new_york_city")
+    Attributes:
+        min_count: a phrase and its words occur at least so often.
+        threshold: a phrase has a higher score; those of npmi are from -1 to 1.
+        scoring: see `phrases.score`.
+        passes: how often phrases are joined: `new_york_city` takes two.
+    """
+
+    min_count: Count = 5
+    threshold: Number = 10.0
+    scoring: PhraseScoring = "default"
+    passes: Annotated[Count, Field(le=5)] = 1
+
+    @pydantic.model_validator(mode="after")
+    def _can_be_reached(self) -> PhraseSettings:
+        if self.scoring == "npmi" and not -1 <= self.threshold < 1:
+            raise ValueError(f"threshold {self.threshold:g}: scores of npmi are from -1 to 1. Set one such as 0.5")
+        return self
 
 
 class SkipGramSettings(Section):
@@ -75,7 +84,11 @@ class SkipGramSettings(Section):
     subsampling: Annotated[Number, Field(ge=0, lt=1)] = Field(
         1e-3, description="words above this share of the text are thinned out; 0 keeps all"
     )
-    phrases: PhraseSettings | None = Field(None, description="joins words that belong together")
+    phrases: PhraseSettings | None = Field(
+        None,
+        description="joins words that often stand together (new_york): {} for min_count 5, threshold 10, scoring "
+        "default (or npmi, with a threshold such as 0.5) and passes 1 (docs/training.md)",
+    )
     seed: Seed = Field(1, description="decides which words subsampling keeps, and the radii")
 
 

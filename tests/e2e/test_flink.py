@@ -67,15 +67,18 @@ def wait_for(found, seconds: float):
 
 @pytest.mark.slow
 @pytest.mark.timeout(900)
-def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(project, first_run, jar):
+def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(project, jar):
     options = [
         "--flink_version=1.19",
         f"--flink_job_server_jar={jar}",
         "--experiments=use_loopback_process_worker",
         "--sdk_worker_parallelism=2",
     ]
+    phrases = ("--set", "skipgram.phrases={min_count: 3, threshold: 0.5}")
     settings = ["beam.runner=flink", "beam.workers=2", f"beam.options={options}"]
-    command = project.command("--name", "flink", *(word for setting in settings for word in ("--set", setting)))
+    flink = (word for setting in settings for word in ("--set", setting))
+    project.run("--name", "direct", *phrases)
+    command = project.command("--name", "flink", *phrases, *flink)
     process = subprocess.Popen(command, cwd=ROOT, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True)
     try:
         wait_for(lambda: analyzers(project.whole_log("flink")) >= 2, 300)
@@ -95,10 +98,10 @@ def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(proj
     assert re.search(r"ExecutionGraph - Job .* switched from state RUNNING to RESTARTING", log)
     assert re.search(r"Transform.*\(2/2\).*switched from RUNNING to FINISHED", log)
     for component, key in (("ExampleGen", "examples"), ("Transform", "transformed_examples")):
-        expected = contents(project.artifact(component, key))
+        expected = contents(project.artifact(component, key, "direct"))
         assert len(expected) > 3
         assert contents(project.artifact(component, key, "flink")) == expected
-    for asset in ("vocabulary", "tokens"):
-        graphs = [project.artifact("Transform", "transform_graph", name) for name in ("flink", "tiny")]
+    for asset in ("vocabulary", "tokens", "phrases_1"):
+        graphs = [project.artifact("Transform", "transform_graph", name) for name in ("flink", "direct")]
         one, other = ((graph / "transform_fn" / "assets" / asset).read_bytes() for graph in graphs)
         assert one == other

@@ -20,7 +20,7 @@ from gensim.models import KeyedVectors
 from components.card.card import ModelCard
 from tests.conftest import COMMON, TOPICS
 from tests.e2e.conftest import ROOT, make_project
-from word2vec import pairs, vocabulary
+from word2vec import pairs, phrases, vocabulary
 
 COMPONENTS = [
     *("QuestionExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
@@ -206,6 +206,25 @@ def test_without_thresholds_nothing_is_pushed(project, first_run):
     out = project.run("--set", "evaluator.thresholds={}").stdout
     assert "no threshold is set (evaluator.thresholds)" in out
     assert len(project.pushed()) == 1
+
+
+def test_phrases_are_words_from_the_text_to_the_answer(project, first_run):
+    settings = [
+        "skipgram.phrases={min_count: 3, threshold: 0.5}",
+        "trainer.epochs=1",
+        "evaluator.thresholds={topics: -1}",
+    ]
+    out = project.run("--name", "phrases", *(word for setting in settings for word in ("--set", setting))).stdout
+    assert re.search(r"vocabulary \d+ words, \d+ of them phrases", out)
+    graph = tft.TFTransformOutput(str(project.artifact("Transform", "transform_graph", "phrases")))
+    phrase = phrases.among(vocabulary.read(vocabulary.path_in(graph)).words)[0]
+    (version,) = project.pushed("phrases")
+    asked = [phrase, phrase.replace("_", " ").upper()]
+    answer = tf.saved_model.load(str(version)).signatures["serving_default"](words=tf.constant(asked))
+    assert answer["known"].numpy().all()
+    assert np.ptp(answer["embeddings"].numpy(), 0).max() == 0
+    (report,) = (project.folder / "runs" / "phrases").rglob("report.html")
+    assert re.search(rf"<dt>phrases<dd>[0-9]+ of the words, the most frequent {phrase}", report.read_text())
 
 
 def test_the_same_inputs_and_settings_give_the_same_vectors(project, first_run):

@@ -35,6 +35,9 @@ def test_overrides_are_typed_and_later_ones_win():
         ("epochs=3", ["epochs:", "no such setting", "trainer.epochs"]),
         ("skipgram.window=0", ["skipgram.window = 0", "greater than or equal to 1"]),
         ("skipgram.max_vocabulary=1", ["skipgram.max_vocabulary = 1", "greater than or equal to 2"]),
+        ("skipgram.phrases.passes=9", ["skipgram.phrases.passes = 9", "less than or equal to 5"]),
+        ("skipgram.phrases={scoring: npmi}", ["skipgram.phrases: threshold 10: scores of npmi are from -1 to 1"]),
+        ("skipgram.phrases=true", ["skipgram.phrases = True", "{min_count, threshold, scoring, passes}"]),
         ("corpus.splits={train: 0}", ["corpus.splits.train = 0", "greater than or equal to 1"]),
         ("corpus.splits={eval: 1}", ["corpus.splits", "a split named train is needed"]),
         ("corpus.paths=[]", ["corpus.paths", "at least 1"]),
@@ -87,6 +90,13 @@ def test_settings_lists_every_leaf_with_its_meaning():
     for key, (_, default, _) in rows.items():  # each default can be given back as it is shown
         if default != "(needed)":
             config_files.load("sample", [f"{key}={default}"] if not key.startswith("evaluator.benchmarks") else [])
+
+
+def test_phrases_are_off_on_or_more():
+    assert config_files.load("sample").skipgram.phrases is None
+    assert config_files.load("sample", ["skipgram.phrases={}"]).skipgram.phrases.threshold == 10
+    given = ["skipgram.phrases=null", "skipgram.phrases.scoring=npmi", "skipgram.phrases.threshold=0.5"]
+    assert config_files.load("sample", given).skipgram.phrases.scoring == "npmi"
 
 
 def test_a_threshold_is_a_number_or_more():

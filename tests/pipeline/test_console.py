@@ -109,6 +109,7 @@ def make_summary(evaluation=None, **changes):
             2, 1, 90, 2_500_000, 3, {"not UTF-8": 2}, {"not UTF-8": ["a.txt, line 7: not UTF-8: [b]"]}, []
         ),
         "vocabulary_size": 1234,
+        "phrases": 0,
         "evaluation": evaluation
         or Evaluation(
             [
@@ -138,6 +139,11 @@ def test_a_summary_of_a_blessed_model(show):
     assert re.search(r"mine +- +- +0% of 50", out)
     assert re.search(r"tea +coffee, milk", out)
     assert "runs/x/serving_model/1" in out
+
+
+def test_a_summary_counts_phrases_where_there_are_any(show):
+    assert "phrases" not in show(make_summary())
+    assert "vocabulary 1,234 words, 56 of them phrases" in show(make_summary(phrases=56))
 
 
 def test_a_narrow_screen_cuts_nothing(capsys):

@@ -28,6 +28,7 @@ WORDS = [
     "naïve",
     "it's",
     *(f"w{n}" for n in range(40)),
+    "new_york",
 ]
 _DRAWN = np.random.default_rng(5).normal(size=(len(WORDS), 12)).astype(np.float32)
 _DRAWN[2] = _DRAWN[1] - _DRAWN[3] + _DRAWN[4]
@@ -38,10 +39,13 @@ def make_version(folder, number, vectors=VECTORS):
     """A version as the Pusher leaves it: under its number when it is whole."""
     folder.mkdir(parents=True, exist_ok=True)
     (folder / "vocabulary").write_text("".join(f"{900 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
+    (folder / "phrases_1").write_text("9.5 new+york\n")
     beside = folder / f"{number}.new"
-    serving_model.ServingModel(vectors, str(folder / "vocabulary")).save(str(beside))
+    assets = str(folder / "vocabulary"), [str(folder / "phrases_1")]
+    serving_model.ServingModel(vectors, *assets).save(str(beside))
     os.replace(beside, folder / str(number))
-    (folder / "vocabulary").unlink()
+    for name in ("vocabulary", "phrases_1"):
+        (folder / name).unlink()
     return folder
 
 

@@ -45,6 +45,21 @@ def test_unknown_words(embeddings):
             ask()
 
 
+def test_phrases(embeddings):
+    assert "New York" in embeddings
+    assert "new_york" in embeddings
+    assert embeddings.most_similar(["new york", "tea"], "king") == embeddings.most_similar(["tea", "new_york"], "king")
+    assert embeddings.n_similarity(["New  York"], ["new_york"]) == pytest.approx(1)
+    assert embeddings.doesnt_match(["tea", "tea", "New York"]) == "New York"
+    assert embeddings.embed_texts(["New York"])[0] == pytest.approx(VECTORS[-1] * weight("new_york"), rel=1e-5)
+
+
+def weight(word):
+    """SIF's, by the counts that the served vocabulary has."""
+    counts = np.arange(900, 900 - 10 * len(WORDS), -10)
+    return 1e-3 / (1e-3 + counts[WORDS.index(word)] / counts.sum())
+
+
 def test_most_similar(embeddings):
     found = embeddings.most_similar("tea", topn=3)
     others = sorted((word for word in WORDS if word != "tea"), key=lambda word: -cosine("tea", word))

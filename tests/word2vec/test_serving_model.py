@@ -29,6 +29,49 @@ def signatures(request, tmp_path_factory):
     return tf.saved_model.load(str(folder / "model")).signatures
 
 
+@pytest.fixture(scope="module")
+def with_phrases(tmp_path_factory):
+    """The signatures of a model of which words were joined in two passes."""
+    folder = tmp_path_factory.mktemp("phrases")
+    words = ["the", "new_york", "new_york_city", "city", "york", "tea"]
+    (folder / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(words)))
+    paths = [folder / f"phrases_{number}" for number in (1, 2)]
+    paths[0].write_text("9.5 new+york\n")
+    paths[1].write_text("8.5 new_york+city\n")
+    model = serving_model.ServingModel(VECTORS, str(folder / "vocabulary"), [str(path) for path in paths])
+    model.save(str(folder / "model"))
+    for path in paths:
+        path.unlink()  # the model carries its own
+    return tf.saved_model.load(str(folder / "model")).signatures
+
+
+def test_phrases_are_found_with_blanks_and_without(with_phrases):
+    words = [
+        "New York",
+        "new_york",
+        "  new\tyork ",
+        "new_york city",
+        "New <b>York</b> City!",
+        "york new",
+        "new",
+        "york",
+    ]
+    answer = with_phrases["serving_default"](words=tf.constant(words))
+    assert answer["known"].numpy().tolist() == [True, True, True, True, True, False, False, True]
+    np.testing.assert_allclose(answer["embeddings"].numpy()[:5], VECTORS[[1, 1, 1, 2, 2]], rtol=1e-6)
+    listed = with_phrases["n_similarity"](words1=tf.constant(["new_york tea"]), words2=tf.constant(["tea new_york"]))
+    np.testing.assert_allclose(listed["cosine"].numpy(), [1], rtol=1e-6)
+
+
+def test_phrases_of_a_text_are_joined_as_in_training(with_phrases):
+    texts = ["tea", "New York", "new york city", "new. York", "york, new", "City of New York City Tea"]
+    answer = with_phrases["embed_text"](texts=tf.constant(texts))
+    np.testing.assert_allclose(answer["known_share"].numpy(), [1, 1, 1, 1, 1 / 2, 3 / 4])
+    weight = 1e-3 / (1e-3 + np.arange(60, 0, -10) / 210)
+    expected = [(weight[ids, np.newaxis] * VECTORS[ids]).mean(0) for ids in ([5], [1], [2], [1], [4], [3, 2, 5])]
+    np.testing.assert_allclose(answer["embeddings"].numpy(), expected, rtol=1e-5)
+
+
 def cosine(a, b):
     return VECTORS[a] @ VECTORS[b] / np.linalg.norm(VECTORS[a]) / np.linalg.norm(VECTORS[b])
 

@@ -112,6 +112,13 @@ def test_what_is_missing_leaves_no_empty_place():
         assert f'id="{name}"' not in text
 
 
+def test_phrases_are_listed_where_there_are_any():
+    assert "phrases" not in page.render(make_facts())
+    words = [*WORDS[:-1], "new_york"]
+    shown = page.render(make_facts(words=Vocabulary(words, np.arange(len(words), 0, -1))))
+    assert "<dt>phrases<dd>1 of the words, the most frequent new_york" in shown
+
+
 def test_no_word_of_the_text_becomes_markup():
     assert "</script><b>" not in page.render(make_facts()).replace("&lt;", "<").partition("plotly.js")[0]
     data = page.render(make_facts()).rpartition('id="data">')[2]

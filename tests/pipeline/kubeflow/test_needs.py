@@ -30,6 +30,7 @@ OTHERS = {
     "skipgram.max_vocabulary": 1000,
     "skipgram.subsampling": 0.5,
     "skipgram.max_single_letter_share": 0.9,
+    "skipgram.phrases": {"min_count": 3},
     "skipgram.seed": 2,
     "trainer.dimensions": 64,
     "trainer.epochs": 2,
