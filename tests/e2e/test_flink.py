@@ -74,7 +74,7 @@ def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(proj
         "--experiments=use_loopback_process_worker",
         "--sdk_worker_parallelism=2",
     ]
-    phrases = ("--set", "skipgram.phrases={min_count: 3, threshold: 0.5}")
+    phrases = ("--set", "skipgram.phrases={min_count: 3, threshold: 0.08}")
     settings = ["beam.runner=flink", "beam.workers=2", f"beam.options={options}"]
     flink = (word for setting in settings for word in ("--set", setting))
     project.run("--name", "direct", *phrases)

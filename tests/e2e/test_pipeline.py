@@ -210,8 +210,7 @@ def test_without_thresholds_nothing_is_pushed(project, first_run):
 
 def test_phrases_are_words_from_the_text_to_the_answer(project, first_run):
     settings = [
-        "skipgram.phrases={min_count: 3, threshold: 0.5}",
-        "trainer.epochs=1",
+        "skipgram.phrases={min_count: 3, threshold: 0.08}",
         "evaluator.thresholds={topics: -1}",
     ]
     out = project.run("--name", "phrases", *(word for setting in settings for word in ("--set", setting))).stdout
