@@ -34,6 +34,7 @@ _TYPE_NAMES = {
     "float": "number",
     "Threshold": "number or {lower_bound, absolute}",
     "PhraseSettings": "{min_count, threshold, scoring, passes}",
+    "SubwordSettings": "{min, max, buckets}",
     "VolumeConfig": "{claim, path}",
 }
 

@@ -196,6 +196,11 @@ class EvaluatorConfig(Section):
     when_uncovered: Literal["block", "pass"] = Field(
         "block", description="whether thresholds on a benchmark that can't be judged block a model or let it pass"
     )
+    composed_words: bool = Field(
+        False,
+        description="whether words that are not in the vocabulary are judged by vectors made of their n-grams "
+        "(trainer.subwords); else questions with such words are not covered",
+    )
     min_stability: Annotated[Number, Field(ge=-1, le=1)] | None = Field(
         None,
         description="the least mean cosine of a frequent word's vector with that in the last blessed model; for models "

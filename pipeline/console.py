@@ -409,7 +409,8 @@ def _benchmark_table(shown: list[Result]) -> rich.table.Table:
             _number(result.score),
             interval_text(result.interval),
             *before,
-            f"{result.coverage:.0%} of {result.values['questions']:,.0f}",
+            f"{result.coverage:.0%} of {result.values['questions']:,.0f}"
+            + (f", {result.composed:,} composed" if result.composed else ""),
             _limits(result),
         )
     return table

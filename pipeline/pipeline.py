@@ -368,6 +368,7 @@ def _add_evaluator(
             baseline_model=last.outputs["model"],
             eval_config=eval_config.make(
                 {name: threshold.model_dump() for name, threshold in settings.thresholds.items()},
+                composed_words=settings.composed_words,
                 min_coverage=settings.min_coverage,
                 when_uncovered=settings.when_uncovered,
                 samples=settings.bootstrap_samples,

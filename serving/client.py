@@ -93,7 +93,11 @@ class Embeddings:
         return self.vectors([words])[0] if isinstance(words, str) else self.vectors(words)
 
     def __contains__(self, word: str) -> bool:
-        """Whether the model knows a word."""
+        """Whether the model has a vector for a word, and be it made of the word's n-grams."""
+        return bool(self._ask("serving_default", ("known",), words=[_text(word)])["answered"][0])
+
+    def has_index_for(self, word: str) -> bool:
+        """Whether a word is in the model's vocabulary."""
         return bool(self._ask("serving_default", ("known",), words=[_text(word)])["known"][0])
 
     def vectors(self, words: Iterable[str], *, unknown: str = "raise") -> np.ndarray:
@@ -116,8 +120,8 @@ class Embeddings:
             raise ValueError(f"unknown {unknown!r}: expected 'raise' or 'zero'")
         words = _texts(words, "words")
         answer = self._ask("serving_default", ("embeddings", "known"), words=words)
-        if unknown == "raise" and not answer["known"].all():
-            missing = [word for word, known in zip(words, answer["known"], strict=True) if not known]
+        if unknown == "raise" and not answer["answered"].all():
+            missing = [word for word, there in zip(words, answer["answered"], strict=True) if not there]
             raise KeyError(f"unknown to the model: {', '.join(missing[:5])}{', ...' if missing[5:] else ''}")
         return answer["embeddings"]
 
@@ -198,7 +202,7 @@ class Embeddings:
         """
         words = _texts(words, "words")
         answer = self._ask("doesnt_match", ("word", "known"), words=[_listed(words, strict=False)])
-        if not answer["known"][0]:
+        if not answer["answered"][0]:
             raise ValueError(f"doesnt_match: no word that the model knows among {', '.join(words) or 'none'}")
         return next(word for word in words if _joined(word) == str(answer["word"][0]))
 
@@ -212,7 +216,7 @@ class Embeddings:
         lists = {"words1": words1, "words2": words2}
         texts = {name: [_listed(_texts(words, name), strict=False)] for name, words in lists.items()}
         answer = self._ask("n_similarity", ("cosine", "known"), **texts)
-        if not answer["known"][0]:
+        if not answer["answered"][0]:
             raise ValueError("n_similarity: one of the lists has no word that the model knows")
         return float(answer["cosine"][0])
 
@@ -254,7 +258,7 @@ class Embeddings:
         """
         others = _texts(others, "others")
         answer = self._ask("similarity", ("cosine", "known"), word1=[_text(word)] * len(others), word2=others)
-        if not answer["known"].all():
+        if not answer["answered"].all():
             self.vectors([word, *others])  # says which
         return 1 - answer["cosine"]
 
@@ -333,7 +337,7 @@ class Embeddings:
     def _ask(self, signature: str, outputs: tuple[str, ...], **inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """Asks for some rows at a time.
 
-        Of no rows, it asks for one and leaves it out: JSON cannot say how wide an empty table is.
+        With `known` comes `answered`, which also holds for words whose vectors are made of their n-grams. Of no rows, it asks for one and leaves it out: JSON cannot say how wide an empty table is.
         """
         count = len(next(iter(inputs.values())))
         rows = inputs if count else {name: [""] for name in inputs}
@@ -341,7 +345,11 @@ class Embeddings:
             self._ask_batch(signature, outputs, {name: values[at : at + BATCH] for name, values in rows.items()})
             for at in range(0, max(count, 1), BATCH)
         ]
-        return {name: np.concatenate([answer[name] for answer in answers])[:count] for name in outputs}
+        joined = {name: np.concatenate([answer[name] for answer in answers])[:count] for name in outputs}
+        if "known" in outputs and all("composed" in answer for answer in answers):
+            composed = np.concatenate([answer["composed"] for answer in answers])[:count]
+            return {**joined, "answered": joined["known"] | composed}
+        return {**joined, "answered": joined["known"]} if "known" in outputs else joined
 
     def _ask_batch(
         self, signature: str, outputs: tuple[str, ...], inputs: Mapping[str, Sequence[Any]]
@@ -353,8 +361,10 @@ class Embeddings:
         return answer
 
     def _check_known(self, answer: Mapping[str, np.ndarray], *words: str) -> None:
-        if not answer["known"][0]:
-            missing = [word for word in dict.fromkeys(words) if len(words) == 1 or word not in self]
+        if not answer["answered"][0]:
+            words = tuple(dict.fromkeys(words))
+            there = self._ask("serving_default", ("known",), words=[_text(word) for word in words])["answered"]
+            missing = [word for word, has in zip(words, there, strict=True) if len(words) == 1 or not has]
             raise KeyError(f"unknown to the model: {', '.join(missing)}")
 
 

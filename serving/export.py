@@ -22,20 +22,25 @@ if TYPE_CHECKING:
     import keras
     import tensorflow as tf
 
+    from word2vec.subwords import Buckets
     from word2vec.vocabulary import Vocabulary
 
 # As `word2vec.vectors` has them.
-FORMS = ("text", "binary", "keyed_vectors", "parquet", "projector")
+FORMS = ("text", "binary", "keyed_vectors", "parquet", "projector", "fasttext")
 
 _EXPECTED = "Expected a folder such as runs/sample/serving_model/1790000000"
 
 
 @dataclasses.dataclass(frozen=True)
 class Vectors:
-    """What a model knows: its words by falling frequency, with counts, and float32 [V, D] vectors."""
+    """What a model knows: its words by falling frequency, with counts, and float32 [V, D] vectors.
+
+    `buckets` are the rows of n-grams of which vectors of other words are made; None if it has none.
+    """
 
     words: Vocabulary
     table: np.ndarray
+    buckets: Buckets | None = None
 
     def layers(self, *, trainable: bool = False) -> tuple[keras.layers.Layer, keras.layers.Embedding]:
         """Keras layers that start from these vectors.
@@ -79,13 +84,14 @@ def load(model: str) -> Vectors:
     with quiet():
         import tensorflow as tf  # seconds that --help need not wait
 
-        from word2vec import vocabulary
+        from word2vec import saved_vectors, vocabulary
 
     try:
         words = vocabulary.read(saved_model_layout.vocabulary(model))
         with folders.without_globs(model) as plain:
             reader = tf.train.load_checkpoint(saved_model_layout.variables(plain))
             unit, norms = (reader.get_tensor(saved_model_layout.key(name)) for name in ("unit", "norms"))
+            buckets = saved_vectors.read_buckets(plain)
     except Exception as error:  # TensorFlow has many for files that are missing or damaged
         raise UserError(f"{model}: its files are missing or damaged: {reason(error)}") from None
     if not len(words) == len(unit) == len(norms):
@@ -93,7 +99,7 @@ def load(model: str) -> Vectors:
             f"{model}: damaged: its vocabulary has {len(words):,} words, and there are {len(unit):,} vectors"
         )
     unit *= norms[:, np.newaxis]
-    return Vectors(words, unit)
+    return Vectors(words, unit, buckets)
 
 
 def _check(model: str) -> None:
@@ -130,7 +136,8 @@ def _run(arguments: list[str] | None) -> None:
 
     for form in dict.fromkeys(options.form):
         try:
-            paths = vectors.FORMS[form](options.to, exported.words, exported.table)
+            more = {"buckets": exported.buckets} if form == "fasttext" else {}
+            paths = vectors.FORMS[form](options.to, exported.words, exported.table, **more)
         except Exception as error:  # each writer's library has its own
             raise UserError(f"--to {options.to}: {form} cannot be written: {reason(error)}") from None
         for path in paths:

@@ -78,10 +78,21 @@ def _check_sizes(path: str, model: Any) -> list[str]:
         raise UserError(f"its vocabulary has {len(counts):,} words, and its variables are of other sizes: {sizes}")
     if not np.allclose(serving_model.weights(counts), model.weights.numpy(), rtol=1e-3):
         raise UserError("its vocabulary's counts are not those of its vectors")
+    _check_ngrams(model)
     norms = model.norms.numpy()
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise UserError("some of its vectors are no finite numbers")
     return words
+
+
+def _check_ngrams(model: Any) -> None:
+    if getattr(model, "ngrams", None) is None:
+        return
+    numbers, rows = _shape(model, "ngram_buckets"), _shape(model, "ngram_rows")
+    if rows != (*numbers, model.unit.shape[1]):
+        raise UserError(f"its n-grams are {list(numbers)}, and their rows of other sizes: {list(rows)}")
+    if not np.isfinite(model.ngram_rows.numpy()).all():
+        raise UserError("some rows of its n-grams are no finite numbers")
 
 
 def _read_vocabulary(path: str) -> tuple[list[str], np.ndarray]:

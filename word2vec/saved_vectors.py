@@ -10,7 +10,8 @@ import numpy as np
 import tensorflow as tf
 
 from word2vec import saved_model_layout, vocabulary
-from word2vec.settings import Architecture
+from word2vec.settings import Architecture, SubwordSettings
+from word2vec.subwords import Buckets
 
 # Within a SavedModel, where TF Serving does not look: what a later training starts from (`training.warm_start`).
 START = os.path.join("assets.extra", "start")
@@ -26,6 +27,16 @@ def read(saved_model: str) -> tuple[vocabulary.Vocabulary, np.ndarray]:
     reader = tf.train.load_checkpoint(saved_model_layout.variables(saved_model))
     unit, norms = (reader.get_tensor(saved_model_layout.key(name)) for name in ("unit", "norms"))
     return vocabulary.read(saved_model_layout.vocabulary(saved_model)), unit * norms[:, np.newaxis]
+
+
+def read_buckets(saved_model: str) -> Buckets | None:
+    """The rows of a SavedModel's n-grams, float32 [G, D]; None if it has no subwords."""
+    reader = tf.train.load_checkpoint(saved_model_layout.variables(saved_model))
+    names = [saved_model_layout.key(name) for name in ("ngrams", "ngram_buckets", "ngram_rows")]
+    if not reader.has_tensor(names[0]):
+        return None
+    settings, numbers, rows = (reader.get_tensor(name) for name in names)
+    return Buckets(SubwordSettings.of(settings), numbers, rows.astype(np.float32))
 
 
 def space_of(saved_model: str) -> str | None:

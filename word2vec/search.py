@@ -127,15 +127,15 @@ def nearest(
     return scores, tf.gather(ids, places, batch_dims=1)
 
 
-def closer(unit: tf.Tensor, pairs: tf.Tensor) -> tuple[tf.Tensor]:
+def closer(unit: tf.Tensor, pairs: tf.Tensor, ends: tf.Tensor) -> tuple[tf.Tensor]:
     """How many other words are closer to the first word of each pair than its second: (int32 [n],).
 
     Args:
         unit: float [V, D], of length 1.
-        pairs: int64 [n, 2].
+        pairs: int64 [n, 2]; V and more for words that are not among these.
+        ends: float [n, 2, D], their vectors of length 1.
     """
     size, rows = tf.shape(unit)[0], rows_at_a_time(tf.shape(pairs)[0])
-    ends = tf.gather(unit, pairs)
     own, scores_of = tf.reduce_sum(ends[:, 0] * ends[:, 1], -1, keepdims=True), cosines(ends[:, 0])
 
     def count_block(start: tf.Tensor, count: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -153,7 +153,7 @@ def closer(unit: tf.Tensor, pairs: tf.Tensor) -> tuple[tf.Tensor]:
     return (count,)
 
 
-def ranks(unit: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+def ranks(unit: tf.Tensor, ids: tf.Tensor, rows_of: Callable[[tf.Tensor], tf.Tensor]) -> tuple[tf.Tensor, tf.Tensor]:
     """The ranks of the answers to analogies a : b :: c : d, of all words but a, b and c: 1 the first.
 
     A rank is one more than the number of words with a higher score, which needs no sorting. Cosines are moved to
@@ -161,7 +161,8 @@ def ranks(unit: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
 
     Args:
         unit: float [V, D], of length 1.
-        ids: int64 [n, 4], of a, b, c and d.
+        ids: int64 [n, 4], of a, b, c and d; V and more for words that are not among these.
+        rows_of: from ids, int64 [...], to their vectors of length 1, float [..., D].
 
     Returns:
         (by 3CosAdd: float [n], by 3CosMul: float [n]), infinite where d is one of the others.
@@ -169,8 +170,8 @@ def ranks(unit: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
     size, target = tf.shape(unit)[0], ids[:, 3:]
     # The questions of a section share their words: each word's cosines are computed once.
     words, places = tf.unique(tf.reshape(ids[:, :3], [-1]))
-    queries, places = tf.gather(unit, words), tf.reshape(places, [-1, 3])
-    shifted = 1 + tf.reduce_sum(tf.gather(unit, ids[:, :3]) * tf.gather(unit, target), -1)
+    queries, places = rows_of(words), tf.reshape(places, [-1, 3])
+    shifted = 1 + tf.reduce_sum(rows_of(ids[:, :3]) * rows_of(target), -1)
     a, b, c = tf.split(shifted, 3, 1)
     added, multiplied = b + c - a, b * c / (a + 2e-6)
     is_first, rows = _first_occurrences(ids), rows_at_a_time(tf.shape(ids)[0])

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from typing import Annotated, Any, Literal
 
 import pydantic
@@ -66,6 +67,36 @@ class PhraseSettings(Section):
         return self
 
 
+class SubwordSettings(Section):
+    """Of which character n-grams a word's vector is the mean, beside a row of its own; as in fastText.
+
+    Attributes:
+        min: characters of the shortest.
+        max: of the longest.
+        buckets: n-grams share so many rows, by their hash.
+    """
+
+    min: Annotated[Count, Field(le=16)] = 3
+    max: Annotated[Count, Field(le=16)] = 6
+    buckets: Count = 2_000_000
+
+    @pydantic.model_validator(mode="after")
+    def _are_some(self) -> SubwordSettings:
+        if self.min > self.max:
+            raise ValueError(f"min {self.min}: is more than max {self.max}")
+        return self
+
+    @classmethod
+    def of(cls, numbers: Iterable[int]) -> SubwordSettings:
+        """From `min`, `max` and `buckets`, as `numbers` gives them."""
+        return cls(**dict(zip(("min", "max", "buckets"), map(int, numbers), strict=True)))
+
+    @property
+    def numbers(self) -> list[int]:
+        """`min`, `max` and `buckets`."""
+        return [self.min, self.max, self.buckets]
+
+
 class SkipGramSettings(Section):
     """From text to skip-gram pairs."""
 
@@ -118,6 +149,12 @@ class TrainerSettings(Section):
     epochs: Annotated[Count, Field(le=1_000_000)] = Field(5, description="passes over all pairs")
     architecture: Architecture = Field(
         "skipgram", description="skipgram predicts the words around a word, cbow a word from those around it"
+    )
+    subwords: SubwordSettings | None = Field(
+        None,
+        description="a word's vector is the mean of a row of its own and of those of its character n-grams, and words "
+        "that are not in the vocabulary have one too, as in fastText: {} for min 3, max 6 and buckets 2000000 "
+        "(docs/training.md)",
     )
     loss: Loss = Field("nce", description="what is minimised (docs/nce.md)")
     negatives: Annotated[Count, Field(le=1_000_000)] = Field(5, description="noise words per pair")
@@ -259,4 +296,6 @@ class TrainerSettings(Section):
         for name, values in _COMPILED.items():
             if getattr(self, name) not in values:
                 return f"{name} = {getattr(self, name)}"
+        if self.subwords and self.optimizer != "sgd":
+            return f"subwords with optimizer = {self.optimizer}"
         return None

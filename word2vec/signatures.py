@@ -43,7 +43,13 @@ SIGNATURES = {
     "rank": Signature({"word1": tf.string, "word2": tf.string}, {"rank": tf.int32, "known": tf.bool}),
     "embed_text": Signature({"texts": tf.string}, {"embeddings": tf.float32, "known_share": tf.float32}),
     "evaluate": Signature({"examples": tf.string}, {"answers": tf.float32}),
+    "evaluate_composed": Signature({"examples": tf.string}, {"answers": tf.float32}),
 }
 
+# Those of models whose words can be composed of n-grams alone.
+WITH_SUBWORDS = frozenset({"evaluate_composed"})
+
 # Those that came later: a version that was pushed before them has not got them, and is served all the same.
-LATER = frozenset({"nearest", "nearest_cosmul", "nearest_to_vector", "doesnt_match", "n_similarity", "rank"})
+LATER = frozenset(
+    {"nearest", "nearest_cosmul", "nearest_to_vector", "doesnt_match", "n_similarity", "rank", *WITH_SUBWORDS}
+)

@@ -1,11 +1,11 @@
-"""Vectors as files that other tools read: word2vec, gensim, Parquet and TensorBoard's Projector."""
+"""Vectors as files that other tools read: word2vec, fastText, gensim, Parquet and TensorBoard's Projector."""
 
 from __future__ import annotations
 
 import contextlib
 import os
 import tempfile
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any
 
 import numpy as np
@@ -15,10 +15,12 @@ import pyarrow.parquet
 import tensorflow as tf
 from tensorboard.plugins import projector
 
+from word2vec import fasttext_file
+from word2vec.subwords import Buckets
 from word2vec.vocabulary import Vocabulary
 
 FOLDER, TEXT, BINARY = "vectors", "vectors.txt", "vectors.bin"
-KEYED_VECTORS, PARQUET = "vectors.kv", "vectors.parquet"
+KEYED_VECTORS, PARQUET, FASTTEXT = "vectors.kv", "vectors.parquet", "fasttext.bin"
 PROJECTOR_WORDS = 10_000  # more, and a browser no longer turns them smoothly
 _ROWS_AT_A_TIME = 10_000
 
@@ -107,12 +109,21 @@ def write_projector(folder: str, words: Vocabulary, vectors: np.ndarray) -> list
     return [table, names, os.path.join(folder, "projector_config.pbtxt")]
 
 
-FORMS = {
+def write_fasttext(folder: str, words: Vocabulary, vectors: np.ndarray, buckets: Buckets | None = None) -> list[str]:
+    """Writes fastText's own file, with the rows of n-grams of which vectors of other words are made."""
+    path = _path(folder, FASTTEXT)
+    with _replacing(path) as beside, tf.io.gfile.GFile(beside, "wb") as file:
+        fasttext_file.write(file, words, vectors, buckets)
+    return [path]
+
+
+FORMS: dict[str, Callable[..., list[str]]] = {
     "text": write_text,
     "binary": write_binary,
     "keyed_vectors": write_keyed_vectors,
     "parquet": write_parquet,
     "projector": write_projector,
+    "fasttext": write_fasttext,
 }
 
 

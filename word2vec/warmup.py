@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import os
-from collections.abc import Mapping, Sequence
+from collections.abc import Collection, Mapping, Sequence
 
 import numpy as np
 import tensorflow as tf
@@ -19,17 +19,20 @@ FILE = "tf_serving_warmup_requests"
 WORDS = 32
 
 
-def write(folder: str, words: Sequence[str], dimensions: int) -> None:
+def write(folder: str, words: Sequence[str], dimensions: int, signatures: Collection[str]) -> None:
     """Writes a request for each signature into a SavedModel's folder.
 
     Args:
         folder: the SavedModel's.
         words: of its vocabulary; at most WORDS.
         dimensions: of its vectors.
+        signatures: that it has.
     """
     tf.io.gfile.makedirs(os.path.join(folder, EXTRA))
     with tf.io.TFRecordWriter(os.path.join(folder, EXTRA, FILE)) as writer:
         for signature, inputs in requests(words, dimensions).items():
+            if signature not in signatures:
+                continue
             request = predict_pb2.PredictRequest()
             request.model_spec.signature_name = signature
             for name, values in inputs.items():
@@ -64,4 +67,5 @@ def requests(words: Sequence[str], dimensions: int) -> Mapping[str, Mapping[str,
         "rank": {"word1": column, "word2": column[::-1]},
         "embed_text": {"texts": np.array([" ".join(words)], object)},
         "evaluate": {"examples": np.array(examples, object)},
+        "evaluate_composed": {"examples": np.array(examples, object)},
     }

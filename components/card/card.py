@@ -46,6 +46,7 @@ class Benchmark(pydantic.BaseModel):
     score: float | None
     interval: tuple[float, float] | None
     coverage: float
+    composed: int = 0
     lower_bound: float | None
     baseline_score: float | None
     change: float | None
@@ -120,6 +121,7 @@ def benchmarks_of(evaluation: Evaluation) -> list[Benchmark]:
             score=_number(result.score),
             interval=result.interval,
             coverage=result.coverage,
+            composed=result.composed,
             lower_bound=result.lower_bound,
             baseline_score=None if result.baseline_score is None else _number(result.baseline_score),
             change=_number(result.changes.get(metrics.CHANGE, math.nan)),

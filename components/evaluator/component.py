@@ -6,12 +6,15 @@ import os
 from typing import Any
 
 import tensorflow as tf
+from tensorflow.python.saved_model import loader_impl
+from tensorflow_model_analysis.proto import config_pb2 as tfma
 from tfx import types
 from tfx.components.evaluator import constants, executor
 from tfx.dsl.components.base import base_beam_component, executor_spec
 from tfx.types import artifact_utils, component_spec, standard_artifacts, standard_component_specs
-from tfx.utils import json_utils, path_utils
+from tfx.utils import json_utils, path_utils, proto_utils
 
+from components.evaluator import eval_config as configs
 from components.evaluator import stability
 
 
@@ -20,7 +23,7 @@ class Executor(executor.Executor):
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         """See `tfx.components.evaluator.executor.Executor.Do`."""
-        super().Do(input_dict, output_dict, exec_properties)
+        super().Do(input_dict, output_dict, {**exec_properties, **_answerable(input_dict, exec_properties)})
         baseline = input_dict.get(standard_component_specs.BASELINE_MODEL_KEY)
         if not baseline:
             return
@@ -34,6 +37,24 @@ class Executor(executor.Executor):
         stability.write(measured, artifact_utils.get_single_uri(output_dict[standard_component_specs.EVALUATION_KEY]))
         if measured.reasons:
             _block(artifact_utils.get_single_instance(output_dict[standard_component_specs.BLESSING_KEY]))
+
+
+def _answerable(input_dict: dict[str, Any], exec_properties: dict[str, Any]) -> dict[str, Any]:
+    """The configuration, by which models that cannot compose words are asked for those that they know."""
+    config = tfma.EvalConfig()
+    proto_utils.json_to_proto(exec_properties[standard_component_specs.EVAL_CONFIG_KEY], config)
+    keys = {
+        configs.CANDIDATE: standard_component_specs.MODEL_KEY,
+        configs.BASELINE: standard_component_specs.BASELINE_MODEL_KEY,
+    }
+    for spec in config.model_specs:
+        models = input_dict.get(keys[spec.name])
+        if models and spec.signature_name != configs.KNOWN_WORDS:
+            folder = path_utils.serving_model_path(artifact_utils.get_single_uri(models))
+            signatures = loader_impl.parse_saved_model(folder).meta_graphs[0].signature_def
+            if spec.signature_name not in signatures:
+                spec.signature_name = configs.KNOWN_WORDS
+    return {standard_component_specs.EVAL_CONFIG_KEY: proto_utils.proto_to_json(config)}
 
 
 def _block(blessing: types.Artifact) -> None:

@@ -14,12 +14,19 @@ from word2vec import questions
 CANDIDATE, BASELINE = "candidate", "baseline"
 
 
-def make(thresholds: Mapping[str, Mapping[str, float | None]], **options: Any) -> tfma.EvalConfig:
+# The served model's signature that answers, and the one that does so with composed words too.
+KNOWN_WORDS, ALL_WORDS = "evaluate", "evaluate_composed"
+
+
+def make(
+    thresholds: Mapping[str, Mapping[str, float | None]], *, composed_words: bool = False, **options: Any
+) -> tfma.EvalConfig:
     """The configuration for benchmarks.
 
     Args:
         thresholds: by benchmark or `benchmark/section`. `lower_bound`: the least score at which the model is blessed;
             `absolute`: the least change of the score from the baseline (-0.01: it may fall by so much).
+        composed_words: whether words are judged whose vectors are made of their n-grams.
         **options: of `metrics.AnswerScores`.
     """
     metric = tfma.MetricConfig(
@@ -39,7 +46,7 @@ def make(thresholds: Mapping[str, Mapping[str, float | None]], **options: Any) -
             )
             _add(spec, metrics.SIGNIFICANT_CHANGE, where, limit)
     return tfma.EvalConfig(
-        model_specs=[_model(CANDIDATE), _model(BASELINE)],
+        model_specs=[_model(name, ALL_WORDS if composed_words else KNOWN_WORDS) for name in (CANDIDATE, BASELINE)],
         slicing_specs=[
             tfma.SlicingSpec(feature_keys=[questions.BENCHMARK]),
             tfma.SlicingSpec(feature_keys=[questions.BENCHMARK, questions.SECTION]),
@@ -64,11 +71,11 @@ def limits_of(config: tfma.EvalConfig) -> dict[str, dict[str, float]]:
     return limits
 
 
-def _model(name: str) -> tfma.ModelSpec:
+def _model(name: str, signature: str) -> tfma.ModelSpec:
     return tfma.ModelSpec(
         name=name,
         is_baseline=name == BASELINE,
-        signature_name="evaluate",
+        signature_name=signature,
         prediction_key="answers",
         label_key=questions.SCORE,
         model_type="tf_generic",

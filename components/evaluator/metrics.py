@@ -29,13 +29,16 @@ COVERAGE, QUESTIONS, SCORE, CHANGE = "coverage", "questions", "score", "change"
 CHANGE_LOWER, CHANGE_UPPER, SIGNIFICANT_CHANGE = CHANGE + LOWER, CHANGE + UPPER, f"significant_{CHANGE}"
 # How many different ones there are among the covered questions, people's scores, and the first of the model's answers.
 DISTINCT = "distinct_questions", "distinct_scores", "distinct_answers"
+# Of how many of these a word's vector was made of its n-grams, where that is judged.
+COMPOSED = "composed"
+_WIDTH = len(questions.ANSWERS) + 1  # numbers per question: the answers, and how many of its words are composed
 
 
 class AnswerScores(tfma.metrics.Metric):
     """All that is measured of the questions of a slice, for each model, and the change from the baseline to the model.
 
     For every model: each of `MEASURES` (NaN where nothing could be asked), for all but the baseline with its interval;
-    `coverage` (the share of questions whose words are all in the vocabulary); `questions` (how many); `DISTINCT`; and
+    `coverage` (the share of questions whose words all have vectors); `questions` (how many); `DISTINCT`; `COMPOSED`; and
     `score`, which is for value thresholds: the main measure, if there is one and enough was covered; else NaN, which no
     threshold lets pass, or 1, which all do.
 
@@ -142,7 +145,7 @@ class _Gather(beam.CombineFn):
         labels = np.ravel(labels)
         is_analogy = np.full(len(labels), kind in (questions.ANALOGY, questions.ANALOGY.encode()))
         # Behind the answers is what fills examples of fewer questions up.
-        columns = [np.reshape(answer, [-1, len(questions.ANSWERS)])[: len(labels)] for answer in answers]
+        columns = [_numbers(answer)[: len(labels)] for answer in answers]
         accumulator.append(np.column_stack([is_analogy, labels, *columns]).astype(np.float64))
         return accumulator
 
@@ -151,13 +154,18 @@ class _Gather(beam.CombineFn):
 
     def answers(self, accumulator: list[np.ndarray]) -> list[Answers]:
         """Of each model, always in the same order, which the bootstrap's draws then are of."""
-        width = len(questions.ANSWERS)
-        rows = np.concatenate([np.zeros((0, 2 + width * len(self._models))), *accumulator])
+        rows = np.concatenate([np.zeros((0, 2 + _WIDTH * len(self._models))), *accumulator])
         rows = rows[np.lexsort(rows.T)]
         return [
-            Answers(rows[:, 0] == 1, rows[:, 1], rows[:, start : start + width])
-            for start in range(2, rows.shape[1], width)
+            Answers(rows[:, 0] == 1, rows[:, 1], rows[:, start : start + _WIDTH - 1], rows[:, start + _WIDTH - 1] > 0)
+            for start in range(2, rows.shape[1], _WIDTH)
         ]
+
+
+def _numbers(answer: np.ndarray) -> np.ndarray:
+    """A model's answers to an example, a row per question; those of `evaluate` are without composed words."""
+    width = np.shape(answer)[-1]
+    return np.pad(np.reshape(answer, [-1, width]), [(0, 0), (0, _WIDTH - width)])
 
 
 class _Measures(_Gather):
@@ -168,7 +176,7 @@ class _Measures(_Gather):
         self._bootstrap, self._gate = bootstrap, gate
         suffixes = ("",) if bootstrap is None else ("", LOWER, UPPER)
         names = [f"{measure}{suffix}" for names in MEASURES.values() for measure in names for suffix in suffixes]
-        names += [COVERAGE, QUESTIONS, SCORE, *DISTINCT]
+        names += [COVERAGE, QUESTIONS, SCORE, *DISTINCT, COMPOSED]
         self._keys = {name: _key(name, model) for name in names}
         self.keys = list(self._keys.values())
 
@@ -176,6 +184,7 @@ class _Measures(_Gather):
         (answers,) = self.answers(accumulator)
         values = {COVERAGE: answers.coverage, QUESTIONS: float(len(answers.labels))}
         values |= dict(zip(DISTINCT, answers.distinct, strict=True))
+        values[COMPOSED] = float((answers.covered & answers.composed).sum())
         for kind, names in MEASURES.items():
             of_kind = answers.of_kind(kind == questions.ANALOGY).judged
             measures = [statistics.MEASURES[name] for name in names]

@@ -79,8 +79,13 @@ class Result:
 
     @property
     def coverage(self) -> float:
-        """The share of questions whose words are all in the vocabulary."""
+        """The share of questions whose words are all in the vocabulary, or have vectors where these are judged."""
         return self.values[metrics.COVERAGE]
+
+    @property
+    def composed(self) -> int:
+        """Of how many of the covered questions a word's vector was made of its n-grams."""
+        return round(self.values.get(metrics.COMPOSED, 0))
 
     @property
     def problem(self) -> str:
@@ -136,11 +141,13 @@ class Evaluation:
         results: the benchmarks, each followed by its sections, both in alphabetical order.
         has_thresholds: whether any is set; without one no model is blessed.
         stability: how far the words have moved from the last blessed model; None without one.
+        signature: of the served model, that answered.
     """
 
     results: list[Result]
     has_thresholds: bool
     stability: Stability | None = None
+    signature: str = eval_config.KNOWN_WORDS
 
     @property
     def benchmarks(self) -> list[Result]:
@@ -196,7 +203,8 @@ def read(folder: str) -> Evaluation:
             )
         )
     results.sort(key=lambda result: (result.benchmark, result.section or ""))
-    return Evaluation(results, bool(limits), stability.read(folder))
+    signature = next(spec.signature_name for spec in config.model_specs if spec.name != eval_config.BASELINE)
+    return Evaluation(results, bool(limits), stability.read(folder), signature)
 
 
 def interval_text(interval: tuple[float, float] | None) -> str:

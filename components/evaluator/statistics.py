@@ -22,11 +22,13 @@ class Answers:
         is_analogy: bool [n].
         labels: float64 [..., n], people's scores.
         values: float64 [..., n, 3], as `questions.ANSWERS` names them.
+        composed: bool [..., n], whether a word's vector is made of its n-grams; False alone if none is.
     """
 
     is_analogy: np.ndarray
     labels: np.ndarray
     values: np.ndarray
+    composed: np.ndarray | bool = False
 
     @property
     def kind(self) -> str:
@@ -69,7 +71,8 @@ class Answers:
 
     def take(self, which: np.ndarray) -> Answers:
         """Some of them: bool [n], or int [samples, n] for many samples."""
-        return Answers(self.is_analogy[which], self.labels[which], self.values[which])
+        composed = self.composed if isinstance(self.composed, bool) else self.composed[which]
+        return Answers(self.is_analogy[which], self.labels[which], self.values[which], composed)
 
 
 Measure = Callable[[Answers], "np.ndarray | float"]

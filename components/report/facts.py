@@ -5,6 +5,7 @@ from __future__ import annotations
 import dataclasses
 import os
 from collections.abc import Mapping, Sequence
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -115,14 +116,15 @@ def gather(
     neighbours = _neighbours(model, words.words[:neighbour_words])
     with tf.io.gfile.GFile(os.path.join(uris["model_card"], card_names.JSON)) as file:
         model_card = card.ModelCard.model_validate_json(file.read())
+    evaluation = results.read(uris["evaluation"])
     return Facts(
         card=model_card,
-        evaluation=results.read(uris["evaluation"]),
+        evaluation=evaluation,
         corpus=CorpusReport.of(artifacts["examples"]),
         words=words,
         tokens=vocabulary.read_tokens(vocabulary.path_in(graph, vocabulary.TOKENS_ASSET)),
         curves=_curves(uris["model_run"]),
-        scatters=_scatters(model, uris["benchmarks"]),
+        scatters=_scatters(model.signatures[evaluation.signature], uris["benchmarks"]),
         neighbours=neighbours,
         health=_health(words, model.norms.numpy(), neighbours),
         places=plane.places(model.unit[:map_words].numpy(), seed=seed),
@@ -165,11 +167,11 @@ def _curves(logs: str) -> dict[str, Curve]:
     }
 
 
-def _scatters(model: tf.Module, benchmarks: str) -> dict[str, Scatter]:
+def _scatters(evaluate: Any, benchmarks: str) -> dict[str, Scatter]:
     """Every pair's cosine beside people's score, by benchmark."""
     points_by_benchmark: dict[str, list[tuple[float, float, tuple[str, str]]]] = {}
     for pairs in examples.pairs(benchmarks):
-        answers = model.signatures["evaluate"](examples=pairs.examples)["answers"]
+        answers = evaluate(examples=pairs.examples)["answers"]
         cosines = tf.boolean_mask(answers, tf.sequence_mask(pairs.counts))[:, questions.ANSWERS.index(questions.COSINE)]
         rows = (tensor.numpy() for tensor in (pairs.benchmarks, pairs.scores, pairs.words, cosines))
         for name, score, words, cosine in zip(*rows, strict=True):

@@ -15,13 +15,20 @@ async function predict(signature, row) {
   return (await get(`${model}:predict`, { method: "POST", body })).predictions[0];
 }
 
-function show(list, words, scores) {
+// What is composed is of a word that is not in the vocabulary, and whose vector is made of its n-grams.
+function show(list, words, scores, composed) {
   list.replaceChildren(...words.filter((word) => word).map((word, place) => {
     const item = document.createElement("li"), score = document.createElement("span");
     score.textContent = scores[place].toFixed(3);
     item.append(score, word);
     return item;
   }));
+  if (composed) {
+    const item = document.createElement("li");
+    item.className = "composed";
+    item.textContent = "not in the vocabulary: made of its n-grams";
+    list.prepend(item);
+  }
 }
 
 function say(list, problem) {
@@ -51,7 +58,7 @@ function answers(form, list, signature, output, inputs = (row) => row) {
     try {
       const found = await predict(signature, inputs(row));
       if (number !== asked) return; // a later question was asked meanwhile
-      if (found.known) show(list, found[output], found.scores);
+      if (found.known || found.composed) show(list, found[output], found.scores, found.composed);
       else say(list, `unknown: ${/\s/.test(Object.values(row).join(" ").trim()) ? "one of these words" : row.words}`);
     } catch (error) {
       say(list, error.message);

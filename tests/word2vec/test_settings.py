@@ -48,4 +48,4 @@ def test_the_models_defaults_are_the_settings():
     }
     made = settings.TrainerSettings()
     assert defaults == {name: getattr(made, name) for name in defaults}
-    assert len(defaults) == 9
+    assert len(defaults) == 10

@@ -67,6 +67,8 @@ class CompiledSteps:
             weights=weights,
             mix=mix,
             seed=model.seed,
+            splits=None if model.subwords is None else model.subwords.splits,
+            rows=None if model.subwords is None else model.subwords.rows,
         )
         self._scratch = [kernel.scratch(self._settings, model.target.output_dim) for _ in range(streams)]
         chunks.compile_ahead(radii=window_weights.by_radius(model.window_weights))

@@ -17,6 +17,7 @@ from word2vec import pairs, progress, saved_model_layout, vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
 from word2vec.settings import COMPILED_POSITIONS, Section, SkipGramSettings, TrainerSettings
+from word2vec.subwords import Buckets, Subwords
 from word2vec.training import (
     alignment,
     blocks,
@@ -192,7 +193,7 @@ def _built(
     if job.base_model and job.starts_warm:
         start = warm_start.read(job.base_model)
         warm_start.check_dimensions(start, job.trainer.dimensions)
-        warm_start.check_architecture(start, job.trainer.architecture)
+        warm_start.check_same_kind(start, job.trainer.architecture, job.trainer.subwords)
         warm_start.load(start, words, network)
         learning_rate = job.trainer.warm_start_learning_rate or learning_rate
     return network, _compile(network, job, learning_rate, epoch_steps)
@@ -215,7 +216,7 @@ def _checkpoints(
 
 def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> None:
     """Writes the SavedModel, with what a later training can start from, and the vectors beside it."""
-    target, rotation, space = _aligned(job, words, _value(network.target))
+    table, rotation, space = _aligned(job, words, network)
     rest = {table.name: _value(table) for table in network.tables if table is not network.target}
     if rotation is not None:
         _release(network.target)
@@ -223,24 +224,35 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     warm_start.write(job.serving_model, rest, space, job.trainer.architecture)
     del rest
     _release(network.context)
+    target, buckets = _words_and_buckets(network.subwords, table)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
     vectors.write_projector(job.logs, words, target)
-    ServingModel(tf.convert_to_tensor(target), job.vocabulary, job.phrases).save(job.serving_model)
+    ServingModel(tf.convert_to_tensor(target), job.vocabulary, job.phrases, buckets).save(job.serving_model)
 
 
-def _aligned(job: Job, words: vocabulary.Vocabulary, target: np.ndarray) -> tuple[np.ndarray, np.ndarray | None, str]:
-    """The vectors in the last blessed model's space, if that is wanted and there is one; else in a new space.
+def _words_and_buckets(of: Subwords | None, table: np.ndarray) -> tuple[np.ndarray, Buckets | None]:
+    """The words' vectors, float32 [V, D], and the rows of the n-grams, if there are any, from a table of targets."""
+    if of is None:
+        return table, None
+    return of.compose(table), Buckets(of.settings, of.buckets, table[len(table) - len(of.buckets) :])
+
+
+def _aligned(
+    job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec
+) -> tuple[np.ndarray, np.ndarray | None, str]:
+    """The targets in the last blessed model's space, if that is wanted and there is one; else in a new space.
 
     Returns:
-        the vectors, float32 [V, D]; what turned them, float64 [D, D], if anything; and the space.
+        the table, float32 [V or more, D]; what turned it, float64 [D, D], if anything; and the space.
     """
+    table = _value(network.target)
     if job.base_model and job.trainer.align == "last_blessed":
         start = warm_start.read(job.base_model, vectors_alone=True)
         warm_start.check_dimensions(start, job.trainer.dimensions)
-        rotation = warm_start.rotation(start, words, target)
+        rotation = warm_start.rotation(start, words, _words_and_buckets(network.subwords, table)[0])
         if rotation is not None:
-            return alignment.turn(target, rotation), rotation, start.space
-    return target, None, hashlib.sha256(target.data).hexdigest()[:16]
+            return alignment.turn(table, rotation), rotation, start.space
+    return table, None, hashlib.sha256(table.data).hexdigest()[:16]
 
 
 def _value(table: model.WordTable) -> np.ndarray:
@@ -306,6 +318,7 @@ def _model(
         block_length=shape[1],
         sampler=samplers.make(settings.sampler, words.counts, settings.noise_power),
         remove_accidental_hits=settings.remove_accidental_hits,
+        subwords=Subwords.of(words.words, settings.subwords) if settings.subwords else None,
         dtype=precision.policy(settings.precision),
         **{key: getattr(settings, key) for key in same},
     )

@@ -91,6 +91,9 @@ class Settings(NamedTuple):
             vectors.
         mix: float32 [inputs, Q], what an input counts in a query; None where the inputs are the queries.
         seed: decides the noise.
+        splits: int64 [V + 1], where each word's rows of the target table are in `rows`, as `subwords.Subwords` has
+            them; None where each word has its own row alone.
+        rows: int32, likewise.
     """
 
     window: int
@@ -102,6 +105,8 @@ class Settings(NamedTuple):
     weights: np.ndarray
     mix: np.ndarray | None
     seed: int
+    splits: np.ndarray | None = None
+    rows: np.ndarray | None = None
 
 
 class Chunk(NamedTuple):
@@ -139,6 +144,7 @@ class Scratch(NamedTuple):
             score of the noise, and log Z of the noise; and what whole windows' pairs count in all.
         sums: float32 [columns or inputs, W], for rows that can't be added to at once.
         outs: int64 [columns or inputs], addresses.
+        firsts: int32 [inputs], where each word of the inputs stands first among them; for subwords.
     """
 
     ids: np.ndarray
@@ -153,6 +159,7 @@ class Scratch(NamedTuple):
     of_query: np.ndarray
     sums: np.ndarray
     outs: np.ndarray
+    firsts: np.ndarray
 
 
 def whole_vectors(numbers: int) -> int:
@@ -184,6 +191,7 @@ def scratch(settings: Settings, dimensions: int) -> Scratch:
         of_query=zeros(5, queries),
         sums=zeros(most, width),
         outs=np.zeros(most, np.int64),
+        firsts=np.zeros(inputs, np.int32),
     )
 
 
@@ -249,7 +257,7 @@ def train(
     return _train(
         *chunk, *tables, *(accumulators or (None, None, None)), *noise, *rates, *own,
         settings.window, settings.length, settings.negatives, softmax, settings.distinct, settings.weights,
-        settings.mix, settings.seed, many, single, begin, end, step, sums, multiply(),
+        settings.mix, settings.seed, settings.splits, settings.rows, many, single, begin, end, step, sums, multiply(),
     )  # fmt: skip
 
 
@@ -279,9 +287,9 @@ def _train(
     target, context, bias, target_squares, context_squares, bias_squares,
     kept, alias, log_expected, noise_losses, noise_rate,
     initial, minimum, steps, warmup, bias_share,
-    both_ids, inputs, mix, mixed, queries, turned, words, weights, moves, of_query, row_sums, outs,
-    window, length, negatives, softmax, distinct, all_weights, all_mix, seed, many, single, begin, end, step, sums,
-    product,
+    both_ids, inputs, mix, mixed, queries, turned, words, weights, moves, of_query, row_sums, outs, firsts,
+    window, length, negatives, softmax, distinct, all_weights, all_mix, seed, splits, rows_of, many, single,
+    begin, end, step, sums, product,
 ):  # fmt: skip
     """See `train`."""
     rows, columns, dimensions = all_weights.shape[0], words.shape[0], target.shape[1]
@@ -307,7 +315,7 @@ def _train(
         pairs = all_weights if inside else weights
         kernel_parts.read(
             many, single, inside, context, target, ids, columns, left, right, start, length, around, all_mix, inputs,
-            mix, of_query[1], words, queries, turned, outs, product,
+            mix, of_query[1], words, queries, turned, outs, product, splits, rows_of, firsts,
         )  # fmt: skip
         kernel_rows.score(words, queries, turned, moves, outs, keys, reach, dimensions, product, many, single)
         kernel_rows.add_to_scores(moves, ids[:columns], rows, bias, log_expected, single)
@@ -327,7 +335,8 @@ def _train(
         )
         kernel_parts.move_targets(
             many, single, inside, target, target_squares, rate, direct, ids, keys, columns, length, around, reach,
-            inputs, mix, mixed, words, moves, row_sums, outs, product, context, following, parts,
+            inputs, mix, mixed, words, moves, row_sums, outs, product, context, following, parts, splits, rows_of,
+            firsts,
         )  # fmt: skip
         kernel_parts.move_contexts(
             many, single, context, context_squares, rate, direct, ids[:columns], keys, length, reach, queries, moves,

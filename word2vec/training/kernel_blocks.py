@@ -6,7 +6,7 @@ import numpy as np
 
 from word2vec.training.tiles import FLOAT_BYTES, compiled, prefetch
 
-_LINE = 64  # bytes of a cache line
+LINE = 64  # bytes of a cache line
 # SplitMix64 (Steele, Lea and Flood 2014, figure 16).
 _GAMMA, _FIRST, _SECOND = (np.uint64(x) for x in (0x9E3779B97F4A7C15, 0xBF58476D1CE4E5B9, 0x94D049BB133111EB))
 
@@ -114,5 +114,5 @@ def ask_for(context, target, ids, columns, part, parts):
     for place in range(count * part // parts, count * (part + 1) // parts):
         table = context if place < columns else target
         row = table.ctypes.data + np.int64(ids[place]) * size
-        for line in range(0, size, _LINE):
+        for line in range(0, size, LINE):
             prefetch(row + line)

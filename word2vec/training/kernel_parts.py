@@ -35,14 +35,14 @@ def weigh(many, single, inside, all_weights, whole, left, right, start, length, 
 @compiled
 def read(
     many, single, inside, context, target, ids, columns, left, right, start, length, around, all_mix, inputs, mix,
-    spare, words, queries, turned, outs, product,
+    spare, words, queries, turned, outs, product, splits, rows, firsts,
 ):  # fmt: skip
     """Copies a block's rows, mixes its queries, and turns them."""
     kernel_rows.copy(context, ids[:columns], words)
     if many is not None:
-        kernel_rows.copy(target, ids[columns:], queries)
+        _read_targets(target, ids[columns:], queries, splits, rows, firsts)
     if single is not None:
-        kernel_rows.copy(target, ids[columns:], inputs)
+        _read_targets(target, ids[columns:], inputs, splits, rows, firsts)
         if not inside:
             kernel_blocks.share_out(all_mix, left, right, start, length, around, spare, mix[1])
         share, nothing = mix[0 if inside else 1], ids[:0]
@@ -54,11 +54,21 @@ def read(
 
 
 @compiled
+def _read_targets(target, ids, out, splits, rows, firsts):
+    if splits is None:
+        kernel_rows.copy(target, ids, out)
+    else:
+        kernel_rows.compose(target, ids, out, splits, rows, firsts)
+
+
+@compiled
 def move_targets(
     many, single, inside, target, squares, rate, direct, ids, keys, columns, length, around, reach, inputs, mix, mixed,
-    words, moves, sums, outs, product, context, following, parts,
+    words, moves, sums, outs, product, context, following, parts, splits, rows, firsts,
 ):  # fmt: skip
     """Moves the target rows, of the queries or of what they are mixed from."""
+    if splits is not None:
+        direct = False
     if many is not None:
         kernel_rows.aim(outs, target, ids[columns:], sums, direct)
         kernel_rows.add_to_queries(outs, words, moves, keys, length, reach, product, context, target, following, parts)
@@ -69,7 +79,10 @@ def move_targets(
         kernel_rows.add_to_words(
             outs, mixed, share, inputs.shape[0], length, around, product, context, target, nothing, 1
         )
-    kernel_rows.add_sums(target, ids[columns:], sums, squares, rate, direct)
+    if splits is None:
+        kernel_rows.add_sums(target, ids[columns:], sums, squares, rate, direct)
+    else:
+        kernel_rows.add_to_all(target, ids[columns:], sums, splits, rows, firsts)
 
 
 @compiled

@@ -7,13 +7,14 @@ from __future__ import annotations
 
 import numpy as np
 
-from word2vec.training.kernel_blocks import ask_for
-from word2vec.training.tiles import FLOAT_BYTES, REGISTERS, call, compiled, dot, turn_square
+from word2vec.training.kernel_blocks import LINE, ask_for
+from word2vec.training.tiles import FLOAT_BYTES, REGISTERS, call, compiled, dot, prefetch, turn_square
 
 LANES, _, _VECTORS = REGISTERS
 ROWS = REGISTERS.most_rows(_VECTORS)
 _ADDRESS = 8  # bytes of an address
 _EPSILON = np.float32(1e-7)  # RowAdagrad's
+_TOGETHER = 4  # rows that `compose` adds up at a time
 
 
 @compiled
@@ -23,6 +24,71 @@ def copy(table, ids, rows):
         row, out = table[ids[place]], rows[place]
         for number in range(row.shape[0]):
             out[number] = row[number]
+
+
+@compiled
+def compose(table, ids, out, splits, rows, firsts):
+    """Means of the rows of some words (`subwords`), each distinct word's but once: `firsts` says where it stands first.
+
+    A few rows at a time, so that the sums need not be read and written for each of them.
+    """
+    dimensions, size = table.shape[1], table.shape[1] * FLOAT_BYTES
+    for place in range(ids.shape[0]):
+        word, mean, first = ids[place], out[place], 0
+        while ids[first] != word:
+            first += 1
+        firsts[place] = first
+        if first < place:
+            for number in range(dimensions):
+                mean[number] = out[first, number]
+            continue
+        at, end = splits[word], splits[word + 1]
+        if place + 1 < ids.shape[0]:
+            following = ids[place + 1]
+            _ask_for_rows(table, rows, splits[following], splits[following + 1], size)
+        share = np.float32(1) / np.float32(end - at)
+        for number in range(dimensions):
+            mean[number] = np.float32(0)
+        while at + _TOGETHER <= end:
+            _ask_for_rows(table, rows, at + _TOGETHER, end, size)
+            one, two, three, four = table[rows[at]], table[rows[at + 1]], table[rows[at + 2]], table[rows[at + 3]]
+            for number in range(dimensions):
+                mean[number] += (one[number] + two[number]) + (three[number] + four[number])
+            at += _TOGETHER
+        while at < end:
+            one = table[rows[at]]
+            for number in range(dimensions):
+                mean[number] += one[number]
+            at += 1
+        for number in range(dimensions):
+            mean[number] *= share
+
+
+@compiled
+def _ask_for_rows(table, rows, at, end, size):
+    """Asks for the next few rows of a word."""
+    for place in range(at, min(at + _TOGETHER, end)):
+        address = table.ctypes.data + np.int64(rows[place]) * size
+        for line in range(0, size, LINE):
+            prefetch(address + line)
+
+
+@compiled
+def add_to_all(table, ids, sums, splits, rows, firsts):
+    """Adds the sums of each word to all its rows."""
+    dimensions = table.shape[1]
+    for place in range(ids.shape[0]):
+        if firsts[place] < place:
+            total, more = sums[firsts[place]], sums[place]
+            for number in range(dimensions):
+                total[number] += more[number]
+    for place in range(ids.shape[0]):
+        if firsts[place] == place:
+            total = sums[place]
+            for at in range(splits[ids[place]], splits[ids[place] + 1]):
+                row = table[rows[at]]
+                for number in range(dimensions):
+                    row[number] += total[number]
 
 
 @compiled

@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from typing import Any, NamedTuple
 
 import keras
@@ -10,6 +10,7 @@ import numpy as np
 import tensorflow as tf
 
 from word2vec import settings
+from word2vec.subwords import Subwords
 from word2vec.training import architectures, losses, samplers
 from word2vec.training.architectures import Examples
 from word2vec.training.blocks import Batch, Blocks
@@ -91,6 +92,9 @@ class Word2Vec(keras.Model):
         bias_start: where a learned bias starts: `zero`, `expected_count` (its log) or `share` (the log of a word's).
         window_weights: see the module of this name.
         remove_accidental_hits: whether noise that is a pair's own context does not count for that pair.
+        subwords: of which rows of `target` each word's vector is the mean; None where each word has a row. Of the mean,
+            each row moves by the whole gradient, as in fastText: by its share of it, a word of twenty n-grams would
+            move twenty times as slowly.
         seed: decides the initial vectors and the noise.
         dtype: Keras' policy; products are computed in its compute type, sums and variables stay float32.
     """
@@ -112,6 +116,7 @@ class Word2Vec(keras.Model):
         bias_start: settings.BiasStart = DEFAULTS.bias_start,
         window_weights: settings.WindowWeights = DEFAULTS.window_weights,
         remove_accidental_hits: bool = DEFAULTS.remove_accidental_hits,
+        subwords: Subwords | None = None,
         seed: int = DEFAULTS.seed,
         dtype: Any = "float32",
     ):
@@ -130,6 +135,7 @@ class Word2Vec(keras.Model):
             "bias_start": bias_start,
             "window_weights": window_weights,
             "remove_accidental_hits": remove_accidental_hits,
+            "subwords": subwords,
             "seed": seed,
         }
         self.sampler, self.objective = sampler, losses.BY_NAME[loss]()
@@ -140,7 +146,12 @@ class Word2Vec(keras.Model):
         self.window_weights, self.remove_accidental_hits = window_weights, remove_accidental_hits
         # word2vec's own start: small targets, contexts of zero.
         start = InPlaceUniform(-0.5 / dimensions, 0.5 / dimensions, seed=seed)
-        self.target = WordTable(vocabulary_size, dimensions, start, name="target", dtype=self.dtype_policy)
+        self.subwords, rows = subwords, vocabulary_size
+        if subwords is not None:
+            rows = subwords.size
+            # Not in the graphs, where they would be once per graph.
+            self._splits, self._rows_of_words = tf.constant(subwords.splits), tf.constant(subwords.rows)
+        self.target = WordTable(rows, dimensions, start, name="target", dtype=self.dtype_policy)
         self.context = WordTable(vocabulary_size, dimensions, "zeros", name="context", dtype=self.dtype_policy)
         self.bias = None
         if bias == "learned":
@@ -167,7 +178,8 @@ class Word2Vec(keras.Model):
         name = next(name for name, kind in samplers.BY_NAME.items() if type(self.sampler) is kind)
         sampler = {"name": name, "counts": self.sampler.counts.tolist(), "power": getattr(self.sampler, "power", 0.0)}
         dtype = keras.saving.serialize_keras_object(self.dtype_policy)
-        return {**self._config, "sampler": sampler, "dtype": dtype}
+        subwords = None if self.subwords is None else self.subwords.to_config()
+        return {**self._config, "sampler": sampler, "subwords": subwords, "dtype": dtype}
 
     @classmethod
     def from_config(cls, config: dict[str, Any], custom_objects: Any = None) -> Word2Vec:
@@ -175,7 +187,8 @@ class Word2Vec(keras.Model):
         del custom_objects
         sampler = dict(config["sampler"], counts=np.array(config["sampler"]["counts"], np.int64))
         dtype = keras.saving.deserialize_keras_object(config["dtype"])
-        return cls(**{**config, "sampler": samplers.make(**sampler), "dtype": dtype})
+        subwords = config["subwords"] and Subwords.from_config(config["subwords"])
+        return cls(**{**config, "sampler": samplers.make(**sampler), "subwords": subwords, "dtype": dtype})
 
     @property
     def tables(self) -> list[WordTable]:
@@ -185,7 +198,7 @@ class Word2Vec(keras.Model):
     def call(self, pair: tuple[tf.Tensor, tf.Tensor]) -> tf.Tensor:
         """The score of each target and context: float32 [n], from ids, int32 [n] each."""
         targets, contexts = pair
-        scores = tf.reduce_sum(tf.cast(self.target(targets) * self.context(contexts), tf.float32), -1)
+        scores = tf.reduce_sum(tf.cast(self._read_targets(targets)[0] * self.context(contexts), tf.float32), -1)
         return scores if self.bias is None else scores + self.bias(contexts)[..., 0]
 
     def train_step(self, data: Batch) -> dict[str, tf.Tensor]:
@@ -252,7 +265,8 @@ class Word2Vec(keras.Model):
             The scores, and one gradient per table: float32 rows [n, D] (the bias: [n, 1]) of ids int32 [n].
         """
         examples = self.examples(blocks)
-        queries, mix = self.target(examples.inputs), None
+        queries, rows_of = self._read_targets(examples.inputs)
+        mix = None
         if examples.mix is not None:
             mix = tf.cast(examples.mix, self.compute_dtype)
             queries = tf.matmul(mix, queries)
@@ -261,8 +275,32 @@ class Word2Vec(keras.Model):
         else:
             scores, by_query, context = self._against_noise(examples, queries, sampled, scale)
         by_input = by_query if mix is None else tf.matmul(mix, by_query, transpose_a=True)
-        rows = tf.IndexedSlices(_rows(by_input), tf.reshape(examples.inputs, [-1]))
-        return scores, [rows, *context]
+        return scores, [rows_of(by_input), *context]
+
+    def _read_targets(self, ids: tf.Tensor) -> tuple[tf.Tensor, Callable[[tf.Tensor], tf.IndexedSlices]]:
+        """The target vectors of words.
+
+        Args:
+            ids: int32, any shape.
+
+        Returns:
+            The vectors, [..., D] in the policy's compute type; and what makes their gradients those of the table.
+        """
+        flat = tf.reshape(ids, [-1])
+        if self.subwords is None:
+            return self.target(ids), lambda gradients: tf.IndexedSlices(_rows(gradients), flat)
+        words, places = tf.unique(flat)
+        begins, ends = (tf.gather(self._splits, words + more) for more in (0, 1))
+        at = tf.ragged.range(begins, ends)
+        rows, of_word = tf.gather(self._rows_of_words, at.flat_values), at.value_rowids()
+        means = tf.math.segment_mean(tf.cast(self.target(rows), tf.float32), of_word)
+        vectors = tf.reshape(tf.gather(means, places), tf.concat([tf.shape(ids), [means.shape[1]]], 0))
+
+        def rows_of(gradients: tf.Tensor) -> tf.IndexedSlices:
+            by_word = tf.math.unsorted_segment_sum(_rows(gradients), places, tf.size(words))
+            return tf.IndexedSlices(tf.gather(by_word, of_word), rows)
+
+        return tf.cast(vectors, self.compute_dtype), rows_of
 
     def _against_noise(
         self, examples: Examples, queries: tf.Tensor, sampled: SampledValues, scale: Any

@@ -19,7 +19,8 @@ from absl import logging
 
 from word2vec import saved_vectors, vocabulary
 from word2vec.errors import UserError, reason
-from word2vec.settings import Architecture
+from word2vec.settings import Architecture, SubwordSettings
+from word2vec.subwords import Buckets, Subwords
 from word2vec.training import alignment
 from word2vec.training.model import Word2Vec
 
@@ -35,12 +36,14 @@ class Start(NamedTuple):
         tables: target and context vectors, float32 [V, D], and a learned bias, float32 [V, 1], by their names.
         space: which one the vectors are in: versions of the same space can be compared.
         architecture: that they were trained in.
+        buckets: the rows of the n-grams of which the target vectors are made; None where they are rows of their own.
     """
 
     words: vocabulary.Vocabulary
     tables: dict[str, np.ndarray]
     space: str
     architecture: Architecture
+    buckets: Buckets | None = None
 
 
 def write(saved_model: str, tables: Mapping[str, np.ndarray], space: str, architecture: Architecture) -> None:
@@ -87,7 +90,8 @@ def read(saved_model: str, *, vectors_alone: bool = False) -> Start:
         tables = {"target": target}
         if not vectors_alone:
             tables |= {name: _read(saved_model, name, facts) for name, facts in manifest["files"].items()}
-        return Start(words, tables, manifest["space"], manifest.get("architecture", "skipgram"))
+        buckets = None if vectors_alone else saved_vectors.read_buckets(saved_model)
+        return Start(words, tables, manifest["space"], manifest.get("architecture", "skipgram"), buckets)
     except saved_vectors.UNREADABLE as error:
         raise UserError(
             f"{saved_model}: the model to start from is damaged: {reason(error)}. Remove it, then the training starts "
@@ -117,24 +121,42 @@ def check_dimensions(start: Start, dimensions: int) -> None:
         )
 
 
-def check_architecture(start: Start, architecture: Architecture) -> None:
-    """Makes sure that a model was trained in an architecture: the other one's vectors have another scale.
+def check_same_kind(start: Start, architecture: Architecture, subwords: SubwordSettings | None) -> None:
+    """Makes sure that a model can be gone on with: vectors of another kind of model have another scale and other rows.
+
+    Args:
+        start: the earlier model.
+        architecture: of the new one.
+        subwords: likewise.
 
     Raises:
-        UserError: it was not.
+        UserError: it cannot.
     """
     if start.architecture != architecture:
         raise UserError(
             f"trainer.architecture = {architecture}: the last blessed model, to start from, is {start.architecture}. "
             f"Set trainer.architecture={start.architecture}, or trainer.warm_start=false"
         )
+    there = start.buckets.settings if start.buckets else None
+    if there != subwords:
+        one, other = (_named(settings) for settings in (subwords, there))
+        raise UserError(
+            f"trainer.subwords = {one}: the last blessed model, to start from, has {other}. "
+            f"Set trainer.subwords={other}, or trainer.warm_start=false"
+        )
+
+
+def _named(subwords: SubwordSettings | None) -> str:
+    if subwords is None:
+        return "null"
+    return f"{{min: {subwords.min}, max: {subwords.max}, buckets: {subwords.buckets}}}"
 
 
 def load(start: Start, words: vocabulary.Vocabulary, model: Word2Vec) -> None:
-    """Takes over the rows of the words that both models have; the others start fresh.
+    """Takes over the rows of the words and n-grams that both models have; the others start fresh.
 
     Args:
-        start: the earlier model; its vectors are as long as the new one's.
+        start: the earlier model, of the same kind (`check_same_kind`); its vectors are as long as the new one's.
         words: of the new model.
         model: the new model.
     """
@@ -143,8 +165,13 @@ def load(start: Start, words: vocabulary.Vocabulary, model: Word2Vec) -> None:
     for table in model.tables:
         if table.name not in start.tables:
             continue  # a bias that only the new model learns
-        new = table.embeddings.numpy()
-        new[old_rows >= 0] = start.tables[table.name][old_rows[old_rows >= 0]]
+        new, old = table.embeddings.numpy(), start.tables[table.name]
+        if table is model.target and model.subwords and start.buckets:
+            before = Subwords.of(start.words.words, model.subwords.settings)
+            old = before.own_rows(old, start.buckets.rows)
+            _, here, there = np.intersect1d(model.subwords.buckets, start.buckets.numbers, return_indices=True)
+            new[len(words) + here] = start.buckets.rows[there]
+        new[: len(words)][old_rows >= 0] = old[old_rows[old_rows >= 0]]
         table.embeddings.assign(new)
     logging.info("%d of %d words start from an earlier model's vectors.", (old_rows >= 0).sum(), len(words))
 

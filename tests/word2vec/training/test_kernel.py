@@ -10,6 +10,8 @@ import numpy as np
 import pytest
 import tensorflow as tf
 
+from word2vec.settings import SubwordSettings
+from word2vec.subwords import Subwords
 from word2vec.training import (
     blocks,
     code_cache,
@@ -22,6 +24,14 @@ from word2vec.training import (
     tiles,
 )
 
+# Of 15 words' n-grams: none, one that a word has three times, one that all have, and many.
+_GRAMS = [[], [0, 0, 0], *([0, 1 + word % 3, *range(4, 4 + word)] for word in range(13))]
+SUBWORDS = Subwords(
+    SubwordSettings(),
+    np.append(0, np.cumsum([1 + len(grams) for grams in _GRAMS])),
+    np.array([row for word, grams in enumerate(_GRAMS) for row in (word, *(15 + gram for gram in grams))], np.int32),
+    np.arange(16, dtype=np.int32),
+)
 COUNTS = np.array([400, 200, 150, 90, 60, 33, 20, 10, 5, 4, 3, 2, 2, 1, 1], np.int64)
 RATE, WARMUP = 0.05, 3
 
@@ -65,6 +75,7 @@ class Both:
             softmax=settings["loss"] == "sampled_softmax",
             distinct=settings.get("remove_accidental_hits", True),
             weights=weights, mix=mix, seed=1,
+            **{name: getattr(settings["subwords"], name) for name in ("splits", "rows") if settings.get("subwords")},
         )  # fmt: skip
         drawn = self.model.sampler
         kept, alias = samplers.alias_table(drawn.probability(tf.range(len(COUNTS))).numpy().astype(np.float64))
@@ -172,6 +183,19 @@ def test_every_setting_is_the_models(architecture, loss, settings):
     losses = both.train()
     assert losses[0] == pytest.approx(losses[1], rel=1e-5)
     both.assert_same()
+
+
+@pytest.mark.parametrize("loss", LOSSES)
+@pytest.mark.parametrize("shape", [{}, {"length": 16, "window": 5, "dimensions": 32}, {"length": 33, "dimensions": 19}])
+@pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
+def test_words_of_many_rows_are_the_models(architecture, shape, loss):
+    both = Both(loss=loss, architecture=architecture, subwords=SUBWORDS, **shape)
+    before = both.arrays[0].copy()
+    losses = both.train()
+    assert losses[0] == pytest.approx(losses[1], rel=1e-5)
+    both.assert_same()
+    moved = np.abs(both.arrays[0] - before).max(1) > 1e-4
+    assert moved.all()
 
 
 @pytest.mark.parametrize("architecture", ["skipgram", "cbow"])

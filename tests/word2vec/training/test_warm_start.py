@@ -75,9 +75,9 @@ def test_other_dimensions_are_refused(tmp_path):
 
 def test_another_architecture_is_refused(tmp_path):
     base, _ = export(tmp_path, ["a", "b"], architecture="cbow")
-    warm_start.check_architecture(warm_start.read(base), "cbow")
+    warm_start.check_same_kind(warm_start.read(base), "cbow", None)
     with pytest.raises(UserError, match=r"trainer.architecture = skipgram: the last blessed model.* is cbow"):
-        warm_start.check_architecture(warm_start.read(base), "skipgram")
+        warm_start.check_same_kind(warm_start.read(base), "skipgram", None)
 
 
 def test_who_does_not_say_its_architecture_is_skip_gram(tmp_path):
