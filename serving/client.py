@@ -337,7 +337,8 @@ class Embeddings:
     def _ask(self, signature: str, outputs: tuple[str, ...], **inputs: Sequence[Any]) -> dict[str, np.ndarray]:
         """Asks for some rows at a time.
 
-        With `known` comes `answered`, which also holds for words whose vectors are made of their n-grams. Of no rows, it asks for one and leaves it out: JSON cannot say how wide an empty table is.
+        With `known` comes `answered`, which also holds for words whose vectors are made of their n-grams. Of no rows,
+        it asks for one and leaves it out: JSON cannot say how wide an empty table is.
         """
         count = len(next(iter(inputs.values())))
         rows = inputs if count else {name: [""] for name in inputs}

@@ -38,9 +38,9 @@ class AnswerScores(tfma.metrics.Metric):
     """All that is measured of the questions of a slice, for each model, and the change from the baseline to the model.
 
     For every model: each of `MEASURES` (NaN where nothing could be asked), for all but the baseline with its interval;
-    `coverage` (the share of questions whose words all have vectors); `questions` (how many); `DISTINCT`; `COMPOSED`; and
-    `score`, which is for value thresholds: the main measure, if there is one and enough was covered; else NaN, which no
-    threshold lets pass, or 1, which all do.
+    `coverage` (the share of questions whose words all have vectors); `questions` (how many); `DISTINCT`; `COMPOSED`;
+    and `score`, which is for value thresholds: the main measure, if there is one and enough was covered; else NaN,
+    which no threshold lets pass, or 1, which all do.
 
     As TFMA's differences between models: `change` of the main measure on the questions that both models cover, with
     `change_lower` and `change_upper`, its 95 % interval by a paired bootstrap; and `significant_change`, which is for

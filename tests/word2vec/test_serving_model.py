@@ -6,10 +6,14 @@ import math
 import numpy as np
 import pytest
 import tensorflow as tf
+from gensim.models import fasttext
 
-from word2vec import search, serving_model
+from word2vec import search, serving_model, vectors
 from word2vec.questions import Question, serialize
+from word2vec.settings import SubwordSettings
 from word2vec.signatures import MOST_ANSWERS, MOST_NEIGHBOURS
+from word2vec.subwords import Buckets, Subwords
+from word2vec.vocabulary import Vocabulary
 
 WORDS = ["the", "king", "queen", "man", "woman", "tea"]
 VECTORS = np.array([[1, 1, 1], [2, 0, 2], [-0.5, 2, 1.4], [1, 0, 0.2], [0, 1, 0.2], [-1, 1, 0]], np.float32)
@@ -70,6 +74,124 @@ def test_phrases_of_a_text_are_joined_as_in_training(with_phrases):
     weight = 1e-3 / (1e-3 + np.arange(60, 0, -10) / 210)
     expected = [(weight[ids, np.newaxis] * VECTORS[ids]).mean(0) for ids in ([5], [1], [2], [1], [4], [3, 2, 5])]
     np.testing.assert_allclose(answer["embeddings"].numpy(), expected, rtol=1e-5)
+
+
+NGRAMS = SubwordSettings(min=2, max=4, buckets=100_000)
+
+
+@pytest.fixture(scope="module")
+def composing(tmp_path_factory):
+    """The signatures of a model with subwords, and gensim's with the same vectors."""
+    folder = tmp_path_factory.mktemp("subwords")
+    (folder / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
+    made = Subwords.of(WORDS, NGRAMS)
+    draw = np.random.default_rng(2)
+    rows = draw.normal(size=(len(made.buckets), 3)).astype(np.float16).astype(np.float32)
+    table = np.concatenate([made.own_rows(VECTORS, rows), rows])
+    buckets = Buckets(NGRAMS, made.buckets, rows)
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(search, "QUERIES_AT_A_TIME", 2)
+        serving_model.ServingModel(made.compose(table), str(folder / "vocabulary"), buckets=buckets).save(
+            str(folder / "model")
+        )
+    counts = Vocabulary(WORDS, np.arange(60, 0, -10))
+    (path,) = vectors.write_fasttext(str(folder), counts, VECTORS, buckets)
+    return tf.saved_model.load(str(folder / "model")).signatures, fasttext.load_facebook_vectors(path)
+
+
+ASKED = ["Queen", "queens", "KINGLY", "", "zz", "two words", b"\xff", "a" * 200, "womanish", "queens"]
+KNOWN = [place == 0 for place in range(len(ASKED))]
+COMPOSED = [False, True, True, False, False, False, False, False, True, True]
+
+
+def test_words_are_composed_of_their_n_grams_as_by_gensim(composing):
+    ask, theirs = composing
+    answer = ask["serving_default"](words=tf.constant(ASKED))
+    assert answer["known"].numpy().tolist() == KNOWN
+    assert answer["composed"].numpy().tolist() == COMPOSED
+    for word, known, composed, row in zip(ASKED, KNOWN, COMPOSED, answer["embeddings"].numpy(), strict=True):
+        expected = theirs[word.lower()] if known or composed else np.zeros(3)
+        np.testing.assert_allclose(row, expected, atol=1e-6)
+
+
+def test_composed_words_have_neighbours_as_by_gensim(composing):
+    ask, theirs = composing
+    words = ["queens", "nothing-of-it", "king", "womanish"]
+    answer = ask["most_similar"](words=tf.constant(words), k=tf.constant(3))
+    assert answer["known"].numpy().tolist() == [False, False, True, False]
+    assert answer["composed"].numpy().tolist() == [True, False, False, True]
+    for row in (0, 2, 3):
+        expected = theirs.most_similar(words[row], topn=3)
+        assert [name.decode() for name in answer["neighbours"].numpy()[row]] == [word for word, _ in expected]
+        np.testing.assert_allclose(answer["scores"].numpy()[row], [score for _, score in expected], rtol=1e-4)
+    nearest = {"positive": ["kings queens", "kings"], "negative": ["man", "nothing"], "restrict_vocab": [0, 0]}
+    for signature, method in (("nearest", "most_similar"), ("nearest_cosmul", "most_similar_cosmul")):
+        answer = ask[signature](**{name: tf.constant(value) for name, value in nearest.items()}, k=tf.constant(4))
+        assert answer["composed"].numpy().tolist() == [True, False]
+        assert answer["neighbours"].numpy()[1].tolist() == [b""] * 4
+        expected = getattr(theirs, method)(["kings", "queens"], ["man"], topn=4)
+        assert [name.decode() for name in answer["neighbours"].numpy()[0]] == [word for word, _ in expected]
+        np.testing.assert_allclose(answer["scores"].numpy()[0], [score for _, score in expected], rtol=1e-4)
+
+
+def test_every_signature_takes_composed_words(composing):
+    ask, theirs = composing
+    similar = ask["similarity"](word1=tf.constant(["kings", "king", "zz"]), word2=tf.constant(["queens", "man", "man"]))
+    assert similar["composed"].numpy().tolist() == [True, False, False]
+    expected = [theirs.similarity("kings", "queens"), theirs.similarity("king", "man"), 0]
+    np.testing.assert_allclose(similar["cosine"].numpy(), expected, rtol=1e-5)
+    analogy = ask["analogy"](
+        a=tf.constant(["mans"]), b=tf.constant(["kings"]), c=tf.constant(["woman"]), k=tf.constant(2)
+    )
+    expected = [word.encode() for word, _ in theirs.most_similar(["kings", "woman"], ["mans"], topn=2)]
+    assert (analogy["answers"].numpy()[0].tolist(), analogy["composed"].numpy().tolist()) == (expected, [True])
+    odd = ask["doesnt_match"](words=tf.constant(["kings queens tea", "zz"]))
+    assert odd["word"].numpy()[0].decode() == theirs.doesnt_match(["kings", "queens", "tea"])
+    assert (odd["known"].numpy().tolist(), odd["composed"].numpy().tolist()) == ([True, False], [False, False])
+    both = ask["n_similarity"](words1=tf.constant(["kings man"]), words2=tf.constant(["queens"]))
+    np.testing.assert_allclose(both["cosine"].numpy(), [theirs.n_similarity(["kings", "man"], ["queens"])], rtol=1e-5)
+    assert (both["known"].numpy().tolist(), both["composed"].numpy().tolist()) == ([False], [True])
+    rank = ask["rank"](word1=tf.constant(["kings"]), word2=tf.constant(["tea"]))
+    scores = [theirs.similarity("kings", word) for word in WORDS]
+    assert rank["rank"].numpy().tolist() == [1 + sum(score > scores[5] for score in scores)]
+    near = ask["nearest_to_vector"](
+        vectors=tf.constant([theirs["kings"]]), without=tf.constant(["king kings"]), k=tf.constant(1),
+        restrict_vocab=tf.constant([0]),
+    )  # fmt: skip
+    assert near["neighbours"].numpy()[0, 0] != b"king"
+
+
+def test_texts_have_composed_words_of_weight_one(composing):
+    ask, theirs = composing
+    answer = ask["embed_text"](texts=tf.constant(["Kings, the ZZ", "zz", "queens kings queens"]))
+    np.testing.assert_allclose(answer["known_share"].numpy(), [1 / 3, 0, 0])
+    np.testing.assert_allclose(answer["composed_share"].numpy(), [1 / 3, 0, 1])
+    the = 1e-3 / (1e-3 + 60 / 210)
+    expected = [(theirs["kings"] + the * theirs["the"]) / 2, np.zeros(3), (2 * theirs["queens"] + theirs["kings"]) / 3]
+    np.testing.assert_allclose(answer["embeddings"].numpy(), expected, atol=1e-6)
+
+
+def test_questions_are_judged_with_composed_words_if_that_is_asked(composing):
+    ask, theirs = composing
+    asked = [("kings", "tea"), ("king", "tea"), ("man", "kings", "woman", "queen"), ("zz", "tea")]
+    known, composed = (
+        ask[name](examples=one_each(asked))["answers"].numpy()[:, 0] for name in ("evaluate", "evaluate_composed")
+    )
+    assert np.isnan(known).all(1).tolist() == [True, False, True, True]
+    np.testing.assert_array_equal(composed[:, 3], [1, 0, 1, 0])
+    np.testing.assert_allclose(composed[0, 0], theirs.similarity("kings", "tea"), rtol=1e-5)
+    np.testing.assert_array_equal(composed[1, :3], known[1])
+    ranked = [word for word, _ in theirs.most_similar(["kings", "woman"], ["man"], topn=6)]
+    assert composed[2, 1] == 1 + ranked.index("queen")
+    assert np.isnan(composed[3, :3]).all()
+
+
+def test_a_model_without_n_grams_for_its_words_composes_nothing(tmp_path):
+    (tmp_path / "vocabulary").write_text("".join(f"9 {word}\n" for word in WORDS))
+    none = Buckets(SubwordSettings(min=16, max=16), np.zeros(0, np.int32), np.zeros((0, 3), np.float32))
+    model = serving_model.ServingModel(VECTORS, str(tmp_path / "vocabulary"), buckets=none)
+    answer = model.embed(tf.constant(["king", "x" * 20]))
+    assert (answer["known"].numpy().tolist(), answer["composed"].numpy().tolist()) == ([True, False], [False, False])
 
 
 def cosine(a, b):

@@ -55,10 +55,24 @@ def test_the_model_is_what_the_settings_say():
     words = Vocabulary(["a", "b", "c"], np.array([3, 2, 1]))
     config = job._model(words, settings, 4, (2, 8)).get_config()
     names = set(TrainerSettings.model_fields) & set(inspect.signature(model.Word2Vec).parameters)
-    names -= {"sampler", "block_length", "blocks_per_step"}  # these are made of several settings
+    names -= {"sampler", "block_length", "blocks_per_step", "subwords"}  # these are made of several settings
     assert {name: config[name] for name in names} == {name: getattr(settings, name) for name in names}
     assert all(config[name] != TrainerSettings.model_fields[name].default for name in names)
     assert (config["window"], config["blocks_per_step"], config["block_length"]) == (4, 2, 8)
+
+
+def test_a_model_with_subwords_has_their_rows_too():
+    words = Vocabulary(["ab", "abc", "x"], np.array([3, 2, 1]))
+    settings = TrainerSettings(subwords={"min": 2, "max": 3, "buckets": 1000}, dimensions=4)
+    made = job._model(words, settings, 4, (2, 8))
+    # <a ab b> <ab ab>; <a ab bc c> <ab abc bc>; <x x> <x>
+    assert made.subwords.splits.tolist() == [0, 6, 14, 18]
+    assert (
+        made.target.input_dim
+        == made.subwords.size
+        == 3 + len({*["<a", "ab", "b>", "<ab", "ab>", "bc", "c>", "abc", "bc>", "<x", "x>", "<x>"]})
+    )
+    assert made.context.input_dim == 3
 
 
 def test_what_is_told_a_worker_is_what_it_reads():

@@ -6,6 +6,8 @@ import pytest
 import tensorflow as tf
 
 from tests.word2vec.test_pairs import encode
+from word2vec.settings import SubwordSettings
+from word2vec.subwords import Subwords
 from word2vec.training import blocks, model, optimizers, samplers
 
 V, D, K, WINDOW, LENGTH = 30, 6, 8, 3, 5
@@ -235,6 +237,50 @@ def test_call_scores_pairs():
     target, context, bias = tables(made)
     expected = (target[[1, 2]] * context[[3, 4]]).sum(-1) + bias[[3, 4], 0]
     np.testing.assert_allclose(scores, expected, rtol=1e-5)
+
+
+SUBWORDS = Subwords.of([f"w{number:02}x" for number in range(V)], SubwordSettings(min=2, max=4, buckets=25))
+
+
+@pytest.mark.parametrize("architecture", ["skipgram", "cbow"])
+def test_every_row_of_a_word_moves_as_its_vector_should(noise, architecture):
+    """As a model of which each word has one row, with the same vectors."""
+    made, plain = (make_model(architecture=architecture, subwords=subwords) for subwords in (SUBWORDS, None))
+    plain.target.embeddings.assign(SUBWORDS.compose(made.target.embeddings.numpy()))
+    for own, theirs in ((made.context, plain.context), (made.bias, plain.bias)):
+        theirs.embeddings.assign(own.embeddings)
+    keys = made.sampler.expected_count(made.examples.keys(BATCH), made.negatives)
+    drawn = model.SampledValues(noise, keys, made.sampler.expected_count(noise, made.negatives))
+    (scores, gradients), (expected_scores, expected) = (one.gradients(BATCH, drawn) for one in (made, plain))
+    np.testing.assert_allclose(scores.logits, expected_scores.logits, rtol=1e-4, atol=1e-5)
+    by_row, *others = dense(made, gradients)
+    by_word, *expected_others = dense(plain, expected)
+    rows = np.zeros_like(by_row)
+    np.add.at(rows, SUBWORDS.rows, np.repeat(by_word, np.diff(SUBWORDS.splits), 0))
+    np.testing.assert_allclose(by_row, rows, rtol=1e-4, atol=1e-5)
+    for one, other in zip(others, expected_others, strict=True):
+        np.testing.assert_allclose(one, other, rtol=1e-4, atol=1e-5)
+    pairs = tf.constant([1, 2, 1]), tf.constant([3, 4, 5])
+    np.testing.assert_allclose(made(pairs), plain(pairs), rtol=1e-4)
+
+
+@pytest.mark.parametrize("optimizer", ["sgd", "adagrad", "adam"])
+@pytest.mark.parametrize("loss", ["nce", "full_softmax"])
+def test_subwords_learn_with_every_optimizer(loss, optimizer):
+    made = compiled(make_model(loss=loss, bias="expected_count", subwords=SUBWORDS), 0.01, optimizer)
+    train = tf.function(made.train_on_batch_of_blocks)
+    losses = [float(train(step(number), tf.constant(True)).loss) for number in range(40)]
+    assert np.mean(losses[-5:]) < 0.9 * np.mean(losses[:5])
+
+
+def test_keras_saves_the_subwords(tmp_path):
+    made = make_model(subwords=SUBWORDS)
+    made.save(tmp_path / "model.keras")
+    loaded = keras.models.load_model(tmp_path / "model.keras")
+    assert loaded.get_config() == made.get_config()
+    np.testing.assert_array_equal(loaded.target.embeddings.numpy(), made.target.embeddings.numpy())
+    pairs = tf.constant([1, 2]), tf.constant([3, 4])
+    np.testing.assert_array_equal(loaded(pairs), made(pairs))
 
 
 @pytest.mark.parametrize("precision", ["bfloat16", "float16"])

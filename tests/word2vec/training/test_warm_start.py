@@ -8,27 +8,33 @@ import pytest
 from word2vec import saved_vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
+from word2vec.settings import SubwordSettings
+from word2vec.subwords import Buckets, Subwords
 from word2vec.training import alignment, model, samplers, warm_start
 
 
-def make(words, dimensions=4, bias="expected_count"):
+def make(words, dimensions=4, bias="expected_count", subwords=None):
     counts = np.arange(len(words), 0, -1)
     made = model.Word2Vec(
         len(words), dimensions, window=2, block_length=4, blocks_per_step=1, bias=bias,
-        sampler=samplers.make("unigram", counts, 0.75),
+        sampler=samplers.make("unigram", counts, 0.75), subwords=subwords and Subwords.of(words, subwords),
     )  # fmt: skip
     return vocabulary.Vocabulary(words, counts), made
 
 
-def export(folder, words, dimensions=4, bias="expected_count", architecture="skipgram"):
+def export(folder, words, dimensions=4, bias="expected_count", architecture="skipgram", subwords=None):
     """An earlier run's SavedModel."""
-    _, made = make(words, dimensions, bias)
+    _, made = make(words, dimensions, bias, subwords)
     for place, table in enumerate(made.tables):
         table.embeddings.assign(np.random.default_rng(place).normal(size=table.embeddings.shape))
     path = folder / vocabulary.ASSET
     path.write_text("".join(f"9 {word}\n" for word in words))
     serving = str(folder / "Format-Serving")
-    ServingModel(made.target.embeddings.numpy(), str(path)).save(serving)
+    table, buckets = made.target.embeddings.numpy(), None
+    if subwords:
+        buckets = Buckets(subwords, made.subwords.buckets, table[len(words) :])
+        table = made.subwords.compose(table)
+    ServingModel(table, str(path), buckets=buckets).save(serving)
     tables = {table.name: table.embeddings.numpy() for table in made.tables if table.name != "target"}
     warm_start.write(serving, tables, "a space", architecture)
     return serving, made
@@ -78,6 +84,42 @@ def test_another_architecture_is_refused(tmp_path):
     warm_start.check_same_kind(warm_start.read(base), "cbow", None)
     with pytest.raises(UserError, match=r"trainer.architecture = skipgram: the last blessed model.* is cbow"):
         warm_start.check_same_kind(warm_start.read(base), "skipgram", None)
+
+
+NGRAMS = SubwordSettings(min=2, max=3, buckets=500)
+
+
+def test_with_subwords_words_and_n_grams_keep_their_rows(tmp_path):
+    base, old = export(tmp_path, ["abc", "abd", "xyz"], subwords=NGRAMS)
+    words, made = make(["xyz", "abe", "abc"], subwords=NGRAMS)
+    fresh = made.target.embeddings.numpy()
+    read = warm_start.read(base)
+    warm_start.check_same_kind(read, "skipgram", NGRAMS)
+    warm_start.load(read, words, made)
+    before, after = old.target.embeddings.numpy(), made.target.embeddings.numpy()
+    np.testing.assert_allclose(after[[0, 2]], before[[2, 0]], atol=0.03)  # the n-grams' are kept at half their size
+    np.testing.assert_array_equal(after[1], fresh[1])
+    for number, row, first in zip(made.subwords.buckets, after[3:], fresh[3:], strict=True):
+        there = old.subwords.buckets == number
+        np.testing.assert_allclose(row, before[3:][there][0] if there.any() else first, rtol=1e-3)
+    # Words that both have begin exactly where they ended.
+    np.testing.assert_allclose(
+        made.subwords.compose(after)[[0, 2]], old.subwords.compose(before)[[2, 0]], rtol=1e-5, atol=1e-6
+    )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "told"),
+    [
+        (None, NGRAMS, r"trainer.subwords = \{min: 2, max: 3, buckets: 500\}: .* has null. Set trainer.subwords=null,"),
+        (NGRAMS, None, r"trainer.subwords = null: .* has \{min: 2, max: 3, buckets: 500\}"),
+        (NGRAMS, NGRAMS.model_copy(update={"max": 4}), r"trainer.subwords = \{min: 2, max: 4, buckets: 500\}"),
+    ],
+)
+def test_other_subwords_are_refused(tmp_path, before, now, told):
+    base, _ = export(tmp_path, ["abc", "abd"], subwords=before)
+    with pytest.raises(UserError, match=told):
+        warm_start.check_same_kind(warm_start.read(base), "skipgram", now)
 
 
 def test_who_does_not_say_its_architecture_is_skip_gram(tmp_path):
