@@ -45,8 +45,8 @@ def main() -> None:
     options = _parser().parse_args()
     screen = rich.console.Console(highlight=False)
     screen.print("preparing the pairs (two runs of the pipeline) …")
-    _prepare(options.corpus, "imdb", RUN)
-    _prepare(options.corpus, "quality", RUN_OF_QUALITY)
+    prepare(options.corpus, "imdb", RUN)
+    prepare(options.corpus, "quality", RUN_OF_QUALITY)
     config = systems.trainer_settings(RUN)
     measurements = bench_report.Measurements(options, config)
     with tempfile.TemporaryDirectory() as folder:
@@ -96,7 +96,7 @@ def _parser() -> argparse.ArgumentParser:
     return parser
 
 
-def _prepare(corpus: str, preset: str, run: pathlib.Path) -> None:
+def prepare(corpus: str, preset: str, run: pathlib.Path) -> None:
     """Makes the pairs, by the pipeline itself; what has not changed is not done again."""
     command = [sys.executable, str(parts.ROOT / "local_runner.py"), "--config", preset, "--name", run.name]
     subprocess.run(

@@ -15,12 +15,16 @@ import time
 from collections.abc import Callable
 from typing import Any
 
+import numpy as np
+
 from benchmarks import parts
 from components import builtin
 from word2vec import progress
 
 Figures = dict[str, Any]
+VectorOf = Callable[[str], "np.ndarray | None"]
 
+SIMILARITIES = ("wordsim353", "simlex999")
 BENCHMARKS = ("wordsim353", "simlex999", "analogies")
 SECOND_HALF = tuple(f"{name}_second_half" for name in BENCHMARKS)
 
@@ -125,15 +129,32 @@ def _ours(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Fig
     keyed = KeyedVectors.load_word2vec_format(str(work / "model" / vectors.FOLDER / vectors.BINARY), binary=True)
     assert listener.latest is not None  # every training that ends well tells of its steps
     speed = listener.latest.words_per_second
-    figures = _figures(options, speed, peak, keyed)
+    figures = _figures(options, speed, peak, keyed, _served(work / "model" / "serving_model"))
     return {**figures, "vocabulary": len(keyed), "input_wait": listener.waited / seconds}
 
 
+def _served(model: pathlib.Path) -> VectorOf:
+    import tensorflow as tf
+
+    ask = tf.saved_model.load(str(model)).signatures["serving_default"]
+
+    def vector_of(word: str) -> np.ndarray | None:
+        answer = ask(words=tf.constant([word]))
+        there = answer["known"] | answer.get("composed", False)
+        return answer["embeddings"].numpy()[0] if there.numpy()[0] else None
+
+    return vector_of
+
+
 def _gensim(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
-    from gensim.models import Word2Vec
+    from gensim.models import FastText, Word2Vec
 
     trainer, skipgram = options["config"]["trainer"], options["config"]["skipgram"]
-    model = Word2Vec(
+    kind, more = Word2Vec, {}
+    if subwords := trainer.get("subwords"):
+        kind, more = FastText, {"min_n": subwords["min"], "max_n": subwords["max"], "bucket": subwords["buckets"]}
+    model = kind(
+        **more,
         vector_size=trainer["dimensions"],
         window=skipgram["window"],
         min_count=skipgram["min_count"],
@@ -154,15 +175,19 @@ def _gensim(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> F
     )
     seconds = time.perf_counter() - started
     words = sum(model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key)
-    return _figures(options, options["epochs"] * words / seconds, parts.peak_mib(), model.wv)
+    peak = parts.peak_mib()
+    return _figures(
+        options, options["epochs"] * words / seconds, peak, model.wv,
+        lambda word: model.wv[word] if word in model.wv else None,
+    )  # fmt: skip
 
 
 def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
     import fasttext
-    import numpy as np
     from gensim.models import KeyedVectors
 
     trainer, skipgram = options["config"]["trainer"], options["config"]["skipgram"]
+    subwords = trainer.get("subwords") or {"min": 0, "max": 0, "buckets": 1}
     started = time.perf_counter()
     model = fasttext.train_unsupervised(
         options["tokens"],
@@ -173,9 +198,9 @@ def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) ->
         minCount=skipgram["min_count"],
         t=skipgram["subsampling"],
         epoch=options["epochs"],
-        minn=0,  # no subwords
-        maxn=0,
-        bucket=1,
+        minn=subwords["min"],
+        maxn=subwords["max"],
+        bucket=subwords["buckets"],
         thread=options["threads"],
         verbose=0,
     )
@@ -185,12 +210,52 @@ def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) ->
     known = [(word, count) for word, count in zip(words, counts, strict=True) if word != "</s>"]
     keyed = KeyedVectors(trainer["dimensions"])
     keyed.add_vectors([word for word, _ in known], np.array([model.get_word_vector(word) for word, _ in known]))
-    return _figures(options, options["epochs"] * sum(count for _, count in known) / seconds, peak, keyed)
+    speed = options["epochs"] * sum(count for _, count in known) / seconds
+    return _figures(options, speed, peak, keyed, model.get_word_vector)
 
 
-def _figures(options: dict[str, Any], words_per_second: float, peak_rss_mib: int, vectors: Any) -> Figures:
+def _figures(
+    options: dict[str, Any], words_per_second: float, peak_rss_mib: int, vectors: Any, vector_of: VectorOf
+) -> Figures:
     figures = {"words_per_second": round(words_per_second), "peak_rss_mib": peak_rss_mib}
-    return figures if options.get("speed_only") else {**figures, **quality(vectors)}
+    if options.get("speed_only"):
+        return figures
+    if held_out := options.get("held_out"):
+        figures |= of_unknown_words(vector_of, set(held_out))
+    return {**figures, **quality(vectors)}
+
+
+def of_unknown_words(vector_of: VectorOf, words: set[str]) -> Figures:
+    """Spearman's correlation of the pairs that have one of some words, which the model has not seen.
+
+    Args:
+        vector_of: from a word to its vector, float [D]; None if it has none.
+        words: that were held out of the text.
+
+    Returns:
+        By benchmark with `_unknown`, the correlation; with `_pairs`, of how many pairs.
+    """
+    from scipy import stats
+
+    figures: Figures = {}
+    for name in SIMILARITIES:
+        scores, cosines = [], []
+        for one, other, score in similar_pairs(name):
+            vectors = [vector_of(word) for word in (one, other) if {one, other} & words]
+            if len(vectors) == 2 and all(vector is not None and vector.any() for vector in vectors):
+                a, b = vectors
+                scores.append(score)
+                cosines.append(float(a @ b / np.sqrt((a @ a) * (b @ b))))
+        figures[f"{name}_unknown"] = round(float(stats.spearmanr(scores, cosines).statistic), 4)
+        figures[f"{name}_pairs"] = len(scores)
+    return figures
+
+
+def similar_pairs(name: str) -> list[tuple[str, str, float]]:
+    """The pairs of a benchmark with people's scores, in small letters."""
+    lines = pathlib.Path(builtin.resolve(f"{builtin.SCHEME}{name}")).read_text(encoding="utf-8").splitlines()
+    rows = [line.lower().split("\t") for line in lines if not line.startswith("#")]
+    return [(one, other, float(score)) for one, other, score in rows]
 
 
 def quality(vectors: Any) -> Figures:
