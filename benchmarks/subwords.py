@@ -45,8 +45,9 @@ def main() -> None:
         for seed in range(1, options.seeds + 1):
             for name, system, settings in _sides(options.buckets):
                 row = _measured(options, system, seed, settings, {RUN: whole, HELD_OUT: without}, words)
-                scores = (f"{row[measure]:.3f}" if measure in row else "" for measure in _MEASURES)
-                print(markdown.row([name, f"{row['words_per_second']:,}", row["peak_rss_mib"], *scores]), flush=True)
+                scores = [f"{row[measure]:.3f}" if measure in row else "" for measure in _MEASURES]
+                speed, memory = (f"{row[key]:,}" for key in ("words_per_second", "peak_rss_mib"))
+                print(markdown.row([name, speed, memory, *scores]), flush=True)
 
 
 def _sides(buckets: int) -> list[tuple[str, str, dict[str, Any]]]:

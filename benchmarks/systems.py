@@ -176,10 +176,11 @@ def _gensim(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> F
     seconds = time.perf_counter() - started
     words = sum(model.wv.get_vecattr(word, "count") for word in model.wv.index_to_key)
     peak = parts.peak_mib()
-    return _figures(
-        options, options["epochs"] * words / seconds, peak, model.wv,
-        lambda word: model.wv[word] if word in model.wv else None,
-    )  # fmt: skip
+
+    def vector_of(word: str) -> np.ndarray | None:
+        return model.wv[word] if word in model.wv else None  # noqa: SIM401 (it has no get)
+
+    return _figures(options, options["epochs"] * words / seconds, peak, model.wv, vector_of)
 
 
 def _fasttext(options: dict[str, Any], run: pathlib.Path, work: pathlib.Path) -> Figures:
