@@ -18,6 +18,7 @@ from word2vec.training import architectures, losses, model, optimizers, samplers
         (settings.Loss, losses.BY_NAME),
         (settings.Sampler, samplers.BY_NAME),
         (settings.Optimizer, optimizers.BY_NAME),
+        (settings.Optimizer, optimizers.TABLES),
         (settings.Optimizer, settings.LEARNING_RATES),
         (settings.WindowWeights, window_weights.BY_NAME),
     ],

@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from word2vec import pairs, progress, saved_model_layout, vectors, vocabulary
+from word2vec import memory, pairs, progress, saved_model_layout, vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
 from word2vec.settings import COMPILED_POSITIONS, Section, SkipGramSettings, TrainerSettings
@@ -311,6 +311,8 @@ def _model(
         "dimensions", "architecture", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights",
         "seed",
     )  # fmt: skip
+    subwords = Subwords.of(words.words, settings.subwords) if settings.subwords else None
+    _check_memory(settings, len(words), subwords)
     return model.Word2Vec(
         len(words),
         window=window,
@@ -318,10 +320,29 @@ def _model(
         block_length=shape[1],
         sampler=samplers.make(settings.sampler, words.counts, settings.noise_power),
         remove_accidental_hits=settings.remove_accidental_hits,
-        subwords=Subwords.of(words.words, settings.subwords) if settings.subwords else None,
+        subwords=subwords,
         dtype=precision.policy(settings.precision),
         **{key: getattr(settings, key) for key in same},
     )
+
+
+def _check_memory(settings: TrainerSettings, words: int, subwords: Subwords | None) -> None:
+    """Makes sure that there is memory for the tables, before hours of training end without it.
+
+    Raises:
+        UserError: there is not.
+    """
+    rows = words + (subwords.size if subwords else words)
+    tables = rows * settings.dimensions * 4 * optimizers.TABLES[settings.optimizer]
+    needed = tables + words * settings.dimensions * 4  # what is exported is a copy
+    free = memory.free()
+    if needed > free and not tf.config.list_logical_devices("GPU"):
+        of_buckets = f" and of {len(subwords.buckets):,} buckets of n-grams" if subwords else ""
+        raise UserError(
+            f"not enough memory: the vectors of {words:,} words{of_buckets}, of {settings.dimensions} numbers each, "
+            f"take {memory.text(needed)} to train, and {memory.text(free)} are free. Lower trainer.dimensions or "
+            "skipgram.max_vocabulary, or raise skipgram.min_count"
+        )
 
 
 def _compiled_steps(

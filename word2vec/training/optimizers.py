@@ -262,6 +262,10 @@ BY_NAME: dict[settings.Optimizer, Callable[..., keras.optimizers.Optimizer]] = {
 }
 
 
+# What each keeps, in tables of the model's size; Adagrad's number per row does not count.
+TABLES: dict[settings.Optimizer, int] = {"sgd": 1, "adagrad": 1, "adam": 3}
+
+
 def make(
     name: settings.Optimizer,
     learning_rate: Any,

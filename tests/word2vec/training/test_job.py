@@ -7,6 +7,7 @@ import inspect
 import numpy as np
 import pytest
 
+from word2vec.errors import UserError
 from word2vec.settings import SkipGramSettings, TrainerSettings
 from word2vec.training import job, model
 from word2vec.vocabulary import Vocabulary
@@ -73,6 +74,18 @@ def test_a_model_with_subwords_has_their_rows_too():
         == 3 + len({*["<a", "ab", "b>", "<ab", "ab>", "bc", "c>", "abc", "bc>", "<x", "x>", "<x>"]})
     )
     assert made.context.input_dim == 3
+
+
+@pytest.mark.parametrize(
+    ("optimizer", "subwords", "needed"),
+    [("sgd", None, "0.3 GB"), ("adam", None, "0.7 GB"), ("sgd", {"min": 2, "max": 2}, "0.3 GB")],
+)
+def test_tables_that_memory_does_not_hold_are_refused_before_they_are_made(monkeypatch, optimizer, subwords, needed):
+    monkeypatch.setattr(job.memory, "free", lambda: 2e8)
+    settings = TrainerSettings(optimizer=optimizer, dimensions=50_000, subwords=subwords)
+    words = Vocabulary([f"{number}" for number in range(500)], np.arange(500, 0, -1))
+    with pytest.raises(UserError, match=rf"of 500 words.* of 50000 numbers each, take {needed} to train, and 0.2 GB"):
+        job._model(words, settings, 4, (1, 8))
 
 
 def test_what_is_told_a_worker_is_what_it_reads():
