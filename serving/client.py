@@ -285,14 +285,19 @@ class Embeddings:
         self._check_known(answer, a, b, c)
         return _pairs(answer["answers"], answer["scores"])
 
-    def embed_texts(self, texts: Iterable[str]) -> np.ndarray:
+    def embed_texts(self, texts: Iterable[str], *, sif: bool = False) -> np.ndarray:
         """Texts as the frequency-weighted means of their words' vectors: float32 [n, D], zeros without a known word.
+
+        Args:
+            texts: n of them.
+            sif: whether what the corpus' texts have in common is taken off.
 
         Raises:
             TypeError: `texts` is one text, or has something else than texts.
             RequestError: the server does not answer.
         """
-        return self._ask("embed_text", ("embeddings",), texts=_texts(texts, "texts"))["embeddings"]
+        signature = "embed_text_sif" if sif else "embed_text"
+        return self._ask(signature, ("embeddings",), texts=_texts(texts, "texts"))["embeddings"]
 
     def _nearest(
         self, signature: str, terms: list[tuple[Any, float]], topn: int, restrict_vocab: int | None

@@ -11,7 +11,7 @@ import tensorflow as tf
 from tensorflow.core.protobuf import meta_graph_pb2
 from tensorflow_serving.apis import prediction_log_pb2
 
-from word2vec import saved_model_layout, serving_model, signatures, warmup
+from word2vec import saved_model_layout, sif, signatures, warmup
 from word2vec.errors import UserError
 
 Arrays = Mapping[str, np.ndarray]
@@ -76,9 +76,11 @@ def _check_sizes(path: str, model: Any) -> list[str]:
     if len(shapes["unit"]) != 2 or any(shape[:1] != (len(counts),) for shape in shapes.values()):
         sizes = ", ".join(f"{name} {list(shape)}" for name, shape in shapes.items())
         raise UserError(f"its vocabulary has {len(counts):,} words, and its variables are of other sizes: {sizes}")
-    if not np.allclose(serving_model.weights(counts), model.weights.numpy(), rtol=1e-3):
+    if not np.allclose(sif.weights(counts), model.weights.numpy(), rtol=1e-3):
         raise UserError("its vocabulary's counts are not those of its vectors")
     _check_ngrams(model)
+    if getattr(model, "common", None) is not None and _shape(model, "common") != shapes["unit"][1:]:
+        raise UserError(f"what its texts have in common is of another size: {list(_shape(model, 'common'))}")
     norms = model.norms.numpy()
     if not (np.isfinite(norms).all() and (norms > 0).all()):
         raise UserError("some of its vectors are no finite numbers")

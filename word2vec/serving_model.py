@@ -7,16 +7,14 @@ from collections.abc import Sequence
 import numpy as np
 import tensorflow as tf
 
-from word2vec import search, subwords, vocabulary, warmup
+from word2vec import search, sif, subwords, vocabulary, warmup
 from word2vec.questions import MOST_TOGETHER, WORDS, WORDS_EACH, features
 from word2vec.served_words import Found, ServedWords, answered, graph
 from word2vec.signatures import MOST_ANSWERS, MOST_NEIGHBOURS, MOST_WORDS, SIGNATURES, WITH_SUBWORDS
 
-# SIF's weight of a word of probability p is a / (a + p) (Arora, Liang and Ma 2017, equation 3, and section 4.1 for a).
-SIF_A = 1e-3
-
 _K = tf.TensorSpec(None, tf.int32, "k")
 _LISTS = ("positive", "negative")
+_EXAMPLES = tf.TensorSpec([None], tf.string, "examples")
 _AMONG = tf.TensorSpec([None], tf.int32, "restrict_vocab")
 _ASKED = [
     tf.TensorSpec([None, None], tf.int64, "ids"), tf.TensorSpec([None, None], tf.int64, "signs"),
@@ -35,6 +33,8 @@ class ServingModel(ServedWords):
         vocabulary_path: the vocabulary's asset.
         phrase_paths: the phrases' assets, a pass after the other.
         buckets: the rows of the n-grams of which vectors of other words are made; None if there are none.
+        common: float [D], what texts have in common, as `sif.common_component` finds it; None if it is not known, and
+            nothing is taken off.
     """
 
     def __init__(
@@ -43,18 +43,26 @@ class ServingModel(ServedWords):
         vocabulary_path: str,
         phrase_paths: Sequence[str] = (),
         buckets: subwords.Buckets | None = None,
+        common: np.ndarray | None = None,
     ):
         super().__init__(vectors, vocabulary_path, phrase_paths, buckets)
         words = vocabulary.read(vocabulary_path)
-        self.weights = tf.Variable(weights(words.counts), trainable=False, name="weights")
+        self.weights = tf.Variable(sif.weights(words.counts), trainable=False, name="weights")
+        common = np.zeros(self.unit.shape[1], np.float32) if common is None else common
+        self.common = tf.Variable(common, trainable=False, name="common")
         self._most_frequent = words.words[: warmup.WORDS]
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures, and for each a request with which TF Serving warms up."""
-        names = [name for name in SIGNATURES if self.composes or name not in WITH_SUBWORDS]
-        methods = {name: getattr(self, "embed" if name == "serving_default" else name) for name in names}
+        methods = {
+            name: getattr(self, "embed" if name == "serving_default" else name)
+            for name in SIGNATURES
+            if name not in WITH_SUBWORDS
+        }
+        if self.composes:  # else it would be traced all the same if it were one of the module's functions
+            methods["evaluate_composed"] = graph(self.evaluate_composed, input_signature=[_EXAMPLES])
         tf.saved_model.save(self, folder, signatures=methods)
-        warmup.write(folder, self._most_frequent, self.unit.shape[1], names)
+        warmup.write(folder, self._most_frequent, self.unit.shape[1], methods)
 
     @graph(input_signature=[tf.TensorSpec([None], tf.string, "words")])
     def embed(self, words: tf.Tensor) -> dict[str, tf.Tensor]:
@@ -273,10 +281,7 @@ class ServingModel(ServedWords):
 
     @graph(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
     def embed_text(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
-        """Texts as the mean of their words' vectors, each weighted by a / (a + p(word)): SIF.
-
-        Without the second step of Arora, Liang and Ma (2017), which takes the texts' first principal component away:
-        that needs all of one's texts at once.
+        """Texts as the mean of their words' vectors, each weighted by a / (a + p(word)): the first step of SIF.
 
         Args:
             texts: string [n].
@@ -301,6 +306,14 @@ class ServingModel(ServedWords):
             answer["composed_share"] = others / lengths
         return {"embeddings": sums / tf.maximum(counts, 1)[:, tf.newaxis], **answer}
 
+    @graph(input_signature=[tf.TensorSpec([None], tf.string, "texts")])
+    def embed_text_sif(self, texts: tf.Tensor) -> dict[str, tf.Tensor]:
+        """As `embed_text`, less what the corpus' texts have in common: both steps of SIF (algorithm 1)."""
+        answer = self.embed_text(texts)
+        common = self.common.read_value()[:, tf.newaxis]
+        embeddings = answer["embeddings"]
+        return {**answer, "embeddings": embeddings - tf.matmul(tf.matmul(embeddings, common), common, transpose_b=True)}
+
     def _added_up(
         self, tokens: tf.RaggedTensor, ids: tf.Tensor, wanted: tf.Tensor, factors: tf.Tensor, table: tf.Tensor
     ) -> tuple[tf.Tensor, tf.Tensor]:
@@ -313,7 +326,7 @@ class ServingModel(ServedWords):
         counts = tf.math.unsorted_segment_sum(tf.ones_like(rows, tf.float32), rows, tokens.nrows())
         return tf.sparse.sparse_dense_matmul(bags, table), counts
 
-    @graph(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
+    @graph(input_signature=[_EXAMPLES])
     def evaluate(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """Answers the Evaluator's questions, serialized as `word2vec.questions` has them.
 
@@ -329,7 +342,6 @@ class ServingModel(ServedWords):
         answers = self._judged(questions, Found(ids, tf.zeros([1, self.unit.shape[1]]), tf.zeros([1])))
         return {"answers": tf.RaggedTensor.from_row_lengths(answers, counts).to_tensor(float("nan"))}
 
-    @graph(input_signature=[tf.TensorSpec([None], tf.string, "examples")])
     def evaluate_composed(self, examples: tf.Tensor) -> dict[str, tf.Tensor]:
         """As `evaluate`, also with words whose vectors are composed.
 
@@ -477,8 +489,3 @@ class ServingModel(ServedWords):
         there = answered[:, tf.newaxis] & (tf.range(tf.shape(ids)[1]) < k[:, tf.newaxis]) & (scores > -float("inf"))
         neighbours = tf.where(there, self.words.lookup(ids), "")
         return {"neighbours": neighbours, "scores": tf.where(there, scores, 0.0)}
-
-
-def weights(counts: np.ndarray) -> np.ndarray:
-    """SIF's weights of words, float32 [V], from their counts, [V]."""
-    return (SIF_A / (SIF_A + counts / counts.sum())).astype(np.float32)

@@ -42,6 +42,7 @@ SIGNATURES = {
     "n_similarity": Signature({"words1": tf.string, "words2": tf.string}, {"cosine": tf.float32, "known": tf.bool}),
     "rank": Signature({"word1": tf.string, "word2": tf.string}, {"rank": tf.int32, "known": tf.bool}),
     "embed_text": Signature({"texts": tf.string}, {"embeddings": tf.float32, "known_share": tf.float32}),
+    "embed_text_sif": Signature({"texts": tf.string}, {"embeddings": tf.float32, "known_share": tf.float32}),
     "evaluate": Signature({"examples": tf.string}, {"answers": tf.float32}),
     "evaluate_composed": Signature({"examples": tf.string}, {"answers": tf.float32}),
 }
@@ -51,5 +52,8 @@ WITH_SUBWORDS = frozenset({"evaluate_composed"})
 
 # Those that came later: a version that was pushed before them has not got them, and is served all the same.
 LATER = frozenset(
-    {"nearest", "nearest_cosmul", "nearest_to_vector", "doesnt_match", "n_similarity", "rank", *WITH_SUBWORDS}
-)
+    {
+        "nearest", "nearest_cosmul", "nearest_to_vector", "doesnt_match", "n_similarity", "rank",
+        "embed_text_sif", *WITH_SUBWORDS,
+    }
+)  # fmt: skip

@@ -66,6 +66,7 @@ def requests(words: Sequence[str], dimensions: int) -> Mapping[str, Mapping[str,
         "n_similarity": {"words1": column, "words2": column[::-1]},
         "rank": {"word1": column, "word2": column[::-1]},
         "embed_text": {"texts": np.array([" ".join(words)], object)},
+        "embed_text_sif": {"texts": np.array([" ".join(words)], object)},
         "evaluate": {"examples": np.array(examples, object)},
         "evaluate_composed": {"examples": np.array(examples, object)},
     }

@@ -340,6 +340,17 @@ def test_texts_are_weighted_means(signatures):
     np.testing.assert_allclose(answer["embeddings"].numpy(), np.stack(expected), rtol=1e-5, atol=1e-8)
 
 
+def test_what_texts_have_in_common_is_taken_off(tmp_path):
+    (tmp_path / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
+    common = np.array([0.6, 0, 0.8], np.float32)
+    model = serving_model.ServingModel(VECTORS, str(tmp_path / "vocabulary"), common=common)
+    texts = tf.constant(["The tea, the TEA of nowhere", "", "queen"])
+    whole, rest = (ask(texts)["embeddings"].numpy() for ask in (model.embed_text, model.embed_text_sif))
+    np.testing.assert_allclose(rest @ common, np.zeros(3), atol=1e-6)
+    np.testing.assert_allclose(rest, whole - np.outer(whole @ common, common), atol=1e-6)
+    assert np.abs(rest).max() > 0
+
+
 HOSTILE = [
     "",
     " ",

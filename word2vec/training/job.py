@@ -13,7 +13,7 @@ from typing import Any
 import numpy as np
 import tensorflow as tf
 
-from word2vec import memory, pairs, progress, saved_model_layout, vectors, vocabulary
+from word2vec import memory, pairs, progress, saved_model_layout, sif, vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
 from word2vec.settings import COMPILED_POSITIONS, Section, SkipGramSettings, TrainerSettings
@@ -227,7 +227,8 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     target, buckets = _words_and_buckets(network.subwords, table)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
     vectors.write_projector(job.logs, words, target)
-    ServingModel(tf.convert_to_tensor(target), job.vocabulary, job.phrases, buckets).save(job.serving_model)
+    common = sif.common_component(_shards(job.train_files), target, words.counts, job.skipgram.subsampling)
+    ServingModel(tf.convert_to_tensor(target), job.vocabulary, job.phrases, buckets, common).save(job.serving_model)
 
 
 def _words_and_buckets(of: Subwords | None, table: np.ndarray) -> tuple[np.ndarray, Buckets | None]:
