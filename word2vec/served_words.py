@@ -124,7 +124,12 @@ class ServedWords(tf.Module):
         )
         with tf.control_dependencies([few]):
             distinct = tf.identity(distinct)
-        vectors, there = search.in_chunks(self._composed, (distinct,), (tf.float32, tf.bool))
+        none = tf.zeros([0, self.unit.shape[1]]), tf.zeros([0], tf.bool)
+        vectors, there = tf.cond(
+            tf.size(distinct) > 0,
+            lambda: search.in_chunks(self._composed, (distinct,), (tf.float32, tf.bool)),
+            lambda: none,
+        )
         norms = tf.maximum(tf.norm(vectors, axis=1), 1e-12)
         own = tf.where(tf.gather(there, which), which + self._size(), -1)
         # A row more, so that there is one where no word is composed.

@@ -25,8 +25,8 @@ _ASKED = [
 class ServingModel(ServedWords):
     """Answers questions about words; each word passes the normalisation that the corpus passed.
 
-    Where words can be composed of their n-grams, each signature that takes words gives `composed` too: bool [n],
-    whether a row has an answer though not all of its words are in the vocabulary.
+    Where words can be composed of their n-grams, each signature that gives `known` of words gives `composed` too: bool
+    [n], whether a row has an answer though not all of its words are in the vocabulary.
 
     Args:
         vectors: float [V, D], one row per word of the vocabulary.
@@ -197,7 +197,7 @@ class ServingModel(ServedWords):
         with tf.control_dependencies([fits, finite]):
             largest = tf.reduce_max(tf.abs(vectors), 1, keepdims=True)
         queries = tf.math.l2_normalize(tf.math.divide_no_nan(vectors, largest), 1)  # squares of any length are finite
-        k, most = self._bounded(k, tf.shape(ids))
+        k, most = self._bounded(k, ids)
 
         def nearest(queries: tf.Tensor, ids: tf.Tensor, among: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
             rows = search.rows_at_a_time(tf.shape(queries)[0])
@@ -291,8 +291,9 @@ class ServingModel(ServedWords):
             words can be composed, `composed_share` float [n], of those that are.
         """
         encoded = self.encode(texts)
-        found, tokens, size = self._resolved(encoded.tokens), encoded.indices, self._size()
-        ids = tf.gather(found.ids, tokens.flat_values)
+        used, places = tf.unique(encoded.indices.flat_values)  # phrases leave words that no text has any more
+        found, tokens, size = self._resolved(tf.gather(encoded.tokens, used)), encoded.indices, self._size()
+        ids = tf.gather(found.ids, places)
         known = (ids >= 0) & (ids < size)
         factors = tf.gather(self.weights.read_value(), tf.where(known, ids, 0)) * self.lengths_of(ids, found.norms)
         lengths = tf.maximum(tf.cast(tokens.row_lengths(), tf.float32), 1)
@@ -463,7 +464,7 @@ class ServingModel(ServedWords):
             restrict_vocab: int32 [n].
             scored: from unit vectors, float [m, w, D], and signs, float [m, w], to scores.
         """
-        k, most = self._bounded(k, tf.shape(ids))
+        k, most = self._bounded(k, ids)
         unit = self.unit.read_value()
 
         def nearest(ids: tf.Tensor, signs: tf.Tensor, among: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
@@ -474,15 +475,24 @@ class ServingModel(ServedWords):
         scores, found = search.in_chunks(nearest, rows, (tf.float32, tf.int64))
         return self._named(scores, found, answered, k)
 
-    def _bounded(self, k: tf.Tensor, shape: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
-        """How many neighbours each of n rows gets, int32 [n], and the most of them, from w words per row: [n, w]."""
+    def _bounded(self, k: tf.Tensor, ids: tf.Tensor) -> tuple[tf.Tensor, tf.Tensor]:
+        """How many neighbours each of n rows gets, int32 [n], and the most of them; the words of ids are no neighbours.
+
+        Args:
+            k: int32 [] or [n].
+            ids: int64 [n, w], as `Found.ids`.
+        """
         # Not all of the w words: each row has as many of them as it has, and others may be filled up.
-        others = tf.maximum(tf.shape(self.unit)[0] - tf.minimum(shape[1], 1), 0)
+        others = tf.fill(tf.shape(ids)[:1], tf.maximum(tf.shape(self.unit)[0] - tf.minimum(tf.shape(ids)[1], 1), 0))
+        if self.composes:  # of composed words alone, all words are neighbours
+            size = self._size()
+            composed = tf.reduce_any(ids >= size, 1) & ~tf.reduce_any((ids >= 0) & (ids < size), 1)
+            others = tf.where(composed, tf.shape(self.unit)[0], others)
         k = tf.clip_by_value(k, 0, tf.minimum(others, MOST_NEIGHBOURS))
-        most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
-        asked = tf.cast(shape[0], tf.int64) * tf.cast(most, tf.int64)
+        most = tf.reduce_max(tf.concat([k, [0]], 0))
+        asked = tf.cast(tf.shape(ids)[0], tf.int64) * tf.cast(most, tf.int64)
         tf.debugging.Assert(asked <= MOST_ANSWERS, [f"rows x neighbours: at most {MOST_ANSWERS:,}"])
-        return tf.broadcast_to(k, shape[:1]), most
+        return k, most
 
     def _named(self, scores: tf.Tensor, ids: tf.Tensor, answered: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """What was found as the signatures give it."""

@@ -37,21 +37,16 @@ def common_component(files: Sequence[str], vectors: np.ndarray, counts: np.ndarr
         float32 [D], of length 1; zeros where no document has a word.
     """
     kept = pairs.keep_probability(tf.constant(counts), tf.constant(counts.sum()), subsampling).numpy()
-    of_word, share = weights(counts) / kept, 1 / kept
-    sums = np.zeros((vectors.shape[1], vectors.shape[1]))
+    of_word, share = weights(counts) / kept, (1 / kept).astype(np.float32)
+    table, sums = tf.convert_to_tensor(vectors), np.zeros((vectors.shape[1], vectors.shape[1]))
     for documents in tf.data.TFRecordDataset(list(files), "GZIP").batch(_AT_ONCE).take(DOCUMENTS // _AT_ONCE):
         ids = tf.io.parse_example(documents, pairs.features())[pairs.TOKEN_IDS]
-        bags = _bags(ids, len(counts))
-        lengths = tf.sparse.sparse_dense_matmul(bags, share[:, np.newaxis].astype(np.float32)).numpy()
-        rows = tf.sparse.sparse_dense_matmul(bags, vectors * of_word[:, np.newaxis]).numpy()
-        rows = rows[lengths[:, 0] > 0] / lengths[lengths[:, 0] > 0]
-        sums += rows.T.astype(np.float64) @ rows
+        places = tf.stack([ids.value_rowids(), ids.flat_values], 1)
+        size = tf.stack([ids.nrows(), tf.shape(table, tf.int64)[0]])
+        bags = tf.SparseTensor(places, tf.gather(of_word, ids.flat_values), size)
+        lengths = tf.reduce_sum(ids.with_values(tf.gather(share, ids.flat_values)), 1)
+        rows = tf.sparse.sparse_dense_matmul(bags, table) / tf.maximum(lengths, 1e-9)[:, tf.newaxis]
+        sums += (tf.transpose(rows) @ rows).numpy()
     values, components = np.linalg.eigh(sums)
     first = components[:, -1] * np.sign(components[:, -1].sum() or 1)  # either sign would do: always the same one
     return (first if values[-1] > 0 else np.zeros(len(first))).astype(np.float32)
-
-
-def _bags(ids: tf.RaggedTensor, words: int) -> tf.SparseTensor:
-    """How often each word is in each document: float32 [n, V]."""
-    places = tf.stack([ids.value_rowids(), ids.flat_values], 1)
-    return tf.SparseTensor(places, tf.ones(tf.shape(places)[:1]), [ids.nrows(), words])

@@ -35,7 +35,8 @@ from word2vec import warmup
 
 SIGNATURES = {
     "serving_default", "most_similar", "similarity", "analogy", "nearest", "nearest_cosmul", "nearest_to_vector",
-    "doesnt_match", "n_similarity", "rank", "embed_text", "evaluate",
+    "doesnt_match", "n_similarity", "rank", "embed_text",
+    "embed_text_sif", "evaluate",
 }  # fmt: skip
 
 

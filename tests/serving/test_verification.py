@@ -13,7 +13,9 @@ from tensorflow.core.protobuf import saved_model_pb2
 from serving.versions import Version
 from tests.serving.conftest import VECTORS, WORDS, make_version
 from word2vec import serving_model, vocabulary, warmup
-from word2vec.signatures import LATER, SIGNATURES
+from word2vec.settings import SubwordSettings
+from word2vec.signatures import LATER, SIGNATURES, WITH_SUBWORDS
+from word2vec.subwords import Buckets
 
 
 @pytest.fixture(scope="module")
@@ -31,7 +33,7 @@ def load(folder):
 
 
 def test_a_whole_version_is_loaded(own_versions_folder):
-    assert set(load(own_versions_folder / "7").signature_defs) == set(SIGNATURES)
+    assert set(load(own_versions_folder / "7").signature_defs) == set(SIGNATURES) - WITH_SUBWORDS
 
 
 def test_the_model_has_the_signatures_that_are_expected(own_versions_folder):
@@ -150,11 +152,32 @@ def test_a_version_from_before_the_later_signatures_is_loaded(own_versions_folde
     folder = own_versions_folder / "7"
     path = folder / "saved_model.pb"
     saved = saved_model_pb2.SavedModel.FromString(path.read_bytes())
-    for name in LATER:
+    for name in LATER - WITH_SUBWORDS:
         del saved.meta_graphs[0].signature_def[name]
     path.write_bytes(saved.SerializeToString())
     (folder / warmup.EXTRA / warmup.FILE).unlink()
     assert set(load(folder).signature_defs) == set(SIGNATURES) - LATER
+
+
+def composing(folder, rows):
+    """A version with subwords, with some rows of n-grams."""
+    folder.mkdir()
+    (folder / "vocabulary").write_text("".join(f"{30 - place}.0 x{place}\n" for place in range(20)))
+    buckets = Buckets(SubwordSettings(), np.arange(len(rows), dtype=np.int32), rows)
+    serving_model.ServingModel(VECTORS[:20], str(folder / "vocabulary"), buckets=buckets).save(str(folder / "1"))
+    return folder / "1"
+
+
+def test_a_version_with_subwords_is_loaded(tmp_path):
+    folder = composing(tmp_path / "subwords", np.ones((50, VECTORS.shape[1]), np.float32))
+    assert set(load(folder).signature_defs) == set(SIGNATURES)
+
+
+def test_rows_of_n_grams_that_do_not_fit_are_said(tmp_path):
+    with pytest.raises(UserError, match="n-grams are no finite"):
+        load(composing(tmp_path / "a", np.full((50, VECTORS.shape[1]), np.nan, np.float32)))
+    with pytest.raises(UserError, match=r"n-grams are \[50\], and their rows of other sizes: \[50, 3\]"):
+        load(composing(tmp_path / "b", np.ones((50, 3), np.float32)))
 
 
 DAMAGES = [

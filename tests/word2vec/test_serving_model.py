@@ -124,7 +124,7 @@ def test_composed_words_have_neighbours_as_by_gensim(composing):
         expected = theirs.most_similar(words[row], topn=3)
         assert [name.decode() for name in answer["neighbours"].numpy()[row]] == [word for word, _ in expected]
         np.testing.assert_allclose(answer["scores"].numpy()[row], [score for _, score in expected], rtol=1e-4)
-    nearest = {"positive": ["kings queens", "kings"], "negative": ["man", "nothing"], "restrict_vocab": [0, 0]}
+    nearest = {"positive": ["kings queens", "kings"], "negative": ["man", "zz"], "restrict_vocab": [0, 0]}
     for signature, method in (("nearest", "most_similar"), ("nearest_cosmul", "most_similar_cosmul")):
         answer = ask[signature](**{name: tf.constant(value) for name, value in nearest.items()}, k=tf.constant(4))
         assert answer["composed"].numpy().tolist() == [True, False]
@@ -154,11 +154,19 @@ def test_every_signature_takes_composed_words(composing):
     rank = ask["rank"](word1=tf.constant(["kings"]), word2=tf.constant(["tea"]))
     scores = [theirs.similarity("kings", word) for word in WORDS]
     assert rank["rank"].numpy().tolist() == [1 + sum(score > scores[5] for score in scores)]
-    near = ask["nearest_to_vector"](
-        vectors=tf.constant([theirs["kings"]]), without=tf.constant(["king kings"]), k=tf.constant(1),
-        restrict_vocab=tf.constant([0]),
-    )  # fmt: skip
-    assert near["neighbours"].numpy()[0, 0] != b"king"
+    by_vector = {"vectors": tf.constant([theirs["kings"]]), "k": tf.constant(1), "restrict_vocab": tf.constant([0])}
+    ((first,),) = ask["nearest_to_vector"](without=tf.constant(["zz kings"]), **by_vector)["neighbours"].numpy()
+    assert first.decode() == theirs.most_similar("kings", topn=1)[0][0]
+    without = ask["nearest_to_vector"](without=tf.constant([b"kings " + first]), **by_vector)
+    assert without["neighbours"].numpy()[0, 0].decode() == theirs.most_similar("kings", topn=2)[1][0]
+
+
+def test_of_a_composed_word_all_words_are_neighbours(composing):
+    ask, _ = composing
+    answer = ask["most_similar"](words=tf.constant(["kings", "king", "zz"]), k=tf.constant(100))
+    found = answer["neighbours"].numpy()
+    assert [sum(word != b"" for word in row) for row in found] == [6, 5, 0]
+    assert set(found[0].tolist()) == {word.encode() for word in WORDS}
 
 
 def test_texts_have_composed_words_of_weight_one(composing):
@@ -418,12 +426,14 @@ def test_rows_times_neighbours_are_bounded_in_the_graph(tmp_path):
 TEXT_OPS = {"CaseFoldUTF8", "NormalizeUTF8"}
 
 
-def test_the_ops_are_tensorflows_own_and_two_of_tensorflow_text(tmp_path):
+@pytest.mark.parametrize("composes", [False, True])
+def test_the_ops_are_tensorflows_own_and_two_of_tensorflow_text(tmp_path, composes):
     """A model with any other op loads here, and not in TF Serving."""
     from tensorflow.core.protobuf import saved_model_pb2
 
     (tmp_path / "vocabulary").write_text("".join(f"{60 - 10 * place}.0 {word}\n" for place, word in enumerate(WORDS)))
-    serving_model.ServingModel(VECTORS, str(tmp_path / "vocabulary")).save(str(tmp_path / "model"))
+    rows = Buckets(NGRAMS, np.array([7], np.int32), np.ones((1, 3), np.float32)) if composes else None
+    serving_model.ServingModel(VECTORS, str(tmp_path / "vocabulary"), buckets=rows).save(str(tmp_path / "model"))
     (graph,) = saved_model_pb2.SavedModel.FromString((tmp_path / "model" / "saved_model.pb").read_bytes()).meta_graphs
     functions = {function.signature.name for function in graph.graph_def.library.function}
     nodes = itertools.chain(graph.graph_def.node, *(function.node_def for function in graph.graph_def.library.function))

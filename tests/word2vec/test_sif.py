@@ -13,7 +13,7 @@ def write(path, documents):
     with tf.io.TFRecordWriter(str(path), "GZIP") as writer:
         for ids in documents:
             feature = tf.train.Feature(int64_list=tf.train.Int64List(value=ids))
-            features = tf.train.Features(feature={pairs.TOKEN_IDS: feature, pairs.RADII: feature})
+            features = tf.train.Features(feature={spec.value_key: feature for spec in pairs.features().values()})
             writer.write(tf.train.Example(features=features).SerializeToString())
 
 

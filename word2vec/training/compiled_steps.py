@@ -47,9 +47,14 @@ class CompiledSteps:
         rate: the optimizer's learning rate.
         streams: how many threads train at the same time; the result of 1 is always the same.
         steps_per_call: steps between two looks at the clock; fewer where the sampler learns.
+
+    Raises:
+        ValueError: the model has subwords, and the optimizer is another than plain SGD.
     """
 
     def __init__(self, model: Word2Vec, rate: optimizers.LinearDecay, *, streams: int, steps_per_call: int):
+        if model.subwords is not None and hasattr(model.optimizer, "accumulators"):
+            raise ValueError("the compiled kernel trains subwords by plain SGD alone")
         self._model, self._rate = model, rate
         self._streams, self._steps_per_call = streams, steps_per_call
         if model.sampler.losses is not None:

@@ -31,7 +31,7 @@ class Tables(NamedTuple):
     """The model's tables, or Adagrad's accumulators of their rows.
 
     Attributes:
-        target: float32 [V, D]; of accumulators [V].
+        target: float32 [V, D], with subwords those of buckets behind them; of accumulators [V].
         context: likewise.
         bias: float32 [V]; None if it is fixed.
     """

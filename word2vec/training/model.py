@@ -187,7 +187,7 @@ class Word2Vec(keras.Model):
         del custom_objects
         sampler = dict(config["sampler"], counts=np.array(config["sampler"]["counts"], np.int64))
         dtype = keras.saving.deserialize_keras_object(config["dtype"])
-        subwords = config["subwords"] and Subwords.from_config(config["subwords"])
+        subwords = config.get("subwords") and Subwords.from_config(config["subwords"])
         return cls(**{**config, "sampler": samplers.make(**sampler), "subwords": subwords, "dtype": dtype})
 
     @property

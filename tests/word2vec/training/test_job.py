@@ -64,7 +64,7 @@ def test_the_model_is_what_the_settings_say():
 
 def test_a_model_with_subwords_has_their_rows_too():
     words = Vocabulary(["ab", "abc", "x"], np.array([3, 2, 1]))
-    settings = TrainerSettings(subwords={"min": 2, "max": 3, "buckets": 1000}, dimensions=4)
+    settings = TrainerSettings(subwords={"min": 2, "max": 3, "buckets": 2**31 - 1}, dimensions=4)
     made = job._model(words, settings, 4, (2, 8))
     # <a ab b> <ab ab>; <a ab bc c> <ab abc bc>; <x x> <x>
     assert made.subwords.splits.tolist() == [0, 6, 14, 18]
