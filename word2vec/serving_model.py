@@ -488,7 +488,7 @@ class ServingModel(ServedWords):
             size = self._size()
             composed = tf.reduce_any(ids >= size, 1) & ~tf.reduce_any((ids >= 0) & (ids < size), 1)
             others = tf.where(composed, tf.shape(self.unit)[0], others)
-        k = tf.clip_by_value(k, 0, tf.minimum(others, MOST_NEIGHBOURS))
+        k = tf.maximum(tf.minimum(k, tf.minimum(others, MOST_NEIGHBOURS)), 0)
         most = tf.reduce_max(tf.concat([k, [0]], 0))
         asked = tf.cast(tf.shape(ids)[0], tf.int64) * tf.cast(most, tf.int64)
         tf.debugging.Assert(asked <= MOST_ANSWERS, [f"rows x neighbours: at most {MOST_ANSWERS:,}"])

@@ -208,22 +208,31 @@ def test_without_thresholds_nothing_is_pushed(project, first_run):
     assert len(project.pushed()) == 1
 
 
-def test_phrases_are_words_from_the_text_to_the_answer(project, first_run):
+def test_phrases_and_subwords_go_from_the_text_to_the_answer(project, first_run):
     settings = [
         "skipgram.phrases={min_count: 3, threshold: 0.08}",
+        "trainer.subwords={buckets: 5000}",
+        "evaluator.composed_words=true",
         "evaluator.thresholds={topics: -1}",
     ]
-    out = project.run("--name", "phrases", *(word for setting in settings for word in ("--set", setting))).stdout
+    out = project.run("--name", "parts", *(word for setting in settings for word in ("--set", setting))).stdout
     assert re.search(r"vocabulary \d+ words, \d+ of them phrases", out)
-    graph = tft.TFTransformOutput(str(project.artifact("Transform", "transform_graph", "phrases")))
+    assert re.search(r"topics .* 100% of 64, 1 composed", out)
+    graph = tft.TFTransformOutput(str(project.artifact("Transform", "transform_graph", "parts")))
     phrase = phrases.among(vocabulary.read(vocabulary.path_in(graph)).words)[0]
-    (version,) = project.pushed("phrases")
-    asked = [phrase, phrase.replace("_", " ").upper()]
+    (version,) = project.pushed("parts")
+    asked = [phrase, phrase.replace("_", " ").upper(), "bread", "breadd", "unheardof", "xyzzy"]
     answer = tf.saved_model.load(str(version)).signatures["serving_default"](words=tf.constant(asked))
-    assert answer["known"].numpy().all()
-    assert np.ptp(answer["embeddings"].numpy(), 0).max() == 0
-    (report,) = (project.folder / "runs" / "phrases").rglob("report.html")
-    assert re.search(rf"<dt>phrases<dd>[0-9]+ of the words, the most frequent {phrase}", report.read_text())
+    assert answer["known"].numpy().tolist() == [True, True, True, False, False, False]
+    assert answer["composed"].numpy().tolist() == [False, False, False, True, True, False]
+    embeddings = answer["embeddings"].numpy()
+    np.testing.assert_array_equal(embeddings[0], embeddings[1])
+    cosine = embeddings[2] @ embeddings[3] / np.linalg.norm(embeddings[2]) / np.linalg.norm(embeddings[3])
+    assert cosine > 0.5
+    (report,) = (project.folder / "runs" / "parts").rglob("report.html")
+    page = report.read_text()
+    assert re.search(rf"<dt>phrases<dd>[0-9]+ of the words, the most frequent {phrase}", page)
+    assert "<td>100%, 1 composed" in page
 
 
 def test_the_same_inputs_and_settings_give_the_same_vectors(project, first_run):

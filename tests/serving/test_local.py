@@ -219,6 +219,7 @@ def test_whatever_is_asked_is_answered(server, values, signature, k):
     names = {"most_similar": ["words"], "similarity": ["word1", "word2"], "analogy": ["a", "b", "c"]}
     names |= {
         "embed_text": ["texts"],
+        "embed_text_sif": ["texts"],
         "serving_default": ["words"],
         "doesnt_match": ["words"],
         "rank": ["word1", "word2"],

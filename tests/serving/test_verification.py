@@ -4,15 +4,18 @@ from __future__ import annotations
 
 import concurrent.futures
 import shutil
+import types
 
 import numpy as np
 import pytest
 import tensorflow as tf
 from tensorflow.core.protobuf import saved_model_pb2
 
+from serving import verification
 from serving.versions import Version
 from tests.serving.conftest import VECTORS, WORDS, make_version
 from word2vec import serving_model, vocabulary, warmup
+from word2vec.errors import UserError
 from word2vec.settings import SubwordSettings
 from word2vec.signatures import LATER, SIGNATURES, WITH_SUBWORDS
 from word2vec.subwords import Buckets
@@ -176,8 +179,10 @@ def test_a_version_with_subwords_is_loaded(tmp_path):
 def test_rows_of_n_grams_that_do_not_fit_are_said(tmp_path):
     with pytest.raises(UserError, match="n-grams are no finite"):
         load(composing(tmp_path / "a", np.full((50, VECTORS.shape[1]), np.nan, np.float32)))
+    sizes = {"unit": (20, 12), "ngrams": (3,), "ngram_buckets": (50,), "ngram_rows": (50, 3)}
+    model = types.SimpleNamespace(**{name: np.ones(size) for name, size in sizes.items()})
     with pytest.raises(UserError, match=r"n-grams are \[50\], and their rows of other sizes: \[50, 3\]"):
-        load(composing(tmp_path / "b", np.ones((50, 3), np.float32)))
+        verification._check_ngrams(model)
 
 
 DAMAGES = [

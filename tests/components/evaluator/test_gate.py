@@ -9,13 +9,14 @@ import numpy as np
 import pytest
 import tensorflow as tf
 from google.protobuf import json_format
-from tfx.components.evaluator import executor
 from tfx.dsl.components.base import base_beam_executor
 from tfx.types import artifact_utils, standard_artifacts
 
-from components.evaluator import eval_config, results
+from components.evaluator import component, eval_config, results
 from word2vec.questions import Question, serialize
 from word2vec.serving_model import ServingModel
+from word2vec.settings import SubwordSettings
+from word2vec.subwords import Buckets, Subwords
 
 WORDS = [f"word{number}" for number in range(60)]
 TRUE = np.random.default_rng(0).normal(size=(60, 16)).astype(np.float32)
@@ -52,13 +53,13 @@ class Gate:
             for example in serialize(questions):
                 writer.write(example)
 
-    def model(self, vectors):
+    def model(self, vectors, buckets=None):
         self._id += 1
         artifact = standard_artifacts.Model()
         artifact.uri, artifact.id = str(self._folder / f"model{self._id}"), self._id
         vocabulary = self._folder / "vocabulary"
         vocabulary.write_text("".join(f"{100 - place} {word}\n" for place, word in enumerate(WORDS)))
-        ServingModel(vectors, str(vocabulary)).save(f"{artifact.uri}/Format-Serving")
+        ServingModel(vectors, str(vocabulary), buckets=buckets).save(f"{artifact.uri}/Format-Serving")
         return artifact
 
     def __call__(self, model, baseline, thresholds, **options):
@@ -71,7 +72,7 @@ class Gate:
             tmp_dir=str(self._folder / "tmp"),
             unique_id="1",
         )
-        executor.Executor(context).Do(
+        component.Executor(context).Do(
             {"examples": [self.examples], "model": [model], **({"baseline_model": [baseline]} if baseline else {})},
             {"evaluation": [evaluation], "blessing": [blessing]},
             {"eval_config": json_format.MessageToJson(config), "example_splits": json.dumps(["eval"])},
@@ -90,6 +91,23 @@ def models(gate):
 
 
 LIMITS = {"pairs": {"lower_bound": 0.7, "absolute": -0.05}, "pairs/near": {"absolute": 0.0}}
+
+
+def test_composed_words_are_judged_where_that_is_asked(gate, models):
+    """A baseline that cannot compose words is asked for those that it knows."""
+    letters = SubwordSettings(min=1, max=1, buckets=100_000)
+    numbers = Subwords.of(WORDS, letters).buckets
+    rows = np.random.default_rng(3).normal(size=(len(numbers), 16)).astype(np.float32)
+    model = gate.model(noisy(0.3), Buckets(letters, numbers, rows))
+    plain, _ = gate(model, models["good"], LIMITS)
+    assert (plain.results[0].coverage, plain.results[0].composed) == (0.75, 0)
+    found, _ = gate(model, models["good"], LIMITS, composed_words=True)
+    assert (plain.signature, found.signature) == ("evaluate", "evaluate_composed")
+    assert [result.coverage for result in found.results] == [1, 1, 1]
+    assert [result.composed for result in found.results] == [100, 100, 0]
+    assert (found.results[0].baseline["coverage"], found.results[0].baseline["composed"]) == (0.75, 0)
+    assert found.results[1].score != plain.results[1].score
+    assert found.results[2].score == plain.results[2].score
 
 
 def test_blessed_without_a_baseline(gate, models):
