@@ -78,14 +78,26 @@ class Answers:
 Measure = Callable[[Answers], "np.ndarray | float"]
 
 
-def _share_up_to(rank: int, column: str) -> Measure:
-    """The share of right answers among the first so many; NaN of none."""
+@dataclasses.dataclass(frozen=True)
+class Share:
+    """The share of right answers among the first so many; NaN of none.
 
-    def measure(answers: Answers) -> np.ndarray | float:
-        ranks = answers.column(column)
-        return (ranks <= rank).mean(-1) if ranks.shape[-1] else np.full(ranks.shape[:-1], np.nan)[()]
+    Attributes:
+        rank: how many.
+        column: which of the answers, by its name.
+    """
 
-    return measure
+    rank: int
+    column: str
+
+    def __call__(self, answers: Answers) -> np.ndarray | float:
+        """See the class."""
+        hits = self.hits(answers)
+        return hits.mean(-1) if hits.shape[-1] else np.full(hits.shape[:-1], np.nan)[()]
+
+    def hits(self, answers: Answers) -> np.ndarray:
+        """Which answers are right: bool [..., n]."""
+        return answers.column(self.column) <= self.rank
 
 
 def pearson(answers: Answers) -> np.ndarray | float:
@@ -114,10 +126,10 @@ def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
 
 
 MEASURES: dict[str, Measure] = {
-    "analogy_accuracy": _share_up_to(1, questions.RANK_3COSADD),
-    "analogy_accuracy_top5": _share_up_to(5, questions.RANK_3COSADD),
-    "cosmul_accuracy": _share_up_to(1, questions.RANK_3COSMUL),
-    "cosmul_accuracy_top5": _share_up_to(5, questions.RANK_3COSMUL),
+    "analogy_accuracy": Share(1, questions.RANK_3COSADD),
+    "analogy_accuracy_top5": Share(5, questions.RANK_3COSADD),
+    "cosmul_accuracy": Share(1, questions.RANK_3COSMUL),
+    "cosmul_accuracy_top5": Share(5, questions.RANK_3COSMUL),
     "spearman_correlation": spearman,
     "pearson_correlation": pearson,
 }
@@ -137,6 +149,9 @@ class Bootstrap:
 
     def intervals(self, measures: Sequence[Measure], answers: Answers) -> list[tuple[float, float]]:
         """Of each measure the bounds between which 95 % of the samples are; NaN if there is nothing to measure."""
+        shares = [measure for measure in measures if isinstance(measure, Share)]
+        if len(shares) == len(measures):
+            return [self._of_mean(share.hits(answers)) for share in shares]
 
         def all_measures(draws: np.ndarray) -> list[np.ndarray]:
             sample = answers.take(draws)
@@ -146,11 +161,25 @@ class Bootstrap:
 
     def interval_of_change(self, measure: Measure, model: Answers, baseline: Answers) -> tuple[float, float]:
         """Likewise of the difference of two models, both asked the same sample: a paired bootstrap."""
+        if isinstance(measure, Share):
+            one, other = (measure.hits(answers).astype(int) for answers in (model, baseline))
+            return self._of_mean(one - other)
 
         def change(draws: np.ndarray) -> list[np.ndarray]:
             return [np.asarray(measure(model.take(draws)) - measure(baseline.take(draws)))]
 
         return self._percentiles(len(model.labels), change, 1)[0]
+
+    def _of_mean(self, values: np.ndarray) -> tuple[float, float]:
+        """Of the mean of values, of which few differ: how often a sample has each of them is multinomial.
+
+        This is what drawing the values one by one gives, in a thousandth of the time.
+        """
+        if not len(values):
+            return float("nan"), float("nan")
+        distinct, counts = np.unique(values, return_counts=True)
+        drawn = np.random.default_rng(self.seed).multinomial(len(values), counts / len(values), self.samples)
+        return _middle(drawn @ distinct.astype(float) / len(values))
 
     def _percentiles(
         self, count: int, measure: Callable[[np.ndarray], list[np.ndarray]], outputs: int

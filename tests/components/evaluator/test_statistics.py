@@ -80,8 +80,23 @@ def test_the_interval_of_a_share_is_that_of_the_binomial_distribution():
     np.testing.assert_allclose([lower, upper], expected, atol=0.003)
 
 
+def test_shares_vary_as_if_each_answer_were_drawn():
+    """As other measures are: of a share it is known how often a sample has a right answer."""
+    draw = np.random.default_rng(1)
+    one, other = (analogies(np.where(draw.random(2000) < share, 1.0, 3.0)) for share in (0.3, 0.35))
+    share, bootstrap = statistics.MEASURES["analogy_accuracy"], Bootstrap(4000, 1)
+
+    def drawn(answers):
+        return share(answers)
+
+    np.testing.assert_allclose(bootstrap.intervals([share], one), bootstrap.intervals([drawn], one), atol=0.002)
+    np.testing.assert_allclose(
+        bootstrap.interval_of_change(share, one, other), bootstrap.interval_of_change(drawn, one, other), atol=0.003
+    )
+
+
 def test_the_seed_decides_the_samples():
-    answers = analogies([1, 2] * 50)
+    answers = analogies([1, 2] * 50_000)
     measures = [statistics.MEASURES["analogy_accuracy"]]
     assert Bootstrap(200, 3).intervals(measures, answers) == Bootstrap(200, 3).intervals(measures, answers)
     assert Bootstrap(200, 3).intervals(measures, answers) != Bootstrap(200, 4).intervals(measures, answers)
