@@ -5,6 +5,7 @@ import collections
 import apache_beam as beam
 import numpy as np
 import pytest
+import tensorflow as tf
 from apache_beam.testing import test_pipeline, util
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -24,7 +25,17 @@ def told(batches, most_kept):
     counter = counting._CountInBundle(most_kept)
     counter.start_bundle()
     parts = [list(counter.process(arrays(batch))) for batch in batches]
-    return [*parts, [counted.value for counted in counter.finish_bundle()]]
+    return [tokens(part) for part in (*parts, [counted.value for counted in counter.finish_bundle()])]
+
+
+def tokens(parts):
+    """(token, count) of all tables; each token is in the part that its hash says."""
+    numbers = [number for number, _ in parts]
+    assert numbers == sorted(set(numbers))
+    tables = [(number, counting._from_bytes(table).to_pydict()) for number, table in parts]
+    for number, table in tables:
+        assert {*tf.strings.to_hash_bucket_fast(table["token"], counting._PARTS).numpy()} == {number}
+    return [pair for _, table in tables for pair in zip(table["token"], table["count"], strict=True)]
 
 
 def total(batches):
