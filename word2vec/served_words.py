@@ -130,6 +130,7 @@ class ServedWords(tf.Module):
             lambda: search.in_chunks(self._composed, (distinct,), (tf.float32, tf.bool)),
             lambda: none,
         )
+        vectors, there = tf.reshape(vectors, [-1, self.unit.shape[1]]), tf.reshape(there, [-1])
         norms = tf.maximum(tf.norm(vectors, axis=1), 1e-12)
         own = tf.where(tf.gather(there, which), which + self._size(), -1)
         # A row more, so that there is one where no word is composed.
