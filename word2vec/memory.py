@@ -37,7 +37,7 @@ def _of_group(root: pathlib.Path = _GROUP) -> float:
             limit, used, statistics = ((root / name).read_text(encoding="ascii") for name in names)
             if limit.strip() == "max":
                 return float("inf")
-            numbers = dict(line.rsplit(None, 1) for line in statistics.splitlines())
+            numbers = dict(line.rsplit(None, 1) for line in statistics.splitlines() if line.strip())
             kept = numbers.get("total_inactive_file", numbers.get("inactive_file", "0"))
             return max(int(limit) - int(used) + int(kept), 0)
     return float("inf")

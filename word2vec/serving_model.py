@@ -483,16 +483,17 @@ class ServingModel(ServedWords):
             ids: int64 [n, w], as `Found.ids`.
         """
         # Not all of the w words: each row has as many of them as it has, and others may be filled up.
-        others = tf.fill(tf.shape(ids)[:1], tf.maximum(tf.shape(self.unit)[0] - tf.minimum(tf.shape(ids)[1], 1), 0))
+        size = tf.shape(self.unit)[0]
+        others = tf.maximum(size - tf.minimum(tf.shape(ids)[1], 1), 0)
+        k = tf.maximum(tf.minimum(k, tf.minimum(size if self.composes else others, MOST_NEIGHBOURS)), 0)
+        most = tf.reduce_max(tf.concat([tf.reshape(k, [-1]), [0]], 0))
         if self.composes:  # of composed words alone, all words are neighbours
-            size = self._size()
-            composed = tf.reduce_any(ids >= size, 1) & ~tf.reduce_any((ids >= 0) & (ids < size), 1)
-            others = tf.where(composed, tf.shape(self.unit)[0], others)
-        k = tf.maximum(tf.minimum(k, tf.minimum(others, MOST_NEIGHBOURS)), 0)
-        most = tf.reduce_max(tf.concat([k, [0]], 0))
+            inside = (ids >= 0) & (ids < self._size())
+            alone = tf.reduce_any(ids >= self._size(), 1) & ~tf.reduce_any(inside, 1)
+            k = tf.minimum(k, tf.where(alone, size, others))
         asked = tf.cast(tf.shape(ids)[0], tf.int64) * tf.cast(most, tf.int64)
         tf.debugging.Assert(asked <= MOST_ANSWERS, [f"rows x neighbours: at most {MOST_ANSWERS:,}"])
-        return k, most
+        return tf.broadcast_to(k, tf.shape(ids)[:1]), most
 
     def _named(self, scores: tf.Tensor, ids: tf.Tensor, answered: tf.Tensor, k: tf.Tensor) -> dict[str, tf.Tensor]:
         """What was found as the signatures give it."""

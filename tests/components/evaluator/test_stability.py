@@ -27,7 +27,7 @@ def test_the_threshold(tmp_path, monkeypatch, least, is_blessed):
     monkeypatch.setattr(
         stability, "measure", lambda model, before, least: stability.Stability(0.95, 0.96, 500, True, least)
     )
-    component.Executor().Do(inputs, outputs, {"min_stability": least})
+    component.Executor().Do(inputs, outputs, {"min_stability": least, "eval_config": "{}"})
     assert stability.read(str(tmp_path / "evaluation")).score == 0.95
     assert blessing.get_int_custom_property(constants.ARTIFACT_PROPERTY_BLESSED_KEY) == int(is_blessed)
     name = constants.BLESSED_FILE_NAME if is_blessed else constants.NOT_BLESSED_FILE_NAME
