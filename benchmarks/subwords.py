@@ -52,9 +52,10 @@ def main() -> None:
 
 def _sides(buckets: int) -> list[tuple[str, str, dict[str, Any]]]:
     """(name, system, settings of the trainer) of each that is measured."""
-    subwords = {"subwords": {"min": 3, "max": 6, "buckets": buckets}}
-    ours, cbow = "tfx-word2vec", {"architecture": "cbow"}
-    sides = [
+    subwords: dict[str, Any] = {"subwords": {"min": 3, "max": 6, "buckets": buckets}}
+    cbow: dict[str, Any] = {"architecture": "cbow"}
+    ours = "tfx-word2vec"
+    sides: list[tuple[str, str, dict[str, Any]]] = [
         ("subwords", ours, subwords),
         ("gensim's FastText", "gensim", subwords),
         ("fastText", "fasttext", subwords),

@@ -242,9 +242,10 @@ def of_unknown_words(vector_of: VectorOf, words: set[str]) -> Figures:
     for name in SIMILARITIES:
         scores, cosines = [], []
         for one, other, score in similar_pairs(name):
-            vectors = [vector_of(word) for word in (one, other) if {one, other} & words]
-            if len(vectors) == 2 and all(vector is not None and vector.any() for vector in vectors):
-                a, b = vectors
+            if not {one, other} & words:
+                continue
+            a, b = vector_of(one), vector_of(other)
+            if a is not None and b is not None and a.any() and b.any():
                 scores.append(score)
                 cosines.append(float(a @ b / np.sqrt((a @ a) * (b @ b))))
         figures[f"{name}_unknown"] = round(float(stats.spearmanr(scores, cosines).statistic), 4)

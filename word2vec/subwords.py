@@ -81,8 +81,9 @@ class Subwords(NamedTuple):
     @classmethod
     def from_config(cls, config: dict[str, Any]) -> Subwords:
         """As `to_config` says."""
-        arrays = (np.array(config[name], kind) for name, kind in (("splits", np.int64), ("rows", np.int32)))
-        return cls(SubwordSettings(**config["settings"]), *arrays, np.array(config["buckets"], np.int32))
+        splits = np.array(config["splits"], np.int64)
+        rows, buckets = (np.array(config[name], np.int32) for name in ("rows", "buckets"))
+        return cls(SubwordSettings(**config["settings"]), splits, rows, buckets)
 
     @property
     def size(self) -> int:
