@@ -17,7 +17,7 @@ from components.questions import examples
 from components.report import component
 from pipeline import rolling_back
 from pipeline.local import ComponentRun
-from word2vec import phrases, vectors, vocabulary
+from word2vec import vectors, vocabulary
 
 
 @dataclasses.dataclass(frozen=True)
@@ -63,7 +63,7 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
     return Summary(
         corpus=CorpusReport.of(artifact.uri for artifact in runs[reader].outputs["examples"]),
         vocabulary_size=len(words),
-        phrases=len(phrases.among(words.words)),
+        phrases=len(words.phrases),
         evaluation=results.read(_uri(runs, "Evaluator", "evaluation")),
         blessed=model_utils.is_model_blessed(blessing),
         withdrawn=withdrawn,

@@ -7,26 +7,22 @@ those of gensim's `Phrases`.
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable
+from collections.abc import Callable
 
 import tensorflow as tf
 
 from word2vec.settings import PhraseScoring
 from word2vec.text import Encoded
+from word2vec.vocabulary import JOINT
 
-# No token has these in it: tokens are of letters, marks, digits and apostrophes. A phrase of two words is called by
-# both with the first between them, and the pair, which may be of phrases, with the second.
-JOINT, BETWEEN = "_", "+"
+# No token has this in it, as it has none of `vocabulary.JOINT`: tokens are of letters, marks, digits and apostrophes. It
+# stands between the tokens of a pair, which may be phrases.
+BETWEEN = "+"
 
 
 def asset(number: int) -> str:
     """The name of a pass' file, from 1 on: per line a score and a pair, the highest score first."""
     return f"phrases_{number}"
-
-
-def among(words: Iterable[str]) -> list[str]:
-    """Those words that are phrases."""
-    return [word for word in words if JOINT in word]
 
 
 def score(

@@ -99,7 +99,7 @@ class ServedWords(tf.Module):
     def _normalised(self, words: tf.Tensor) -> tf.Tensor:
         words = text.normalize_words(words)
         if self.phrases:  # `new york` and `new_york` are what the vocabulary calls new_york
-            words = tf.strings.regex_replace(words, " +", phrases.JOINT)
+            words = tf.strings.regex_replace(words, " +", vocabulary.JOINT)
         return words
 
     def encode(self, texts: tf.Tensor) -> text.Encoded:
@@ -116,7 +116,9 @@ class ServedWords(tf.Module):
         if not self.composes:
             return Found(ids, tf.zeros([1, 1]), tf.zeros([1]))
         # Several words, or those of a phrase that is none, are not one word.
-        single = tf.strings.regex_full_match(words, f"[^ {phrases.JOINT}]+") & (tf.strings.length(words) <= MOST_BYTES)
+        single = tf.strings.regex_full_match(words, f"[^ {vocabulary.JOINT}]+") & (
+            tf.strings.length(words) <= MOST_BYTES
+        )
         places = tf.where((ids < 0) & single)
         distinct, which = tf.unique(tf.gather_nd(words, places), tf.int64)
         few = tf.debugging.Assert(

@@ -22,6 +22,9 @@ ASSET = saved_model_layout.VOCABULARY
 # Beside it, how many tokens the text has, also those that are not in the vocabulary.
 TOKENS_ASSET = "tokens"
 
+# Between the words of a phrase, `new_york`; see `phrases`.
+JOINT = "_"
+
 _SIGN = re.compile(
     "[\u3005-\u3007\u3040-\u30ff\u3400-\u4dbf\u4e00-\u9fff\ua000-\ua48c\uac00-\ud7a3\uf900-\ufaff\U0001b000-\U0003ffff]"
 )
@@ -36,6 +39,11 @@ class Vocabulary:
 
     def __len__(self) -> int:
         return len(self.words)
+
+    @property
+    def phrases(self) -> list[str]:
+        """Those words that are phrases."""
+        return [word for word in self.words if JOINT in word]
 
     @property
     def fingerprint(self) -> str:

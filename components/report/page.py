@@ -15,7 +15,6 @@ from components.evaluator import metrics
 from components.evaluator.results import interval_text
 from components.report import charts
 from components.report.facts import Facts
-from word2vec import phrases
 
 _FOLDER = pathlib.Path(__file__).parent
 
@@ -49,7 +48,7 @@ def render(facts: Facts) -> str:
         tokens=facts.tokens,
         covered=int(facts.words.counts.sum()) / max(facts.tokens, 1),
         most_frequent=facts.words.words[:30],
-        phrases=phrases.among(facts.words.words),
+        phrases=facts.words.phrases,
         durations=facts.durations,
         notes=facts.notes,
         changes=facts.changes,

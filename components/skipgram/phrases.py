@@ -13,7 +13,7 @@ import tensorflow_transform as tft
 from tensorflow_transform.beam import experimental
 
 from components.skipgram import counting
-from word2vec import phrases
+from word2vec import phrases, vocabulary
 from word2vec.text import Encoded
 
 _BETWEEN = phrases.BETWEEN.encode()
@@ -72,7 +72,7 @@ class _Find(experimental.PTransformAnalyzer):
 
 
 def _named(pair: bytes, count: float) -> tuple[bytes, float]:
-    return pair.replace(_BETWEEN, phrases.JOINT.encode()), count
+    return pair.replace(_BETWEEN, vocabulary.JOINT.encode()), count
 
 
 def _is_frequent(item: tuple[bytes, float], min_count: int) -> bool:

@@ -20,7 +20,7 @@ from gensim.models import KeyedVectors
 from components.card.card import ModelCard
 from tests.conftest import COMMON, TOPICS
 from tests.e2e.conftest import ROOT, make_project
-from word2vec import pairs, phrases, vocabulary
+from word2vec import pairs, vocabulary
 
 COMPONENTS = [
     *("QuestionExampleGen", "ExampleGen", "SchemaGen", "StatisticsGen", "ExampleValidator"),
@@ -211,7 +211,7 @@ def test_without_thresholds_nothing_is_pushed(project, first_run):
 def test_phrases_and_subwords_go_from_the_text_to_the_answer(project, first_run):
     settings = [
         "skipgram.phrases={min_count: 3, threshold: 0.08}",
-        "trainer.subwords={buckets: 5000}",
+        "trainer.subwords={}",
         "evaluator.composed_words=true",
         "evaluator.thresholds={topics: -1}",
     ]
@@ -219,7 +219,7 @@ def test_phrases_and_subwords_go_from_the_text_to_the_answer(project, first_run)
     assert re.search(r"vocabulary \d+ words, \d+ of them phrases", out)
     assert re.search(r"topics .* 100% of 64, 1 composed", out)
     graph = tft.TFTransformOutput(str(project.artifact("Transform", "transform_graph", "parts")))
-    phrase = phrases.among(vocabulary.read(vocabulary.path_in(graph)).words)[0]
+    phrase = vocabulary.read(vocabulary.path_in(graph)).phrases[0]
     (version,) = project.pushed("parts")
     asked = [phrase, phrase.replace("_", " ").upper(), "bread", "breadd", "unheardof", "xyzzy"]
     answer = tf.saved_model.load(str(version)).signatures["serving_default"](words=tf.constant(asked))
