@@ -15,8 +15,8 @@ from word2vec.settings import PhraseScoring
 from word2vec.text import Encoded
 from word2vec.vocabulary import JOINT
 
-# No token has this in it, as it has none of `vocabulary.JOINT`: tokens are of letters, marks, digits and apostrophes. It
-# stands between the tokens of a pair, which may be phrases.
+# Stands between the tokens of a pair, which may be phrases. No token has this in it, nor `vocabulary.JOINT`: tokens are
+# of letters, marks, digits and apostrophes.
 BETWEEN = "+"
 
 
