@@ -1,4 +1,4 @@
-"""The words of a served model: how they are looked up, and the vectors of those that are not in the vocabulary."""
+"""What a served model is made of, how words are looked up in it, and the vectors of words that it has not."""
 
 from __future__ import annotations
 
@@ -9,7 +9,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from word2vec import phrases, search, subwords, text, vocabulary
+from word2vec import phrases, search, sif, subwords, text, vocabulary, warmup
 
 # There is no Python control flow on tensors in these graphs, and AutoGraph takes most of the time of tracing to look
 # for it.
@@ -47,6 +47,8 @@ class ServedWords(tf.Module):
         vocabulary_path: the vocabulary's asset.
         phrase_paths: the phrases' assets, a pass after the other.
         buckets: the rows of the n-grams of which vectors of other words are made; None if there are none.
+        common: float [D], what texts have in common, as `sif.common_component` finds it; None if it is not known, and
+            nothing is taken off.
     """
 
     def __init__(
@@ -55,6 +57,7 @@ class ServedWords(tf.Module):
         vocabulary_path: str,
         phrase_paths: Sequence[str] = (),
         buckets: subwords.Buckets | None = None,
+        common: np.ndarray | None = None,
     ):
         super().__init__()
         # Not a copy; nor does einsum make one, as np.linalg.norm would.
@@ -64,6 +67,11 @@ class ServedWords(tf.Module):
         # copies the whole variable at each later reading.
         self.unit = tf.Variable(vectors / norms[:, np.newaxis], trainable=False, name="unit")
         self.norms = tf.Variable(norms, trainable=False, name="norms")
+        words = vocabulary.read(vocabulary_path)
+        self.weights = tf.Variable(sif.weights(words.counts), trainable=False, name="weights")
+        common = np.zeros(table.shape[1], np.float32) if common is None else common
+        self.common = tf.Variable(common, trainable=False, name="common")
+        self._most_frequent = words.words[: warmup.WORDS]
         self.asset = tf.saved_model.Asset(vocabulary_path)
         self.ids = vocabulary.word_table(self.asset.asset_path)
         self.words = vocabulary.id_table(self.asset.asset_path)

@@ -2,12 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
-
-import numpy as np
 import tensorflow as tf
 
-from word2vec import search, sif, subwords, vocabulary, warmup
+from word2vec import search, warmup
 from word2vec.questions import MOST_TOGETHER, WORDS, WORDS_EACH, features
 from word2vec.served_words import Found, ServedWords, answered, graph
 from word2vec.signatures import MOST_ANSWERS, MOST_NEIGHBOURS, MOST_WORDS, SIGNATURES, WITH_SUBWORDS
@@ -28,29 +25,8 @@ class ServingModel(ServedWords):
     Where words can be composed of their n-grams, each signature that gives `known` of words gives `composed` too: bool
     [n], whether a row has an answer though not all of its words are in the vocabulary.
 
-    Args:
-        vectors: float [V, D], one row per word of the vocabulary.
-        vocabulary_path: the vocabulary's asset.
-        phrase_paths: the phrases' assets, a pass after the other.
-        buckets: the rows of the n-grams of which vectors of other words are made; None if there are none.
-        common: float [D], what texts have in common, as `sif.common_component` finds it; None if it is not known, and
-            nothing is taken off.
+    What it is made of, and how words are looked up, is `ServedWords`'.
     """
-
-    def __init__(
-        self,
-        vectors: tf.Tensor | np.ndarray,
-        vocabulary_path: str,
-        phrase_paths: Sequence[str] = (),
-        buckets: subwords.Buckets | None = None,
-        common: np.ndarray | None = None,
-    ):
-        super().__init__(vectors, vocabulary_path, phrase_paths, buckets)
-        words = vocabulary.read(vocabulary_path)
-        self.weights = tf.Variable(sif.weights(words.counts), trainable=False, name="weights")
-        common = np.zeros(self.unit.shape[1], np.float32) if common is None else common
-        self.common = tf.Variable(common, trainable=False, name="common")
-        self._most_frequent = words.words[: warmup.WORDS]
 
     def save(self, folder: str) -> None:
         """Writes the SavedModel with its signatures, and for each a request with which TF Serving warms up."""

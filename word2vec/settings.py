@@ -118,7 +118,7 @@ class SkipGramSettings(Section):
     phrases: PhraseSettings | None = Field(
         None,
         description="joins words that often stand together (new_york): {} for min_count 5, threshold 10, scoring "
-        "default (or npmi, with a threshold such as 0.5) and passes 1 (docs/training.md)",
+        "default (or npmi, with a threshold such as 0.5) and passes 1 (docs/corpus.md)",
     )
     seed: Seed = Field(1, description="decides which words subsampling keeps, and the radii")
 

@@ -54,6 +54,11 @@ class Benchmark(pydantic.BaseModel):
     least_change: float | None
     passed: bool
 
+    @property
+    def covered(self) -> str:
+        """The coverage for people, with how many of the questions had a composed word."""
+        return f"{self.coverage:.0%}" + (f", {self.composed:,} composed" if self.composed else "")
+
 
 class ModelCard(pydantic.BaseModel):
     """All of it.
@@ -144,7 +149,7 @@ def _row(benchmark: Benchmark) -> list[str]:
     numbers = (benchmark.score, benchmark.baseline_score)
     score, before = ("-" if number is None else f"{number:.3f}" for number in numbers)
     said = f"{'; '.join(limits)}: {'passed' if benchmark.passed else 'failed'}" if limits else ""
-    return [_text(benchmark.name), benchmark.measure, score, interval, f"{benchmark.coverage:.0%}", before, said]
+    return [_text(benchmark.name), benchmark.measure, score, interval, benchmark.covered, before, said]
 
 
 def _table(rows: list[list[str]]) -> str:

@@ -173,7 +173,7 @@ class Bootstrap:
     def _of_mean(self, values: np.ndarray) -> tuple[float, float]:
         """Of the mean of values, of which few differ: how often a sample has each of them is multinomial.
 
-        This is what drawing the values one by one gives, in a thousandth of the time.
+        This is what drawing the values one by one gives, without drawing them.
         """
         if not len(values):
             return float("nan"), float("nan")

@@ -14,8 +14,8 @@ from apache_beam.transforms import window
 # Distinct tokens that a bundle keeps in memory; at most as many again wait to be added up. Some 100 MB.
 _MOST_KEPT = 2**20
 
-# The tokens go through Beam in so many parts, by their hash: a table of each part takes a few microseconds per token
-# less than the tokens one by one, and a worker has but one part of all distinct tokens in memory.
+# The tokens go through Beam in so many parts, by their hash: Beam then handles a table per part and not each token, and
+# a worker has but one part of all distinct tokens in memory.
 _PARTS = 256
 
 

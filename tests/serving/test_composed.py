@@ -5,10 +5,13 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from gensim.models import fasttext
+from selenium.webdriver.support.wait import WebDriverWait
 
 from serving import export
 from serving.client import Embeddings
+from tests import chromium
 from tests.serving.conftest import VECTORS, WORDS, Server
+from tests.serving.test_page import ask, listed
 from word2vec import serving_model
 from word2vec.settings import SubwordSettings
 from word2vec.subwords import Buckets, Subwords
@@ -78,3 +81,15 @@ def test_what_has_no_n_gram_is_unknown(embeddings):
     with pytest.raises(KeyError, match="zzyzx"):
         embeddings.vectors(["queeen", "zzyzx"])
     assert not embeddings.vectors(["zzyzx"], unknown="zero").any()
+
+
+def test_the_page_answers_typos_and_says_what_they_are(server, theirs, tmp_path):
+    with chromium.browser(tmp_path) as page:
+        page.get(server.rest)
+        ask(page, "similar", words="queeen")
+        WebDriverWait(page, 30).until(lambda _: len(listed(page, "neighbours")) == 11)
+        first, *others = listed(page, "neighbours")
+        assert " ".join(first) == "not in the vocabulary: made of its n-grams"
+        assert [word for _, word in others] == [word for word, _ in theirs.most_similar("queeen", topn=10)]
+        ask(page, "similar", words="queen")
+        WebDriverWait(page, 30).until(lambda _: len(listed(page, "neighbours")) == 10)

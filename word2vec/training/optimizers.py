@@ -15,7 +15,7 @@ import tensorflow as tf
 
 from word2vec import settings
 
-# Slots to look for repeated ids in: a power of 2, far more than a step has ids, and few enough for the cache.
+# Slots to look for repeated ids in: a power of 2, more than a step has ids, and few enough for the cache.
 _SLOTS = 2**14
 
 

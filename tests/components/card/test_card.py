@@ -48,3 +48,10 @@ def test_names_are_shown_as_they_stand(name):
 def test_the_architecture_is_named(trainer, name):
     made = make("a").model_copy(update={"settings": {"trainer": trainer}})
     assert f"5 words, 2 dimensions; {name}. Made 2026." in made.markdown()
+
+
+def test_it_says_of_how_many_questions_a_word_was_composed():
+    made = make("pairs")
+    assert "| 100% |" in made.markdown()
+    judged = made.benchmarks[0].model_copy(update={"composed": 1234})
+    assert "| 100%, 1,234 composed |" in made.model_copy(update={"benchmarks": [judged]}).markdown()
