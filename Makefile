@@ -39,6 +39,7 @@ NOT_FAST := \
 	pipeline/test_slow_imports.py \
 	serving/test_client.py \
 	serving/test_command_lines.py \
+	serving/test_composed.py \
 	serving/test_connections.py \
 	serving/test_hostile.py \
 	serving/test_local.py \
