@@ -34,6 +34,8 @@ NOT_FAST := \
 	pipeline/test_bad_inputs.py \
 	pipeline/test_beam_workers.py \
 	pipeline/test_console.py \
+	pipeline/test_following.py \
+	pipeline/test_forks.py \
 	pipeline/test_local.py \
 	pipeline/test_orphans.py \
 	pipeline/test_slow_imports.py \

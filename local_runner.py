@@ -10,6 +10,7 @@ import functools
 import os
 import re
 import shutil
+import signal
 import sys
 import time
 import traceback
@@ -18,7 +19,7 @@ from typing import TYPE_CHECKING, Any, NoReturn
 
 import rich.console
 
-from pipeline import arguments, console, engines, layout, lock, metadata_file, orphans
+from pipeline import arguments, console, engines, forks, layout, lock, metadata_file, orphans
 from pipeline.configs import Config
 from word2vec import argument_types, streams, whole_files
 from word2vec.errors import UserError, printable, reason
@@ -59,26 +60,35 @@ def _main(argv: Sequence[str] | None) -> int:
     inputs = None if joins else preflight.check(config)
     log = _path(config, layout.LOG)
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
+        end = functools.partial(_exit_code, screen=screen, errors=errors, log=log)
+        how: Any = {"screen": screen, "log": log, "use_cache": not options.no_cache, "strict": options.strict}
         try:
             if inputs is None:
-                with orphans.ended_with_this_process():
-                    _join(config, screen)
-                pushed = True
-            else:
-                run = functools.partial(_run_alone, config, screen=screen, log=log, use_cache=not options.no_cache)
-                pushed = run(inputs) if options.follow is None else _follow(config, run, options.follow, screen, errors)
-            console.check(screen)
-            return 0 if pushed or not options.strict else BLOCKED
-        except UserError as error:
-            console.fail(str(error), errors)
-            return 1
+                return end(lambda: _join(config, screen))
+            if options.follow is None:
+                return end(lambda: _run_alone(config, lambda: _run(config, inputs, **how)))
+            run = functools.partial(_run_in_fork, config, end, how)
+            return end(lambda: _follow(config, run, options.follow, screen, errors))
         except KeyboardInterrupt:
             console.fail("interrupted. The same command goes on from here", errors)
             return streams.INTERRUPTED
-        except Exception as error:  # whatever it is, a person gets one line, and the log the rest
-            traceback.print_exc()
-            console.fail(f"the run stopped: {_reason_of(error)}. The whole story is in {log}", errors)
-            return 1
+
+
+def _exit_code(
+    action: Callable[[], int], *, screen: rich.console.Console, errors: rich.console.Console, log: str
+) -> int:
+    """Does something, tells a person in one line why it failed, and returns the exit code."""
+    try:
+        code = action()
+        console.check(screen)
+    except UserError as error:
+        console.fail(str(error), errors)
+        return 1
+    except Exception as error:  # whatever it is, a person gets one line, and the log the rest
+        traceback.print_exc()
+        console.fail(f"the run stopped: {_reason_of(error)}. The whole story is in {log}", errors)
+        return 1
+    return code
 
 
 def _reason_of(error: Exception) -> str:
@@ -90,22 +100,42 @@ def _reason_of(error: Exception) -> str:
     return why if why == kind else f"{why} ({kind})"  # an error without a text
 
 
-def _run_alone(config: Config, inputs: Inputs, **how: Any) -> bool:
-    """Runs the pipeline, while nobody else may do so; see `_run`."""
-    with lock.held(config.run_folder), orphans.ended_with_this_process():
-        return _run(config, inputs, **how)
+def _run_alone(config: Config, run: Callable[[], int]) -> int:
+    """Runs the pipeline, while nobody else may do so."""
+    with lock.held(config.run_folder):
+        return run()
+
+
+def _run_in_fork(config: Config, end: Callable[[Callable[[], int]], int], how: dict[str, Any], inputs: Inputs) -> None:
+    """Runs the pipeline in a process of its own, which says itself what fails.
+
+    Args:
+        config: all settings.
+        end: tells why something failed, and gives the exit code.
+        how: the arguments of `_run`.
+        inputs: what is read.
+
+    Raises:
+        UserError: it was killed, and could not say so.
+    """
+    code = _run_alone(config, lambda: forks.call(lambda: end(lambda: _run(config, inputs, **how))))
+    if code < 0:
+        name = signal.Signals(-code).name
+        why = " (the system does so when memory runs short)" if name == "SIGKILL" else ""
+        raise UserError(f"the run was ended by {name}{why}. It is tried again when there is something new to read")
 
 
 def _follow(
     config: Config,
-    run: Callable[[Inputs], bool],
+    run: Callable[[Inputs], None],
     seconds: float,
     screen: rich.console.Console,
     errors: rich.console.Console,
 ) -> NoReturn:
     """Runs the pipeline whenever there is something else to read, until it is interrupted.
 
-    What fails is told, and tried again when something has changed, or when whoever had the folder has left it.
+    Each run is a fork of this process, which imports once what they all need. What fails is told, and tried again when
+    something has changed, or when whoever had the folder has left it.
 
     Args:
         config: all settings.
@@ -117,6 +147,8 @@ def _follow(
     from pipeline import preflight
     from pipeline.inputs import Inputs
 
+    with console.waiting(screen, "Starting TensorFlow and TFX …"):
+        forks.prepare()
     tried: Fingerprints | None = None
     failure = ""
     while True:
@@ -138,8 +170,11 @@ def _follow(
         time.sleep(seconds)
 
 
-def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str, *, use_cache: bool) -> bool:
-    """Runs the pipeline; returns whether it ended in a pushed model."""
+@orphans.ended_with_this_process()
+def _run(
+    config: Config, inputs: Inputs, *, screen: rich.console.Console, log: str, use_cache: bool, strict: bool
+) -> int:
+    """Runs the pipeline; returns the exit code."""
     screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", (config.run_folder, "dim")))
     console.check(screen)
     metadata_file.has_runs(config.run_folder, writes=True)  # or it says what is the matter
@@ -161,7 +196,7 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
         runner = local.LocalRunner(view, config.run_folder, durations, notes, readings)
         runs = runner.run(dag)
     if runs is None:
-        return True  # TFX's command line wanted to know the pipeline, and says itself what it did
+        return 0  # TFX's command line wanted to know the pipeline, and says itself what it did
     with console.waiting(screen, "Reading what was made …"):
         run_summary = summary.read(runs)
         whole_files.link(_path(config, layout.VECTORS), os.path.relpath(run_summary.vectors, config.run_folder))
@@ -171,7 +206,7 @@ def _run(config: Config, inputs: Inputs, screen: rich.console.Console, log: str,
     if config.keep.is_limited:
         _remove_old(config, screen, log)
     screen.print(console.line((f"{time.perf_counter() - started:.0f} s in all", "dim")))
-    return run_summary.model is not None
+    return BLOCKED if strict and run_summary.model is None else 0
 
 
 def _remove_old(config: Config, screen: rich.console.Console, log: str) -> None:
@@ -285,8 +320,9 @@ def _never_run(config: Config) -> str:
     return f"{printable(config.run_folder)}: no run has been made here. Expected a run's name (--name) that exists"
 
 
-def _join(config: Config, screen: rich.console.Console) -> None:
-    """Trains as one of several workers, of which the chief runs the pipeline."""
+@orphans.ended_with_this_process()
+def _join(config: Config, screen: rich.console.Console) -> int:
+    """Trains as one of several workers, of which the chief runs the pipeline; returns the exit code."""
     from word2vec.training import workers
 
     about = "worker; the chief's run calls it to train", "dim"
@@ -297,6 +333,7 @@ def _join(config: Config, screen: rich.console.Console) -> None:
         view.started("Trainer")
         workers.join(_path(config, layout.CHECKPOINTS))
     screen.print(console.line("  ", ("✔", "green"), " trained"))
+    return 0
 
 
 def _path(config: Config, name: str) -> str:

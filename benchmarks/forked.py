@@ -20,24 +20,12 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 
+from pipeline import forks
+
 ROOT = pathlib.Path(__file__).parent.parent
 
-# What a run imports, before and while it runs.
-PRELOADED = [
-    "tensorflow_text",
-    "local_runner",
-    "components.infra_validator.executor",
-    "components.trainer.run_fn",
-    "components.skipgram.preprocessing",
-    "pipeline.lineage",
-    "pipeline.local",
-    "pipeline.pipeline",
-    "pipeline.summary",
-    "keras.src.backend.tensorflow.trainer",
-]
-
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(PRELOADED)
+_context.set_forkserver_preload(["local_runner", *forks.MODULES])
 
 
 @dataclasses.dataclass

@@ -2,16 +2,24 @@
 
 from __future__ import annotations
 
+import functools
+import os
+import signal
 import types
 
 import pytest
 
 import local_runner
-from pipeline import config_files, console, preflight
+from pipeline import config_files, console, forks, preflight
 
 
 class EnoughError(Exception):
     """Ends what would go on for ever."""
+
+
+@pytest.fixture(autouse=True)
+def nothing_is_imported(monkeypatch):
+    monkeypatch.setattr(forks, "prepare", lambda: None)
 
 
 def test_who_waits_looks_at_the_files_alone(tmp_path, monkeypatch):
@@ -40,3 +48,30 @@ def test_who_waits_looks_at_the_files_alone(tmp_path, monkeypatch):
     assert checks == [0, 4]
     assert len(set(runs)) == 2
     assert looks == [7] * 6
+
+
+def test_a_run_that_is_killed_ends_nothing_and_is_tried_again_with_new_text(tmp_path, monkeypatch, capfd):
+    text, looks = tmp_path / "text.txt", []
+    text.write_text("a text\n")
+    values = {"name": "tiny", "root": str(tmp_path / "runs"), "corpus.paths": [str(tmp_path / "*.txt")]}
+    config, screen = config_files.load(None, values=values), console.screen()
+
+    def look_again(seconds):
+        looks.append((tmp_path / "runs" / "tries").read_text())
+        if len(looks) == 2:
+            text.write_text("another text\n")
+        if len(looks) == 3:
+            raise EnoughError
+
+    def run(config, inputs, **how):
+        with (tmp_path / "runs" / "tries").open("a") as file:
+            file.write("x")
+        os.kill(os.getpid(), signal.SIGKILL)
+
+    monkeypatch.setattr(local_runner, "time", types.SimpleNamespace(sleep=look_again))
+    monkeypatch.setattr(local_runner, "_run", run)
+    run_in_fork = functools.partial(local_runner._run_in_fork, config, lambda action: action(), {})
+    with pytest.raises(EnoughError):
+        local_runner._follow(config, run_in_fork, 7, screen, screen)
+    assert looks == ["x", "x", "xx"]
+    assert "the run was ended by SIGKILL (the system does so when memory runs short)" in capfd.readouterr().out
