@@ -28,6 +28,7 @@ from components.skipgram.component import SkipGramTransform
 from pipeline import engines, fingerprint, layout, nodes
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
+from word2vec.errors import printable
 
 # What a TF Serving that is tried gets for answering, after it has loaded the model.
 _ASKING_SECONDS = 300
@@ -246,10 +247,18 @@ def _window(config: Config, spans: Sequence[Span], others: Sequence[str]) -> tfx
             "known": json.dumps({span.number: span.fingerprint for span in spans}),
             "reading": reading(_corpus_settings(config)),
             "is_date": spans[0].is_date,
-            "others": list(others),
+            "others": _of_no_span(others),
         },
         examples=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Examples),
     )
+
+
+def _of_no_span(paths: Sequence[str]) -> str:
+    """What a person is told of them; all of them would go into ML Metadata with each run."""
+    if not paths:
+        return ""
+    files = "1 file is" if len(paths) == 1 else f"{len(paths):,} files are"
+    return f"{files} of no span, and left out; the first: {printable(paths[0])}"
 
 
 def _transform(config: Config, examples: types.BaseChannel, schema_gen: SchemaGen) -> SkipGramTransform:

@@ -15,7 +15,7 @@ from tfx.proto import range_config_pb2
 from components import artifacts
 from components.corpus import spans
 from word2vec import progress
-from word2vec.errors import UserError, printable
+from word2vec.errors import UserError
 
 # Custom properties of a span's Examples beside TFX's own: how it was read, and how many documents it has.
 READING, DOCUMENTS = "reading", "documents"
@@ -46,11 +46,11 @@ class Window(span_range_strategy.SpanRangeStrategy):
         known: the fingerprints of the spans whose files are there, by their numbers, as JSON.
         reading: how the spans must have been read; see `spans.reading`.
         is_date: whether spans are dates.
-        others: files where spans are expected, of which none is known; to tell of them.
+        others: a note about files where spans are expected, of which none is known; or "".
     """
 
     def __init__(
-        self, range_config: range_config_pb2.RangeConfig, known: str, reading: str, is_date: bool, others: list[str]
+        self, range_config: range_config_pb2.RangeConfig, known: str, reading: str, is_date: bool, others: str
     ):
         super().__init__(range_config)
         self._known = {int(number): fingerprint for number, fingerprint in json.loads(known).items()}
@@ -111,9 +111,7 @@ class Window(span_range_strategy.SpanRangeStrategy):
                 told += f"; {what} {self._names(numbers)}"
         progress.note(told)
         if self._others:
-            progress.note(
-                f"{len(self._others):,} files are of no span and were left out; the first: {printable(self._others[0])}"
-            )
+            progress.note(self._others)
 
     def _names(self, numbers: Iterable[int]) -> str:
         return ", ".join(spans.label(number, is_date=self._is_date) for number in numbers)

@@ -15,7 +15,7 @@ import tensorflow as tf
 from components.card.card import ModelCard
 from tests.conftest import make_documents
 from tests.e2e.conftest import Project, make_project
-from word2vec import pairs, vocabulary
+from word2vec import pairs, vectors, vocabulary
 
 DOCUMENTS = make_documents(400)
 
@@ -100,6 +100,22 @@ def test_the_window_is_one_text(feed, first):
     assert features[pairs.TOKEN_IDS].nrows() == 200
 
 
+def test_a_window_is_trained_as_one_corpus_of_the_same_files_is(feed, first):
+    settings = [word if "YYYY" not in word else f"{feed.texts}/*.txt" for word in feed.settings]
+    feed.project.run("--name", "whole", *settings, "--set", "corpus.window=null")
+    for component, key, files in (
+        ("Transform", "transformed_examples", "Split-train/*.gz"),
+        ("Transform", "transform_graph", f"transform_fn/assets/{vocabulary.ASSET}"),
+        ("Trainer", "model", f"{vectors.FOLDER}/{vectors.BINARY}"),
+    ):
+        days, whole = (
+            [path.read_bytes() for path in sorted(feed.project.artifact(component, key, name).glob(files))]
+            for name in ("tiny", "whole")
+        )
+        assert days == whole, key
+        assert days
+
+
 def test_nothing_new_is_nothing_to_do(feed, first):
     again = feed.run().stdout
     assert read(again) == []
@@ -158,7 +174,7 @@ def test_days_without_text_and_days_that_do_not_fit_the_schema(feed, first):
     out = feed.run().stdout
     assert read(out) == ["2026-01-07"]
     assert "; there is no 2026-01-06; there is no text in 2026-01-05" in out
-    assert "1 files are of no span and were left out; the first: " in out
+    assert "! 1 file is of no span, and left out; the first: " in out
     (feed.texts / "latest-x-y.txt").unlink()
 
 
