@@ -225,6 +225,11 @@ class TrainerSettings(Section):
         description="how training is spread; auto: the tf.distribute strategy in whose scope it is started, "
         "else every GPU there is, else the CPU; multi_worker: as TF_CONFIG says (docs/training.md)",
     )
+    exchange_positions: Annotated[Count, Field(le=10**12)] = Field(
+        100_000,
+        description="with multi_worker on CPUs: how many words each worker trains on, after subsampling, between two "
+        "exchanges (docs/scaling.md)",
+    )
     deterministic: bool = Field(
         False,
         description="one exact stream of steps on a CPU, instead of one per core on shared tables: "

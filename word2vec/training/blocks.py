@@ -145,6 +145,8 @@ class DocumentChunks:
         weighting: see `window_weights.by_distance`.
         seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
             documents' order within a file is Transform's.
+        share: (i, n) for the share of worker i of n: every n-th file where there are so many, else every n-th of the
+            hundreds of documents.
         most_kept: bytes that stay in memory at most.
     """
 
@@ -154,9 +156,14 @@ class DocumentChunks:
         *,
         weighting: settings.WindowWeights,
         seed: int,
+        share: tuple[int, int] = (0, 1),
         most_kept: int = 2**29,
     ):
-        self._files, self._seed, self._most_kept = files, seed, most_kept
+        worker, workers = share
+        by_files = len(files) >= workers
+        self._files = files[worker::workers] if by_files else files
+        self._share = (0, 1) if by_files else share
+        self._seed, self._most_kept = seed, most_kept
         names = [pairs.TOKEN_IDS, pairs.RADII] if window_weights.by_radius(weighting) else [pairs.TOKEN_IDS]
         self._features = {name: pairs.features()[name] for name in names}
         self._kept: dict[int, list[tuple[np.ndarray, ...]]] | None = None
@@ -166,7 +173,10 @@ class DocumentChunks:
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._files))
         kept = self._kept
         chunks = self._read(order) if kept is None else (chunk for file in order for chunk in kept[int(file)])
+        mine, workers = self._share
         for number, (ids, row_splits, *radii) in enumerate(chunks):
+            if number % workers != mine:
+                continue
             yield Documents(ids, row_splits, radii[0] if radii else None, epoch, (self._seed, epoch, number))
 
     def _read(self, order: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:

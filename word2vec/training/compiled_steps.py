@@ -12,11 +12,14 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from word2vec.training import blocks, chunks, kernel, losses, optimizers, training, window_weights
+from word2vec.training import blocks, chunks, exchange, kernel, losses, optimizers, training, window_weights
 from word2vec.training.model import Word2Vec
 
 # What a stream takes at a time: so few that all streams end a round together, so many that Python does not count.
 BLOCKS_PER_PIECE = 256
+
+# Between the seeds of two workers: more than anybody's seeds are apart.
+_SEEDS_APART = 2**40
 
 
 class _Piece(NamedTuple):
@@ -46,21 +49,27 @@ class CompiledSteps:
         model: compiled with `optimizers.SGD` or `optimizers.RowAdagrad`, and built.
         rate: the optimizer's learning rate.
         streams: how many threads train at the same time; the result of 1 is always the same.
-        steps_per_call: steps between two looks at the clock; fewer where the sampler learns.
+        steps_per_call: steps of a round; fewer where the sampler learns, and in the last one of an epoch.
+        worker: which of several this is; each draws noise of its own.
+
+    Attributes:
+        steps_per_call: steps of a round.
 
     Raises:
         ValueError: the model has subwords, and the optimizer is another than plain SGD.
     """
 
-    def __init__(self, model: Word2Vec, rate: optimizers.LinearDecay, *, streams: int, steps_per_call: int):
+    def __init__(
+        self, model: Word2Vec, rate: optimizers.LinearDecay, *, streams: int, steps_per_call: int, worker: int = 0
+    ):
         if model.subwords is not None and hasattr(model.optimizer, "accumulators"):
             raise ValueError("the compiled kernel trains subwords by plain SGD alone")
         self._model, self._rate = model, rate
-        self._streams, self._steps_per_call = streams, steps_per_call
+        self._streams, self.steps_per_call = streams, steps_per_call
         if model.sampler.losses is not None:
             # It draws by what it has learned only after a round: when each word was drawn once on average.
             once_each = model.sampler.vocabulary_size // model.shared_negatives
-            self._steps_per_call = min(steps_per_call, max(once_each, BLOCKS_PER_PIECE))
+            self.steps_per_call = min(steps_per_call, max(once_each, BLOCKS_PER_PIECE))
         weights, mix = kernel.weights(model.window, model.block_length, model.window_weights, model.architecture)
         self._settings = kernel.Settings(
             window=model.window,
@@ -71,7 +80,7 @@ class CompiledSteps:
             distinct=model.remove_accidental_hits,
             weights=weights,
             mix=mix,
-            seed=model.seed,
+            seed=model.seed + worker * _SEEDS_APART,
             splits=None if model.subwords is None else model.subwords.splits,
             rows=None if model.subwords is None else model.subwords.rows,
         )
@@ -109,19 +118,24 @@ class CompiledSteps:
                 waited = max(ready - min(result.ended for result in results), 0.0)
 
     def _pieces(self, data: Iterable[blocks.Documents], skip: int, done: int) -> Iterator[_Piece]:
-        """The blocks of an epoch but the first `skip`, in pieces."""
-        first, size = 0, min(BLOCKS_PER_PIECE, self._steps_per_call)
+        """The blocks of an epoch but the first `skip`, in pieces of which whole ones make a round."""
+        first = 0
+        left = self.steps_per_call  # of the round
         for documents in data:
             chunk = chunks.cut(documents, self._settings.window, self._settings.length, first)
             count = len(chunk.order)
-            for begin in range(max(skip - first, 0), count, size):
-                yield _Piece(chunk, begin, min(begin + size, count), done + first + begin - skip)
+            begin = max(skip - first, 0)
+            while begin < count:
+                end = min(begin + BLOCKS_PER_PIECE, begin + left, count)
+                yield _Piece(chunk, begin, end, done + first + begin - skip)
+                left = left - (end - begin) or self.steps_per_call
+                begin = end
             first += count
 
     def _take(self, pieces: Iterator[_Piece]) -> list[_Piece]:
         """The pieces of a round."""
         taken, steps = [], 0
-        while steps < self._steps_per_call and (piece := next(pieces, None)):
+        while steps < self.steps_per_call and (piece := next(pieces, None)):
             taken.append(piece)
             steps += piece.end - piece.begin
         return taken
@@ -147,6 +161,29 @@ class CompiledSteps:
                 begin=piece.begin, end=piece.end, step=piece.step, sums=sums,
             )  # fmt: skip
         return _Done(steps, sums, time.perf_counter())
+
+    @property
+    def learning_rate(self) -> float:
+        """Of the next step."""
+        return float(self._model.optimizer.learning_rate)
+
+    def count(self, done: int) -> None:
+        """Says how many steps of the whole training are done, which decides the learning rate."""
+        self._model.optimizer.iterations.assign(done)
+
+    def shared(self, kept: np.ndarray, steps: int) -> list[exchange.Shared]:
+        """All that a training changes, where it is in memory, to be exchanged with other workers.
+
+        Args:
+            kept: float64 [V], each word's share of the positions.
+            steps: of a worker between two exchanges.
+        """
+        tables, accumulators = self._tables()
+        noise = np.asarray(self._model.sampler.probability(np.arange(len(kept))), np.float64)
+        targets, contexts = exchange.changes_per_block(self._settings, kept, noise)
+        often = [steps * targets, steps * contexts, steps * contexts]
+        arrays = [*tables, *(accumulators or ())]
+        return [exchange.Shared(array, often[place % 3]) for place, array in enumerate(arrays) if array is not None]
 
     def _tables(self) -> tuple[kernel.Tables, kernel.Tables | None]:
         """The model's variables and Adagrad's accumulators, where they are in memory."""

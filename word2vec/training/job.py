@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +22,7 @@ from word2vec.training import (
     alignment,
     blocks,
     checkpoints,
+    exchange,
     model,
     optimizers,
     precision,
@@ -90,6 +91,18 @@ class Job(Section):
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
+class Team(NamedTuple):
+    """Workers on tables of their own.
+
+    Attributes:
+        worker: which of them this is.
+        collective: all of them.
+    """
+
+    worker: int
+    collective: exchange.Collective
+
+
 def train(job: Job) -> None:
     """Trains; the chief exports.
 
@@ -100,15 +113,15 @@ def train(job: Job) -> None:
     _check_drift(job)
     strategy = strategies.get(settings.strategy)
     strategies.check_same_job(strategy, job.fingerprint)
-    data, compiled = _Data(job), _is_compiled(settings, strategy)
+    data, compiled = Data(job), _is_compiled(settings, strategy)
     shape = _shape_of_steps(settings, data.corpus, strategy)
     positions = shape[1] if compiled else np.prod(shape)
     epoch_steps = tf.Variable(max(round(data.corpus.positions / positions), 1), dtype=tf.int64)
     with strategy.scope():
-        network, schedule = _built(job, data.words, shape, epoch_steps)
+        network, schedule = built(job, data.words, shape, epoch_steps)
     saved = _checkpoints(job, data.words, strategy, compiled)
     streams = strategies.streams(strategy, deterministic=settings.deterministic)
-    files = _shards(job.train_files)
+    files = shards(job.train_files)
     of_epoch: Callable[..., Any]
     if compiled:
         steps, of_epoch = _compiled_steps(network, schedule, streams, settings), data.chunks(files)
@@ -128,7 +141,7 @@ def train(job: Job) -> None:
     if not is_chief:
         return
     if job.eval_files:
-        _tell_eval_loss(network, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
+        _tell_eval_loss(network, data.batches(shards(job.eval_files), shape)(epoch=0), job.logs)
     _export(job, data.words, network)
     checkpoints.remove(saved.folder)
 
@@ -152,7 +165,7 @@ def _check_drift(job: Job) -> None:
         )
 
 
-class _Data:
+class Data:
     """What a training reads: the vocabulary, and the pairs in the forms that the kernels take.
 
     Attributes:
@@ -166,9 +179,9 @@ class _Data:
         self._window = job.skipgram.window
         self._weighting, self._seed = job.trainer.window_weights, job.trainer.seed
 
-    def chunks(self, files: list[str]) -> blocks.DocumentChunks:
-        """For the compiled kernel: the documents of an epoch, by its number."""
-        return blocks.DocumentChunks(files, weighting=self._weighting, seed=self._seed)
+    def chunks(self, files: list[str], share: tuple[int, int] = (0, 1)) -> blocks.DocumentChunks:
+        """For the compiled kernel: the documents of an epoch, by its number; of a worker's share."""
+        return blocks.DocumentChunks(files, weighting=self._weighting, seed=self._seed, share=share)
 
     def batches(self, files: list[str], shape: tuple[int, int]) -> Callable[..., tf.data.Dataset]:
         """For TensorFlow's: the batches of an epoch, by its number."""
@@ -184,7 +197,7 @@ class _Data:
         )
 
 
-def _built(
+def built(
     job: Job, words: vocabulary.Vocabulary, shape: tuple[int, int], epoch_steps: tf.Variable
 ) -> tuple[model.Word2Vec, optimizers.LinearDecay]:
     """The model, with what it starts from, and its learning rate."""
@@ -227,7 +240,7 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     target, buckets = _words_and_buckets(network.subwords, table)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
     vectors.write_projector(job.logs, words, target)
-    common = sif.common_component(_shards(job.train_files), target, words.counts, job.skipgram.subsampling)
+    common = sif.common_component(shards(job.train_files), target, words.counts, job.skipgram.subsampling)
     ServingModel(tf.convert_to_tensor(target), job.vocabulary, job.phrases, buckets, common).save(job.serving_model)
 
 
@@ -270,16 +283,21 @@ def _release(table: model.WordTable) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Corpus:
-    """What is expected of an epoch: how many positions, and which share of them the most frequent word has."""
+    """What is expected of an epoch.
+
+    Attributes:
+        positions: how many there are.
+        shares: float64 [V], each word's share of them.
+    """
 
     positions: float
-    greatest_share: float
+    shares: np.ndarray
 
     @classmethod
     def of(cls, words: vocabulary.Vocabulary, subsampling: float) -> _Corpus:
         counts, total = tf.constant(words.counts), tf.constant(words.counts.sum())
         kept = words.counts * pairs.keep_probability(counts, total, subsampling).numpy()
-        return cls(float(kept.sum()), float(kept.max() / kept.sum()))
+        return cls(float(kept.sum()), kept / kept.sum())
 
 
 def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, strategy: tf.distribute.Strategy) -> tuple[int, int]:
@@ -291,7 +309,7 @@ def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, strategy: tf.dis
     blocks_per_step, length = settings.blocks_per_step, settings.block_length
     replicas = strategy.num_replicas_in_sync
     if blocks_per_step is None:
-        stable = int(MOST_REPEATS_PER_STEP / (corpus.greatest_share * length))
+        stable = int(MOST_REPEATS_PER_STEP / (corpus.shares.max() * length))
         fitting = int(corpus.positions / length)
         wanted = max(min(stable, fitting, MOST_BLOCKS_PER_STEP), 1)
         return max(wanted // replicas, 1) * replicas, length
@@ -355,6 +373,33 @@ def _compiled_steps(
     return CompiledSteps(network, schedule, streams=streams, steps_per_call=per_call)
 
 
+def exchanging_steps(
+    network: model.Word2Vec,
+    schedule: optimizers.LinearDecay,
+    streams: int,
+    settings: TrainerSettings,
+    kept: np.ndarray,
+    team: Team,
+) -> training.Steps:
+    """Of one worker of several, on tables of its own.
+
+    Args:
+        network: compiled, with the same values on all workers.
+        schedule: its learning rate; a step is a step of all workers at the same time.
+        streams: of this worker.
+        settings: of the training.
+        kept: float64 [V], each word's share of the positions.
+        team: all the workers.
+    """
+    from word2vec.training.compiled_steps import CompiledSteps
+
+    interval = max(settings.exchange_positions // settings.block_length, exchange.PARTS)
+    own = CompiledSteps(
+        network, schedule, streams=streams, steps_per_call=interval // exchange.PARTS, worker=team.worker
+    )
+    return exchange.ExchangingSteps(own, team.collective, kept, interval=interval)
+
+
 def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) -> bool:
     """Whether the compiled kernel trains: where it is asked for, or where it can.
 
@@ -387,7 +432,8 @@ def _compile(
     return schedule
 
 
-def _shards(patterns: list[str]) -> list[str]:
+def shards(patterns: list[str]) -> list[str]:
+    """The files of examples, sorted within each pattern's folder."""
     return [path for pattern in patterns for path in blocks.shards_in(os.path.dirname(pattern))]
 
 

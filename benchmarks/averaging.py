@@ -1,0 +1,130 @@
+"""Workers on tables of their own: what is lost by how many of them, and by how seldom they exchange.
+
+    python -m benchmarks.averaging --run runs/bench --workers 1 2 8 --exchanges 20 100
+
+All workers are threads of one process, which train and exchange as the processes of `trainer.strategy: multi_worker`
+do, except that they sum in memory. Prints a row per training: its settings, its quality, and the MB that each worker
+would send per million words of the text. `--curvature` tries another divisor (`word2vec/training/exchange.py`).
+"""
+
+from __future__ import annotations
+
+import argparse
+import concurrent.futures
+import itertools
+import pathlib
+import tempfile
+import threading
+import time
+from collections.abc import Callable
+from typing import Any
+
+import numpy as np
+import tensorflow as tf
+
+from benchmarks import arguments, markdown, parts, systems
+
+
+class Threads:
+    """Sums over the threads of a process; see `exchange.Collective`. One object for all of them.
+
+    Args:
+        workers: how many there are.
+    """
+
+    def __init__(self, workers: int):
+        self.workers, self.bytes = workers, 0.0
+        self._arrays: list[np.ndarray] = []
+        self._lock, self._barrier = threading.Lock(), threading.Barrier(workers)
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """See `exchange.Collective.sum`. The order of the sum is that of the arrival."""
+        with self._lock:
+            self._arrays.append(array)
+        self._barrier.wait()
+        total = np.sum(self._arrays, axis=0, dtype=array.dtype)
+        if self._barrier.wait() == 0:
+            self._arrays = []
+            self.bytes += 2 * (self.workers - 1) / self.workers * array.nbytes  # of a ring
+        self._barrier.wait()
+        return total
+
+
+def train(options: dict[str, Any]) -> dict[str, Any]:
+    """Trains, and measures the vectors."""
+    from gensim.models import KeyedVectors
+
+    from word2vec import threads
+    from word2vec.training import exchange, job
+
+    threads.one_thread_an_op()
+    exchange.CURVATURE, exchange.FREQUENT = options["curvature"], options["frequent"]
+    workers = options["workers"]
+    together = Threads(workers)
+    with tempfile.TemporaryDirectory() as folder:
+        of_run = systems.job_of(pathlib.Path(options["run"]), pathlib.Path(folder), options["config"])
+    data = job.Data(of_run)
+    settings = of_run.trainer
+    per_worker = data.corpus.positions / workers
+    settings = settings.model_copy(update={"exchange_positions": max(int(per_worker / options["exchanges"]), 1)})
+    epoch_steps = [tf.Variable(round(per_worker / settings.block_length), dtype=tf.int64) for _ in range(workers)]
+
+    def work(worker: int) -> np.ndarray:
+        network, schedule = job.built(of_run, data.words, (1, settings.block_length), epoch_steps[worker])
+        team = job.Team(worker, together)
+        steps = job.exchanging_steps(network, schedule, 1, settings, data.corpus.shares, team)
+        of_epoch, done = data.chunks(job.shards(of_run.train_files), (worker, workers)), 0
+        for epoch in range(of_run.epochs):
+            before = done
+            for round_ in steps.rounds(of_epoch(epoch=epoch), skip=0, done=done):
+                done += round_.steps
+            epoch_steps[worker].assign(done - before)
+        return network.target.embeddings.numpy()
+
+    started = time.perf_counter()
+    with concurrent.futures.ThreadPoolExecutor(workers) as pool:
+        targets, *_ = pool.map(work, range(workers))
+    seconds = time.perf_counter() - started
+    keyed = KeyedVectors(settings.dimensions)
+    keyed.add_vectors(data.words.words, targets)
+    million_words = data.words.counts.sum() * of_run.epochs / workers / 1e6
+    return {**systems.quality(keyed), "MB": together.bytes / 1e6 / million_words, "seconds": seconds}
+
+
+COLUMNS = ("workers", "exchanges", "frequent", "curvature", "seed")
+
+
+def main() -> None:
+    """Prints the table."""
+    from word2vec.training import exchange
+
+    if parts.is_one_of(PARTS):
+        return
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--run", type=arguments.run, default=pathlib.Path("runs/bench"))
+    parser.add_argument("--workers", type=arguments.count(), nargs="+", default=[2, 8])
+    parser.add_argument("--exchanges", type=arguments.count(), nargs="+", default=[100], help="per epoch")
+    parser.add_argument(
+        "--frequent", type=int, nargs="+", default=[exchange.FREQUENT], help="rows exchanged more often"
+    )
+    parser.add_argument("--curvature", type=float, nargs="+", default=[exchange.CURVATURE], help="of the divisor")
+    parser.add_argument("--epochs", type=arguments.count(), default=5)
+    parser.add_argument("--seeds", type=arguments.count(), default=1)
+    options = parser.parse_args()
+    config = systems.trainer_settings(options.run)
+    print(markdown.head([*COLUMNS, *systems.BENCHMARKS, "MB per million words"]), flush=True)
+    seeds = range(1, options.seeds + 1)
+    for case in itertools.product(options.workers, options.exchanges, options.frequent, options.curvature, seeds):
+        request = dict(zip(COLUMNS, case, strict=True))
+        config["trainer"] |= {"seed": request["seed"], "epochs": options.epochs}
+        how = {**request, "run": str(options.run), "config": config}
+        row = parts.call("benchmarks.averaging", {"part": "train", "options": how})
+        quality = (f"{row[name]:.3f}" for name in systems.BENCHMARKS)
+        print(markdown.row([*map(str, case), *quality, f"{row['MB']:.1f}"]), flush=True)
+
+
+PARTS: dict[str, Callable[..., dict[str, Any]]] = {"train": train}
+
+
+if __name__ == "__main__":
+    main()
