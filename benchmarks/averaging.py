@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import argparse
 import concurrent.futures
+import dataclasses
 import itertools
 import pathlib
 import tempfile
@@ -25,29 +26,45 @@ import tensorflow as tf
 from benchmarks import arguments, markdown, parts, systems
 
 
-class Threads:
-    """Sums over the threads of a process; see `exchange.Collective`. One object for all of them.
+class Together:
+    """Sums over the threads of a process.
 
     Args:
         workers: how many there are.
+
+    Attributes:
+        sent: bytes that each would have sent in a ring.
     """
 
     def __init__(self, workers: int):
-        self.workers, self.bytes = workers, 0.0
-        self._arrays: list[np.ndarray] = []
-        self._lock, self._barrier = threading.Lock(), threading.Barrier(workers)
+        self.sent = 0.0
+        self._arrays: dict[int, np.ndarray] = {}
+        self._workers, self._barrier = workers, threading.Barrier(workers)
 
-    def sum(self, array: np.ndarray) -> np.ndarray:
-        """See `exchange.Collective.sum`. The order of the sum is that of the arrival."""
-        with self._lock:
-            self._arrays.append(array)
+    def sum(self, worker: int, array: np.ndarray) -> np.ndarray:
+        """The sum, always in the same order."""
+        self._arrays[worker] = array
         self._barrier.wait()
-        total = np.sum(self._arrays, axis=0, dtype=array.dtype)
-        if self._barrier.wait() == 0:
-            self._arrays = []
-            self.bytes += 2 * (self.workers - 1) / self.workers * array.nbytes  # of a ring
+        total = np.zeros_like(array)
+        for number in range(self._workers):
+            total += self._arrays[number]
+        if worker == 0:
+            self.sent += 2 * (self._workers - 1) / self._workers * array.nbytes
         self._barrier.wait()
         return total
+
+
+@dataclasses.dataclass(frozen=True)
+class Thread:
+    """One of them; see `exchange.Collective`."""
+
+    worker: int
+    workers: int
+    together: Together
+
+    def sum(self, array: np.ndarray) -> np.ndarray:
+        """See `exchange.Collective.sum`."""
+        return self.together.sum(self.worker, array)
 
 
 def train(options: dict[str, Any]) -> dict[str, Any]:
@@ -60,7 +77,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     threads.one_thread_an_op()
     exchange.CURVATURE, exchange.FREQUENT = options["curvature"], options["frequent"]
     workers = options["workers"]
-    together = Threads(workers)
+    together = Together(workers)
     with tempfile.TemporaryDirectory() as folder:
         of_run = systems.job_of(pathlib.Path(options["run"]), pathlib.Path(folder), options["config"])
     data = job.Data(of_run)
@@ -71,8 +88,8 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
 
     def work(worker: int) -> np.ndarray:
         network, schedule = job.built(of_run, data.words, (1, settings.block_length), epoch_steps[worker])
-        team = job.Team(worker, together)
-        steps = job.exchanging_steps(network, schedule, 1, settings, data.corpus.shares, team)
+        own = Thread(worker, workers, together)
+        steps = job.exchanging_steps(network, schedule, 1, settings, data.corpus.shares, own)
         of_epoch, done = data.chunks(job.shards(of_run.train_files), (worker, workers)), 0
         for epoch in range(of_run.epochs):
             before = done
@@ -88,7 +105,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     keyed = KeyedVectors(settings.dimensions)
     keyed.add_vectors(data.words.words, targets)
     million_words = data.words.counts.sum() * of_run.epochs / workers / 1e6
-    return {**systems.quality(keyed), "MB": together.bytes / 1e6 / million_words, "seconds": seconds}
+    return {**systems.quality(keyed), "MB": together.sent / 1e6 / million_words, "seconds": seconds}
 
 
 COLUMNS = ("workers", "exchanges", "frequent", "curvature", "seed")

@@ -137,7 +137,7 @@ _COMPILED: dict[str, tuple[Any, ...]] = {
     "loss": ("nce", "negative_sampling", "sampled_softmax"),
     "optimizer": ("sgd", "adagrad"),
     "precision": ("float32",),
-    "strategy": ("auto", "one_device", "mirrored"),
+    "strategy": ("auto", "one_device", "mirrored", "multi_worker"),
     "blocks_per_step": (None, 1),
 }
 

@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import json
-import socket
 import time
 
 import numpy as np
 import pytest
 from gensim.models import KeyedVectors
 
+from tests.conftest import free_ports
 from tests.e2e.conftest import make_project
 
 SETTINGS = ["trainer.checkpoint_seconds=0.2", "trainer.steps_per_call=20", "trainer.epochs=8"]
@@ -17,14 +17,6 @@ SETTINGS = ["trainer.checkpoint_seconds=0.2", "trainer.steps_per_call=20", "trai
 
 def arguments(*settings):
     return [word for setting in (*SETTINGS, *settings) for word in ("--set", setting)]
-
-
-def free_ports(count):
-    sockets = [socket.create_server(("127.0.0.1", 0)) for _ in range(count)]
-    ports = [one.getsockname()[1] for one in sockets]
-    for one in sockets:
-        one.close()
-    return ports
 
 
 def start_workers(project, *settings):

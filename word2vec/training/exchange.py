@@ -41,7 +41,13 @@ PARTS = 10
 class Collective(Protocol):
     """Sums over all workers, which must all ask for the same sums in the same order."""
 
-    workers: int
+    @property
+    def worker(self) -> int:
+        """Which of them this is, counted from 0."""
+
+    @property
+    def workers(self) -> int:
+        """How many there are."""
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """The sum of all workers' arrays.
@@ -157,7 +163,6 @@ class Own(Protocol):
     @property
     def learning_rate(self) -> float:
         """Of the next step."""
-        ...
 
     def count(self, done: int) -> None:
         """Says how many steps of the whole training are done."""

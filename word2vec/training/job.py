@@ -2,13 +2,14 @@
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import functools
 import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any, NamedTuple
+from typing import Any
 
 import numpy as np
 import tensorflow as tf
@@ -22,6 +23,7 @@ from word2vec.training import (
     alignment,
     blocks,
     checkpoints,
+    collectives,
     exchange,
     model,
     optimizers,
@@ -91,18 +93,6 @@ class Job(Section):
         return hashlib.sha256(json.dumps(facts, sort_keys=True).encode()).hexdigest()[:16]
 
 
-class Team(NamedTuple):
-    """Workers on tables of their own.
-
-    Attributes:
-        worker: which of them this is.
-        collective: all of them.
-    """
-
-    worker: int
-    collective: exchange.Collective
-
-
 def train(job: Job) -> None:
     """Trains; the chief exports.
 
@@ -114,20 +104,27 @@ def train(job: Job) -> None:
     strategy = strategies.get(settings.strategy)
     strategies.check_same_job(strategy, job.fingerprint)
     data, compiled = Data(job), _is_compiled(settings, strategy)
-    shape = _shape_of_steps(settings, data.corpus, strategy)
-    positions = shape[1] if compiled else np.prod(shape)
+    # On their cores several machines train tables of their own, which TensorFlow need not hold equal.
+    workers = strategies.workers(strategy) if compiled else 1
+    shape = _shape_of_steps(settings, data.corpus, 1 if compiled else strategy.num_replicas_in_sync)
+    positions = shape[1] * workers if compiled else np.prod(shape)
     epoch_steps = tf.Variable(max(round(data.corpus.positions / positions), 1), dtype=tf.int64)
-    with strategy.scope():
-        network, schedule = built(job, data.words, shape, epoch_steps)
+    with contextlib.nullcontext() if compiled else strategy.scope():
+        network, schedule = built(job, data.words, shape, epoch_steps, workers)
     saved = _checkpoints(job, data.words, strategy, compiled)
     streams = strategies.streams(strategy, deterministic=settings.deterministic)
     files = shards(job.train_files)
+    steps: training.Steps
     of_epoch: Callable[..., Any]
-    if compiled:
-        steps, of_epoch = _compiled_steps(network, schedule, streams, settings), data.chunks(files)
-    else:
+    if not compiled:
         steps = TensorFlowSteps(network, strategy, streams=streams, steps_per_call=settings.steps_per_call)
         of_epoch = data.batches(files, shape)
+    elif workers == 1:
+        steps, of_epoch = _compiled_steps(network, schedule, streams, settings), data.chunks(files)
+    else:
+        together = collectives.Collective(strategy)
+        steps = exchanging_steps(network, schedule, streams, settings, data.corpus.shares, together)
+        of_epoch = data.chunks(files, (together.worker, workers))
     is_chief = strategies.is_chief(strategy)
     training.Training(
         network,
@@ -137,6 +134,7 @@ def train(job: Job) -> None:
         words_per_position=data.words.counts.sum() / data.corpus.positions,
         checkpoints=saved,
         logs=job.logs if is_chief else None,
+        workers=workers,
     ).run(of_epoch)
     if not is_chief:
         return
@@ -198,10 +196,21 @@ class Data:
 
 
 def built(
-    job: Job, words: vocabulary.Vocabulary, shape: tuple[int, int], epoch_steps: tf.Variable
+    job: Job, words: vocabulary.Vocabulary, shape: tuple[int, int], epoch_steps: tf.Variable, workers: int = 1
 ) -> tuple[model.Word2Vec, optimizers.LinearDecay]:
-    """The model, with what it starts from, and its learning rate."""
-    network = _model(words, job.trainer, job.skipgram.window, shape)
+    """The model, with what it starts from, and its learning rate.
+
+    Args:
+        job: says which.
+        words: the vocabulary.
+        shape: (blocks per step, their length).
+        epoch_steps: int64, about how many steps an epoch has.
+        workers: with tables of their own.
+
+    Raises:
+        UserError: there is not enough memory, or it cannot start from the model that it shall start from.
+    """
+    network = _model(words, job.trainer, job.skipgram.window, shape, workers)
     learning_rate = job.trainer.first_learning_rate
     if job.base_model and job.starts_warm:
         start = warm_start.read(job.base_model)
@@ -300,20 +309,19 @@ class _Corpus:
         return cls(float(kept.sum()), kept / kept.sum())
 
 
-def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, strategy: tf.distribute.Strategy) -> tuple[int, int]:
-    """(blocks, their length).
+def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, replicas: int) -> tuple[int, int]:
+    """(blocks, their length), if so many replicas share the blocks.
 
     Raises:
         UserError: a step is larger than an epoch, or its blocks do not divide by the replicas.
     """
     blocks_per_step, length = settings.blocks_per_step, settings.block_length
-    replicas = strategy.num_replicas_in_sync
     if blocks_per_step is None:
         stable = int(MOST_REPEATS_PER_STEP / (corpus.shares.max() * length))
         fitting = int(corpus.positions / length)
         wanted = max(min(stable, fitting, MOST_BLOCKS_PER_STEP), 1)
         return max(wanted // replicas, 1) * replicas, length
-    strategies.check_divides(strategy, blocks_per_step)
+    strategies.check_divides(replicas, blocks_per_step)
     if blocks_per_step * length > corpus.positions:
         raise UserError(
             f"trainer.blocks_per_step = {blocks_per_step} x trainer.block_length = {length} are "
@@ -324,14 +332,14 @@ def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, strategy: tf.dis
 
 
 def _model(
-    words: vocabulary.Vocabulary, settings: TrainerSettings, window: int, shape: tuple[int, int]
+    words: vocabulary.Vocabulary, settings: TrainerSettings, window: int, shape: tuple[int, int], workers: int
 ) -> model.Word2Vec:
     same = (
         "dimensions", "architecture", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights",
         "seed",
     )  # fmt: skip
     subwords = Subwords.of(words.words, settings.subwords) if settings.subwords else None
-    _check_memory(settings, len(words), subwords)
+    _check_memory(settings, len(words), subwords, workers)
     return model.Word2Vec(
         len(words),
         window=window,
@@ -345,7 +353,7 @@ def _model(
     )
 
 
-def _check_memory(settings: TrainerSettings, words: int, subwords: Subwords | None) -> None:
+def _check_memory(settings: TrainerSettings, words: int, subwords: Subwords | None, workers: int) -> None:
     """Makes sure that there is memory for the tables, before hours of training end without it.
 
     Raises:
@@ -353,7 +361,8 @@ def _check_memory(settings: TrainerSettings, words: int, subwords: Subwords | No
     """
     rows = words + (subwords.size if subwords else words)
     tables = rows * settings.dimensions * 4 * optimizers.TABLES[settings.optimizer]
-    needed = tables + words * settings.dimensions * 4  # what is exported is a copy
+    exported = words * settings.dimensions * 4  # a copy
+    needed = tables + (exported if workers == 1 else tables)  # workers know what all had at the last exchange
     free = memory.free()
     if needed > free and not tf.config.list_logical_devices("GPU"):
         of_buckets = f" and of {len(subwords.buckets):,} buckets of n-grams" if subwords else ""
@@ -379,7 +388,7 @@ def exchanging_steps(
     streams: int,
     settings: TrainerSettings,
     kept: np.ndarray,
-    team: Team,
+    together: exchange.Collective,
 ) -> training.Steps:
     """Of one worker of several, on tables of its own.
 
@@ -389,15 +398,15 @@ def exchanging_steps(
         streams: of this worker.
         settings: of the training.
         kept: float64 [V], each word's share of the positions.
-        team: all the workers.
+        together: all the workers.
     """
     from word2vec.training.compiled_steps import CompiledSteps
 
     interval = max(settings.exchange_positions // settings.block_length, exchange.PARTS)
     own = CompiledSteps(
-        network, schedule, streams=streams, steps_per_call=interval // exchange.PARTS, worker=team.worker
+        network, schedule, streams=streams, steps_per_call=interval // exchange.PARTS, worker=together.worker
     )
-    return exchange.ExchangingSteps(own, team.collective, kept, interval=interval)
+    return exchange.ExchangingSteps(own, together, kept, interval=interval)
 
 
 def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) -> bool:

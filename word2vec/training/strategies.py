@@ -93,17 +93,31 @@ def streams(strategy: tf.distribute.Strategy, *, deterministic: bool) -> int:
 
 
 def is_on_cores(strategy: tf.distribute.Strategy) -> bool:
-    """Whether one device trains, and that is the CPU."""
-    return strategy.num_replicas_in_sync == 1 and not tf.config.list_logical_devices("GPU")
+    """Whether one device of this machine trains, and that is the CPU; other machines may train too."""
+    here = strategy.num_replicas_in_sync // workers(strategy)
+    return here == 1 and not tf.config.list_logical_devices("GPU")
 
 
-def check_divides(strategy: tf.distribute.Strategy, blocks_per_step: int) -> None:
+def workers(strategy: tf.distribute.Strategy) -> int:
+    """How many machines train."""
+    return strategy.extended._num_workers if _is_multi_worker(strategy) else 1
+
+
+def number(strategy: tf.distribute.Strategy) -> int:
+    """Which of the machines this is, counted from 0; the chief is 0."""
+    return strategy.extended._id_in_cluster if _is_multi_worker(strategy) else 0
+
+
+def _is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
+    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+
+
+def check_divides(replicas: int, blocks_per_step: int) -> None:
     """Looks whether the replicas can share a step's blocks.
 
     Raises:
         UserError: the blocks do not divide by the replicas.
     """
-    replicas = strategy.num_replicas_in_sync
     if blocks_per_step % replicas:
         raise UserError(
             f"trainer.blocks_per_step = {blocks_per_step}: expected a multiple of {replicas}, "

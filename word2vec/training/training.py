@@ -73,6 +73,7 @@ class Training:
         words_per_position: words of the text for each position that subsampling kept, for the speed that is shown.
         checkpoints: hold all that the result depends on.
         logs: the folder of the TensorBoard logs; None for none.
+        workers: how many have tables of their own, and make each step together.
     """
 
     def __init__(
@@ -85,7 +86,9 @@ class Training:
         words_per_position: float,
         checkpoints: Checkpoints,
         logs: str | None,
+        workers: int = 1,
     ):
+        self._workers, self._steps_of = workers, tf.Variable(workers, dtype=tf.int64)
         self._model, self._how, self._schedule = model, steps, schedule
         self._words_per_position = words_per_position
         self._epoch_steps = epoch_steps
@@ -102,6 +105,7 @@ class Training:
                 "epoch": self._epoch,
                 "step_in_epoch": self._step_in_epoch,
                 "positions": self._positions,
+                "workers": self._steps_of,
                 "epoch_steps": epoch_steps,
             }
         )
@@ -123,6 +127,7 @@ class Training:
                 read, or another worker has gone.
         """
         if self._checkpoints.restore():
+            self._count_as_before()
             logging.info("Going on from the checkpoint at step %d.", self.steps)
         self._started, self._positions_before = time.perf_counter(), int(self._positions)
         saved = time.perf_counter()
@@ -142,6 +147,20 @@ class Training:
                 "Start all workers again with the same command: they go on from the last checkpoint"
             ) from None
         self._checkpoints.save(self.steps)
+
+    def _count_as_before(self) -> None:
+        """Goes on at the same part of an epoch, if there are more or fewer workers than at the checkpoint.
+
+        Then some documents are left out in this epoch, and others come twice.
+        """
+        before = int(self._steps_of)
+        if before == self._workers:
+            return
+        counts = self._steps, self._step_in_epoch, self._epoch_steps, self._model.optimizer.iterations
+        for count in counts:
+            count.assign(int(count) * before // self._workers)
+        self._steps_of.assign(self._workers)
+        progress.note(f"goes on with {self._workers} workers in the place of {before}")
 
     def _count(self, done: Round) -> None:
         self._steps.assign_add(done.steps)
