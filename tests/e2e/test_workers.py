@@ -12,14 +12,18 @@ from gensim.models import KeyedVectors
 from tests.conftest import free_ports
 from tests.e2e.conftest import make_project
 
-SETTINGS = ["trainer.checkpoint_seconds=0.2", "trainer.steps_per_call=20", "trainer.epochs=8"]
+CHECKPOINTS = "trainer.checkpoint_seconds=0.2"
+
+# Of TensorFlow's steps, which all workers make together; and of the compiled kernel's, on tables of their own.
+TOGETHER = ["trainer.kernel=tensorflow", CHECKPOINTS, "trainer.steps_per_call=20", "trainer.epochs=8"]
+OWN = [CHECKPOINTS, "trainer.exchange_positions=2000", "trainer.deterministic=true", "trainer.epochs=200"]
 
 
 def arguments(*settings):
-    return [word for setting in (*SETTINGS, *settings) for word in ("--set", setting)]
+    return [word for setting in settings for word in ("--set", setting)]
 
 
-def start_workers(project, *settings):
+def start_workers(project, *settings, name="tiny"):
     """The chief and one more; each in a session of its own, for what it starts is killed with it."""
     workers = [f"127.0.0.1:{port}" for port in free_ports(2)]
     processes = []
@@ -27,7 +31,7 @@ def start_workers(project, *settings):
         config = {"cluster": {"worker": workers}, "task": {"type": "worker", "index": index}}
         processes.append(
             project.start(
-                *arguments("trainer.strategy=multi_worker", *settings),
+                *("--name", name, *arguments("trainer.strategy=multi_worker", *settings)),
                 environment={"TF_CONFIG": json.dumps(config), "COLUMNS": "200"},
             )
         )
@@ -51,16 +55,17 @@ def ended(processes, timeout=240):
     return results
 
 
-def vectors(project):
-    return KeyedVectors.load_word2vec_format(str(project.folder / "runs" / "tiny" / "vectors" / "vectors.txt")).vectors
+def vectors(project, name="tiny"):
+    return KeyedVectors.load_word2vec_format(str(project.folder / "runs" / name / "vectors" / "vectors.txt")).vectors
 
 
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
-def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
+@pytest.mark.parametrize("settings", [TOGETHER, OWN], ids=["together", "own"])
+def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started, settings):
     project = make_project(tmp_path)
     checkpoints = project.folder / "runs" / "tiny" / "checkpoints"
-    chief, other = start_workers(project)
+    chief, other = start_workers(project, *settings)
     started += [chief, other]
     deadline = time.monotonic() + 200
     while not list(checkpoints.glob("*/step-*[0-9]")):
@@ -75,7 +80,7 @@ def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
     assert "Traceback" not in err
     kept = max(int(path.name.removeprefix("step-")) for path in checkpoints.glob("*/step-*[0-9]"))
 
-    again = start_workers(project)
+    again = start_workers(project, *settings)
     started += again
     (status, out, err), (other_status, other_out, other_err) = ended(again)
     assert status == 0, out + err + project.log()
@@ -86,9 +91,14 @@ def test_a_worker_dies_and_the_same_command_resumes(tmp_path, started):
     assert not list(checkpoints.rglob("*.*"))
 
     spread = vectors(project)
-    # Of several workers TensorFlow trains; so it must here, to be compared.
-    project.run(*arguments("trainer.strategy=one_device", "trainer.kernel=tensorflow"))
-    np.testing.assert_allclose(spread, vectors(project), rtol=0.01, atol=0.01)
+    if settings is TOGETHER:  # as one device does
+        project.run(*arguments(*settings, "trainer.strategy=one_device"))
+        np.testing.assert_allclose(spread, vectors(project), rtol=0.01, atol=0.01)
+        return
+    undisturbed = start_workers(project, *settings, name="undisturbed")
+    started += undisturbed
+    assert [status for status, _, _ in ended(undisturbed)] == [0, 0]
+    np.testing.assert_array_equal(spread, vectors(project, "undisturbed"))
 
 
 @pytest.mark.parametrize(

@@ -20,12 +20,14 @@ workers. Ji et al. 2016 (arXiv 1604.04661) exchange frequent words more often th
 
 from __future__ import annotations
 
+import time
 from collections.abc import Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numba
 import numpy as np
 
+from word2vec import progress
 from word2vec.training import blocks, kernel, training
 from word2vec.training.tiles import KEPT
 
@@ -36,6 +38,10 @@ CURVATURE = 1.6
 # all are.
 FREQUENT = 1_000
 PARTS = 10
+
+# After so many exchanges of all rows one is told which worker is slow, if it takes so many times the median.
+INTERVALS = 20
+MUCH_SLOWER = 1.5
 
 
 class Collective(Protocol):
@@ -143,6 +149,9 @@ class _Totals(NamedTuple):
 
     Attributes:
         busy: how many of them had something to train on.
+        loss, pairs, positions: see `training.Round`.
+        waited: likewise, their mean.
+        seconds: float64 [workers], what each took.
     """
 
     busy: float
@@ -150,6 +159,7 @@ class _Totals(NamedTuple):
     pairs: float
     positions: float
     waited: float
+    seconds: np.ndarray
 
 
 _NOTHING = training.Round(0, 0.0, 0.0, 0, 0.0)
@@ -197,6 +207,7 @@ class ExchangingSteps:
 
     def __init__(self, own: Own, collective: Collective, kept: np.ndarray, *, interval: int):
         self._own, self._collective, self._kept = own, collective, kept
+        self._seconds: list[np.ndarray] = []
         self._rounds = max(round(interval / (PARTS * own.steps_per_call)), 1)  # of a part
         self.interval = PARTS * self._rounds * own.steps_per_call
 
@@ -205,12 +216,13 @@ class ExchangingSteps:
         exchange = Exchange(self._own.shared(self._kept, self.interval), self._collective)
         own = self._own.rounds(data, skip=skip, done=done)
         while True:
-            rate = self._own.learning_rate
-            rounds = []
+            rate, rounds, seconds = self._own.learning_rate, [], 0.0
             for _ in range(PARTS):
+                began = time.perf_counter()
                 rounds += [next(own, _NOTHING) for _ in range(self._rounds)]
+                seconds += time.perf_counter() - began
                 exchange(rate, frequent=FREQUENT, part=1 / PARTS)
-            totals = self._together(rounds)
+            totals = self._together(rounds, seconds)
             if not totals.busy:
                 return
             exchange(rate)
@@ -218,11 +230,29 @@ class ExchangingSteps:
             self._own.count(done)
             yield training.Round(self.interval, totals.loss, totals.pairs, round(totals.positions), totals.waited)
 
-    def _together(self, rounds: Sequence[training.Round]) -> _Totals:
-        """The workers' sums; `waited` is their mean."""
+    def _together(self, rounds: Sequence[training.Round], seconds: float) -> _Totals:
+        """The workers' sums."""
+        own = np.zeros(self._collective.workers)
+        own[self._collective.worker] = seconds
         steps, *sums = (float(sum(numbers)) for numbers in zip(*rounds, strict=True))
-        busy, loss, pairs, positions, waited = self._collective.sum(np.array([steps > 0, *sums], np.float64)).tolist()
-        return _Totals(busy, loss, pairs, positions, waited / self._collective.workers)
+        everyones = self._collective.sum(np.array([steps > 0, *sums, *own], np.float64))
+        busy, loss, pairs, positions, waited = everyones[:5].tolist()
+        totals = _Totals(busy, loss, pairs, positions, waited / self._collective.workers, everyones[5:])
+        if busy == self._collective.workers:
+            self._tell_who_is_slow(totals.seconds)
+        return totals
+
+    def _tell_who_is_slow(self, seconds: np.ndarray) -> None:
+        """Notes, once, for whom all others wait."""
+        if len(self._seconds) == INTERVALS:
+            return
+        self._seconds.append(seconds)
+        mean = np.mean(self._seconds, axis=0)
+        if len(self._seconds) == INTERVALS and mean.max() > MUCH_SLOWER * np.median(mean):
+            progress.note(
+                f"worker {int(mean.argmax())} takes {mean.max() / np.median(mean):.1f} times as long as most others, "
+                "which wait for it at each exchange. Give all workers the same cores"
+            )
 
 
 def _flat(rows: np.ndarray) -> np.ndarray:

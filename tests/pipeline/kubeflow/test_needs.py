@@ -55,6 +55,7 @@ OTHERS = {
     "trainer.steps_per_call": 100,
     "trainer.precision": "bfloat16",
     "trainer.strategy": "one_device",
+    "trainer.exchange_positions": 50_000,
     "trainer.deterministic": True,
     "trainer.kernel": "tensorflow",
     "trainer.checkpoint_seconds": 60.0,

@@ -5,6 +5,7 @@ from __future__ import annotations
 import concurrent.futures
 import itertools
 import json
+import time
 
 import numpy as np
 import pytest
@@ -141,6 +142,23 @@ def test_uneven_shares_end_together():
     assert one.done == other.done == [120, 140, 160, 180, 200, 220, 240]
     np.testing.assert_array_equal(one.rows, other.rows)
     np.testing.assert_allclose(one.rows[:2, 0], [25, 61])
+
+
+@pytest.mark.parametrize(("slow", "told"), [(0.02, 1), (0.001, 0)])
+def test_who_is_slow_is_told_once(notes, slow, told):
+    class Slow(Counting):
+        def rounds(self, data, *, skip, done):
+            for done_ in super().rounds(data, skip=skip, done=done):
+                time.sleep(slow if data == 2 else 0.001)
+                yield done_
+
+    def work(worker):
+        steps = exchange.ExchangingSteps(Slow(300), worker, KEPT, interval=20)
+        list(steps.rounds(worker.worker, skip=0, done=0))
+
+    in_threads(3, work)
+    lines = [note for note in notes if note.startswith("worker 2 takes ")]
+    assert len(lines) == 3 * told == len(notes)  # each worker tells it
 
 
 @pytest.mark.parametrize(("files", "workers"), [(3, 2), (3, 3), (1, 3), (2, 5)])
