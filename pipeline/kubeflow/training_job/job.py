@@ -29,6 +29,9 @@ from word2vec.errors import UserError
 from word2vec.training import workers
 
 _LAST_LINES = 30  # of a failed worker's log that are shown
+
+# How Kubeflow Trainer refuses a TrainJob whose runtime has only just been made: its own cache does not have it yet.
+_NOT_SEEN = "specified trainingRuntime must be created"
 _TERMINATED = 128 + signal.SIGTERM
 
 
@@ -37,6 +40,7 @@ class Times(NamedTuple):
 
     Attributes:
         poll: between two looks at the job.
+        seen: in which Kubeflow Trainer has seen a new runtime.
         again: before a job that failed is made anew.
         leaving: for a job to be gone that was removed.
         other: for the pod of the try before to end.
@@ -44,6 +48,7 @@ class Times(NamedTuple):
     """
 
     poll: float = 5.0
+    seen: float = 60.0
     again: float = 30.0
     leaving: float = 300.0
     other: float = 60.0
@@ -187,13 +192,24 @@ class Job:
 
     def _make(self, folder: str) -> None:
         for kind, body in manifests.of(self._kind, self._config, self._owner, folder):
-            if self._cluster.create(kind, body):
+            if self._create(kind, body):
                 continue
             there = self._cluster.get(kind, self._name)
             if there is None or not self._is_own(there):  # else an answer was lost on its way
                 raise UserError(f"{self._title}: another run has made it meanwhile. {self._one_at_a_time()}")
         pods = self._config.kubeflow.training.workers
         print(f"{self._title}: {pods} pods train; the chief's log follows", flush=True)
+
+    def _create(self, kind: Kind, body: Json) -> bool:
+        """Makes an object as soon as those from which it is made are seen; returns as `Cluster.create`."""
+        until = time.monotonic() + self._times.seen
+        while True:
+            try:
+                return self._cluster.create(kind, body)
+            except UserError as error:
+                if _NOT_SEEN not in str(error) or time.monotonic() > until:
+                    raise
+            time.sleep(min(1.0, self._times.poll))
 
     def _watch(self) -> str | None:
         """Waits for the end; returns why it failed, or None if it did not."""

@@ -10,7 +10,7 @@ from pipeline.kubeflow.training_job.cluster import Cluster, Patience
 from tests.pipeline.kubeflow.training_job import fake_cluster
 
 OWNER = manifests.Owner(fake_cluster.NAMESPACE, "task-pod", "uid-of-task-pod")
-TIMES = job.Times(poll=0.02, again=0.02, leaving=2, other=0.2, cancelled=1)
+TIMES = job.Times(poll=0.02, seen=2, again=0.02, leaving=2, other=0.2, cancelled=1)
 
 
 @pytest.fixture

@@ -58,13 +58,14 @@ class FakeCluster:
         on_start: called with this and the pods of a new job, in a thread; a test's own work of them.
         on_kill: called with the pods that were removed.
         modes: of the volume.
+        unseen: how often a TrainJob is refused because its runtime is not in the controller's cache yet.
     """
 
     def __init__(self, on_start=lambda cluster, pods: None, served=SERVED, on_kill=lambda names: None):
         self.served, self.on_start, self.on_kill = served, on_start, on_kill
         self.objects, self.pods, self.logs = {}, {}, {}
         self.denied, self.asked, self.away, self.modes = set(), [], "", ["ReadWriteMany"]
-        self.uids = 0
+        self.uids = self.unseen = 0
         self.lock = threading.RLock()
         handler = functools.partial(_Handler, self)
         self._server = http.server.ThreadingHTTPServer(("127.0.0.1", 0), handler)
@@ -136,8 +137,9 @@ class FakeCluster:
         body["metadata"]["uid"] = f"uid-{self.uids}"
         if dry_run:
             return body
-        if plural == "trainjobs" and ("trainingruntimes", body["spec"]["runtimeRef"]["name"]) not in self.objects:
-            raise RefusedError(400, "admission webhook denied the request: specified trainingRuntime must be created")
+        if plural == "trainjobs" and not self._is_seen(body["spec"]["runtimeRef"]["name"]):
+            hook = 'admission webhook "validator.trainjob.trainer.kubeflow.org" denied the request: '
+            raise RefusedError(403, f"{hook}spec.runtimeRef: specified trainingRuntime must be created before the job")
         self.objects[plural, name] = body
         if plural in ("trainjobs", "tfjobs"):
             made = self._pods_of(body)
@@ -145,6 +147,11 @@ class FakeCluster:
             self.logs |= {pod: [] for pod in made}
             threading.Thread(target=self.on_start, args=(self, list(made)), daemon=True).start()
         return body
+
+    def _is_seen(self, runtime):
+        """Kubeflow Trainer looks into a cache, in which a new runtime is a while later."""
+        self.unseen -= 1
+        return self.unseen < 0 and ("trainingruntimes", runtime) in self.objects
 
     def delete(self, plural, name):
         """Removes an object; a runtime stays until no job is made from it, as Kubeflow Trainer's finalizer has it."""

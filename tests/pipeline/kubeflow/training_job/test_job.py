@@ -263,6 +263,17 @@ def test_a_lost_answer_to_the_making_is_no_other_run(config, make_cluster, make_
     assert is_empty(cluster)
 
 
+def test_a_runtime_that_the_controller_sees_a_while_later(config, make_cluster, make_job):
+    cluster = make_cluster(succeed)
+    cluster.unseen = 3
+    make_job(config).run("/there")
+    assert is_empty(cluster)
+    cluster.unseen = 10**6
+    with pytest.raises(UserError, match=r"^Kubernetes refused to create trainjobs.*trainingRuntime must be created"):
+        make_job(config, seen=0.1).run("/there")
+    assert is_empty(cluster)
+
+
 def test_a_job_that_somebody_deletes(config, make_cluster, make_job):
     def on_start(cluster, pods):
         start_all(cluster, pods)
