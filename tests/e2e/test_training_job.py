@@ -22,7 +22,7 @@ from tests.e2e.conftest import ROOT, make_project
 from tests.e2e.test_workers import free_ports
 from tests.pipeline.kubeflow.training_job import fake_cluster
 
-SETTINGS = ["trainer.steps_per_call=50", "trainer.epochs=2", "trainer.blocks_per_step=16"]
+SETTINGS = ["trainer.steps_per_call=100", "trainer.epochs=2"]
 
 
 class Kubelet:
@@ -203,7 +203,7 @@ def test_two_pods_train_the_model_that_one_device_trains(served, start, tmp_path
 @pytest.mark.timeout(900)
 def test_a_pod_that_is_killed_costs_no_more_than_the_last_checkpoint(start, tmp_path):
     cluster, kubelet, process = start(
-        fake_cluster.SERVED, "trainer.epochs=40", "trainer.steps_per_call=10", "trainer.checkpoint_seconds=0.2"
+        fake_cluster.SERVED, "trainer.steps_per_call=20", "trainer.checkpoint_seconds=0.2"
     )
     checkpoints = tmp_path / "volume" / "checkpoints"
     wait_for(lambda: list(checkpoints.glob("*/*/step-*[0-9]")), process)
@@ -238,7 +238,7 @@ def test_a_cancelled_task_leaves_nothing_that_works(how, start, tmp_path):
     assert not cluster.objects
     assert not cluster.pods
     for pod in kubelet.processes.values():
-        assert pod.wait(timeout=30) == 128 + signal.SIGTERM
+        assert pod.wait(timeout=30) in (128 + signal.SIGTERM, -signal.SIGTERM)  # once it has asked for it; before
     assert not list((tmp_path / "volume" / "training_jobs").iterdir())
 
 

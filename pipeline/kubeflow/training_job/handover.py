@@ -15,15 +15,17 @@ import shutil
 import threading
 import time
 from collections.abc import Iterator
-from typing import Any, NamedTuple
+from typing import TYPE_CHECKING, Any, NamedTuple
 
 from google.protobuf import json_format
 from kfp.pipeline_spec import pipeline_spec_pb2
 
 from pipeline.configs import Config
-from pipeline.kubeflow.compiler import TfxComponent
 from word2vec import whole_files
 from word2vec.errors import UserError, reason
+
+if TYPE_CHECKING:
+    from pipeline.kubeflow.compiler import TfxComponent  # TFX, which the pods that only help do without
 
 _WORK, _ALIVE, _OUTPUT = "work.json", "alive", "output.json"
 

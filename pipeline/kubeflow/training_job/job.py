@@ -94,8 +94,8 @@ def _owner() -> Owner:
     missing = [variable for variable, value in known.items() if not value]
     if missing:
         raise UserError(
-            f"the environment variable {missing[0]} is not set: the pipeline was compiled without trainer.strategy = "
-            "multi_worker. Compile it again"
+            f"the environment variable {missing[0]} is not set, by which the task knows its own pod. Compile the "
+            "pipeline again, with trainer.strategy = multi_worker; a rehearsal has no pods"
         )
     return Owner(**{platform.POD_FIELDS[variable].name: value for variable, value in known.items()})
 

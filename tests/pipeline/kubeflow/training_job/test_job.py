@@ -7,7 +7,8 @@ import time
 
 import pytest
 
-from pipeline.kubeflow.training_job import manifests
+from pipeline.kubeflow import platform
+from pipeline.kubeflow.training_job import job, manifests
 from pipeline.kubeflow.training_job.cluster import Patience
 from tests.pipeline.kubeflow.training_job import fake_cluster
 from tests.pipeline.kubeflow.training_job.conftest import OWNER, make_config
@@ -221,10 +222,10 @@ def test_what_a_killed_try_has_left_is_removed(other, served, config, make_clust
         phase = "Running" if other == "made anew" else "Failed"
         cluster.pods["try-before"] = {"metadata": {"name": "try-before", "uid": uid}, "status": {"phase": phase}}
     cluster.on_start = succeed
-    job = make_job(config)
-    job.clear()
+    made = make_job(config)
+    made.clear()
     assert not cluster.objects
-    job.run("/there")
+    made.run("/there")
     said = capsys.readouterr().out
     assert "an earlier try has left it; it is removed" in said
     assert "epoch 3 of 3" in said
@@ -301,10 +302,10 @@ def test_a_missing_right_is_one_line_that_names_it(verb, resource, config, make_
     cluster.denied = {(verb, resource)}
 
     def work():
-        job = make_job(config)
-        job.clear()
-        job.check("/there")
-        job.run("/there")
+        made = make_job(config)
+        made.clear()
+        made.check("/there")
+        made.run("/there")
 
     with pytest.raises(UserError) as error:
         work()
@@ -342,6 +343,15 @@ def test_the_check_makes_nothing_and_warns_of_a_volume_of_one_node(config, make_
     cluster.denied = {("get", "persistentvolumeclaims")}
     make_job(config).check("/there")
     assert capsys.readouterr().out == ""
+
+
+def test_the_task_knows_its_own_pod(monkeypatch):
+    for variable, value in zip(platform.POD_FIELDS, OWNER, strict=True):
+        monkeypatch.setenv(variable, value)
+    assert job._owner() == OWNER
+    monkeypatch.setenv("TFX_WORD2VEC_POD_UID", "")
+    with pytest.raises(UserError, match=r"^the environment variable TFX_WORD2VEC_POD_UID is not set, .* Compile the"):
+        job._owner()
 
 
 def test_no_api_is_one_line(config, make_job, monkeypatch):
