@@ -257,8 +257,13 @@ class Job:
             )
 
     def _why_failed(self, job: Json, pods: list[Json]) -> str:
-        """The first pod that failed is the cause; the others fail because it has gone."""
-        failed = sorted(filter(states.has_failed, pods), key=states.ended_at)
+        """The first pod that failed is the cause; the others fail because it has gone.
+
+        Kubernetes' times are whole seconds. Of the same second, the chief is more likely to be the one that was left.
+        """
+        failed = sorted(
+            filter(states.has_failed, pods), key=lambda pod: (states.ended_at(pod), not states.index_of(pod))
+        )
         if not failed:
             return states.latest_condition(job)
         first = failed[0]

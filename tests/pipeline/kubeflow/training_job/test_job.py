@@ -111,6 +111,18 @@ def test_why_a_pod_failed(how, said, config, make_cluster, make_job):
     assert "\n" not in str(error.value)
 
 
+def test_of_two_pods_that_fail_in_one_second_the_chief_is_not_the_cause(config, make_cluster, make_job):
+    def on_start(cluster, pods):
+        start_all(cluster, pods)
+        cluster.done(pods[0], 1, "error: another worker has gone")
+        cluster.done(pods[1], 137, "", reason="OOMKilled")
+        cluster.end(succeeded=False)
+
+    make_cluster(on_start)
+    with pytest.raises(UserError, match=r"worker 1 \(pod .*OOMKilled"):
+        make_job(config).run("/there")
+
+
 def test_a_job_that_failed_is_made_anew_from_the_checkpoint(tmp_path, make_cluster, make_job, capsys):
     tries = []
 
