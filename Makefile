@@ -31,6 +31,7 @@ NOT_FAST := \
 	components/test_records.py \
 	pipeline/kubeflow/rehearsal \
 	pipeline/kubeflow/test_client.py \
+	pipeline/kubeflow/training_job \
 	pipeline/test_bad_inputs.py \
 	pipeline/test_beam_workers.py \
 	pipeline/test_console.py \

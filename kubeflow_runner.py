@@ -131,6 +131,10 @@ def _rehearse(config: Config, options: argparse.Namespace, screen: rich.console.
             raise UserError(
                 "rehearse: there is no Kubernetes here to start a TF Serving in. Add --set serving.infra_validation=off"
             )
+        if config.trainer.strategy == "multi_worker":
+            raise UserError(
+                "rehearse: there is no Kubernetes here to start a job of many pods in. Add --set trainer.strategy=auto"
+            )
         try:
             folder.mkdir(parents=True, exist_ok=True)
         except (OSError, ValueError) as error:

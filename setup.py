@@ -49,7 +49,7 @@ setuptools.setup(
     extras_require={
         "bench": ["fasttext"],
         "gpu": ["tensorflow[and-cuda] ; sys_platform == 'linux'"],
-        "kubeflow": ["kfp>=2", "kfp-kubernetes"],
+        "kubeflow": ["kfp>=2", "kfp-kubernetes", "kubernetes"],
         "lint": ["cyclonedx-bom", "mypy", "ruff", "types-psutil", "types-PyYAML", "types-requests"],
         "test": [
             "hypothesis",

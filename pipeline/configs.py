@@ -336,6 +336,28 @@ class SecretConfig(Section):
     environment: dict[str, EnvironmentVariable]
 
 
+class TrainingJobConfig(Section):
+    """The job of many pods that trains where `trainer.strategy` is multi_worker."""
+
+    workers: Annotated[Count, Field(ge=2, le=1000)] = Field(
+        2, description="pods that train, of which the first is the chief; each gets what resources.Trainer says"
+    )
+    kind: Literal["auto", "TrainJob", "TFJob"] = Field(
+        "auto",
+        description="whose job it is: Kubeflow Trainer's (2.0 and newer) or the older training-operator's; auto takes "
+        "the first of them that the cluster has",
+    )
+    restarts: Annotated[Whole, Field(le=100)] = Field(
+        2, description="how often a job of which a pod has failed is made anew; it goes on from the last checkpoint"
+    )
+    starting_seconds: Annotated[Count, Field(le=604_800)] = Field(
+        1800, description="seconds in which all pods must have started"
+    )
+    timeout_seconds: Annotated[Count, Field(le=31_536_000)] | None = Field(
+        None, description="seconds that a job may take; by default as many as it needs"
+    )
+
+
 class KubeflowConfig(Section):
     """What Kubeflow Pipelines needs to know."""
 
@@ -396,6 +418,7 @@ class KubeflowConfig(Section):
     service_account: KubernetesName | None = Field(
         None, description="service account of the pods; by default KFP's own"
     )
+    training: TrainingJobConfig = TrainingJobConfig()
 
     def of(self, component: str) -> ResourcesConfig:
         """What a component gets: its own settings, and for the rest those of `default`."""

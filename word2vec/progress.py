@@ -50,6 +50,11 @@ def remove_handler(handler: logging.Handler) -> None:
     _LOGGER.removeHandler(handler)
 
 
+def leave_to_handlers() -> None:
+    """Keeps it out of the log, for what another process has written there already."""
+    _LOGGER.propagate = False
+
+
 def of(record: logging.LogRecord) -> TrainingProgress | None:
     """The progress that a record tells; None if it is a note."""
     return vars(record)["progress"]  # what `extra` adds is an attribute that LogRecord's own type lacks

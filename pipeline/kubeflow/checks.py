@@ -41,6 +41,7 @@ def check(config: Config) -> None:
     if engines.is_remote(config.beam):
         exchange(config)
     _check_infra_validation(config)
+    _check_training_job(config)
     _check_tasks(config)
 
 
@@ -154,6 +155,25 @@ def _check_infra_validation(config: Config) -> None:
         raise UserError(
             "serving.infra_validation = kubernetes: needs kubeflow.volume, from which the TF Serving that is tried "
             "reads the model"
+        )
+
+
+def _check_training_job(config: Config) -> None:
+    """Makes sure that many pods can train, if they are to."""
+    if "trainer.strategy" in config.kubeflow.parameters:
+        raise UserError("kubeflow.parameters: trainer.strategy decides what a cluster starts. Set it and compile")
+    if not needs.has_job("Trainer", config):
+        return
+    if not config.kubeflow.volume:
+        raise UserError(
+            "trainer.strategy = multi_worker: needs kubeflow.volume (ReadWriteMany), through which the pods that train "
+            "are given the text's pairs, and share the checkpoints"
+        )
+    job, task = config.kubeflow.training.timeout_seconds, config.kubeflow.of("Trainer").timeout_seconds
+    if job and task and job >= task:
+        raise UserError(
+            f"kubeflow.training.timeout_seconds = {job}: expected less than what the task may take that watches the "
+            f"job (kubeflow.resources: timeout_seconds = {task})"
         )
 
 

@@ -205,9 +205,9 @@ def _container(config: Config, task: str) -> Json:
         "image": config.kubeflow.image,
         "command": ["python", "-m", module],
         "args": [part for argument in arguments.items() for part in argument],
-        "env": [{"name": needs.PLACE, "value": needs.place(config)}],
+        "env": [{"name": needs.PLACE, "value": needs.place(config, name)}],
     }
-    limits = platform.limits(config.kubeflow.of(name))
+    limits = platform.limits(platform.resources_of(config, name))
     return {**container, "resources": limits} if limits else container
 
 

@@ -23,6 +23,7 @@ from pipeline import beam_workers, engines, layout, nodes
 from pipeline.configs import Config
 from pipeline.kubeflow import checks, compiler, invocation, needs, task, volume, workplace
 from pipeline.kubeflow.spec import Json
+from pipeline.kubeflow.training_job import job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -48,8 +49,11 @@ def _run(name: str, settings: Json, executor_input: str) -> None:
     invocation.keep_declared(asked, component)
     invocation.complete(asked, component.inputs)
     model = next((one.artifacts[0].uri for key, one in asked.outputs.artifacts.items() if key == "model"), "")
-    with workplace.on_volume(name, config, asked), workplace.on_engine(name, config, asked) as copies:
-        _execute(name, component, asked, config)
+    if needs.has_job(name, config):
+        copies = job.train(component, asked, config, checkpoints)
+    else:
+        with workplace.on_volume(name, config, asked), workplace.on_engine(name, config, asked) as copies:
+            _execute(name, component, asked, config)
     invocation.restore(asked.outputs.output_file, copies)
     for path in wanted:
         task.write_parameter(path, versions.identity(path_utils.serving_model_path(model)))

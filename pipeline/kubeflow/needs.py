@@ -9,6 +9,7 @@ does not look.
 
 from __future__ import annotations
 
+import dataclasses
 import json
 import os
 from collections.abc import Iterable, Mapping
@@ -54,7 +55,14 @@ PROBES = {
 # What looks at something outside, so that no cache can answer for it. The Pusher finds a model that is pushed already.
 UNCACHED = {*PROBES, "Pusher"}
 
-OF = {**nodes.OF, **PROBES}
+# What the Trainer makes depends on how many train, where many do. A run on one machine is told that by TF_CONFIG.
+_TRAINER = nodes.OF["Trainer"]
+_TRAINER = dataclasses.replace(_TRAINER, settings=(*_TRAINER.settings, "kubeflow.training.workers"))
+
+OF = {**nodes.OF, "Trainer": _TRAINER, **PROBES}
+
+# Settings that the Trainer's task needs to make a job of many pods: how and where, and nothing that changes the result.
+_OF_THE_JOB = ("image", "image_pull_secrets", "resources", "secrets", "service_account")
 
 
 def parameter_name(key: str) -> str:
@@ -114,16 +122,24 @@ def note(task: str, config: Config) -> str:
     return " ".join([*([fingerprint.of_code(*code)] if code else []), config.kubeflow.root])
 
 
-def place(config: Config) -> str:
-    """How and where tasks run, for `PLACE`."""
+def place(config: Config, task: str = "") -> str:
+    """How and where tasks run, for `PLACE`; a task whose work a job does is told how that is made, too."""
     volume = config.kubeflow.volume
-    return json.dumps(
-        {
-            "name": config.name,
-            "beam": config.beam.model_dump(mode="json"),
-            "kubeflow.volume": volume and volume.model_dump(),
-        }
-    )
+    told = {
+        "name": config.name,
+        "beam": config.beam.model_dump(mode="json"),
+        "kubeflow.volume": volume and volume.model_dump(),
+    }
+    if has_job(task, config):
+        kubeflow = config.kubeflow.model_dump(mode="json")
+        told |= {f"kubeflow.{name}": kubeflow[name] for name in _OF_THE_JOB}
+        told |= {f"kubeflow.training.{name}": value for name, value in kubeflow["training"].items()}
+    return json.dumps(told)
+
+
+def has_job(task: str, config: Config) -> bool:
+    """Whether a task's work is done by a job of many pods, which the task makes and watches."""
+    return nodes.component_of(task) == "Trainer" and config.trainer.strategy == "multi_worker"
 
 
 def config_in_container(settings: Mapping[str, Any], inputs: Mapping[str, Any]) -> tuple[Config, dict[str, Any]]:

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from typing import NamedTuple
+
 from google.protobuf import json_format
 from kfp.kubernetes import kubernetes_executor_config_pb2 as kubernetes
 
 from pipeline.configs import Config, ResourcesConfig
+from pipeline.kubeflow import needs
 from pipeline.kubeflow.spec import Json
 
 _BACKOFF_SECONDS, _BACKOFF_FACTOR = 30, 2
@@ -13,6 +16,35 @@ _BACKOFF_SECONDS, _BACKOFF_FACTOR = 30, 2
 # What a task may wait for a node in all its tries, and how long one without a time-out may take.
 _WAITING_SECONDS = 24 * 3600
 _UNLIMITED_SECONDS = 365 * 24 * 3600
+
+
+class PodField(NamedTuple):
+    """What a task wants to know of its own pod.
+
+    Attributes:
+        name: for us.
+        path: where Kubernetes has it.
+    """
+
+    name: str
+    path: str
+
+
+# By the environment variables in which a task whose work a job does finds them.
+POD_FIELDS = {
+    "TFX_WORD2VEC_NAMESPACE": PodField("namespace", "metadata.namespace"),
+    "TFX_WORD2VEC_POD": PodField("pod", "metadata.name"),
+    "TFX_WORD2VEC_POD_UID": PodField("uid", "metadata.uid"),
+}
+
+
+def resources_of(config: Config, task: str) -> ResourcesConfig:
+    """What a task's own pod gets; where a job does its work, that is what any task gets, for the job gets the rest."""
+    resources = config.kubeflow.of(task)
+    if not needs.has_job(task, config):
+        return resources
+    own = {"retries": resources.retries, "timeout_seconds": resources.timeout_seconds}
+    return config.kubeflow.of("default").model_copy(update={**own, "gpus": 0})
 
 
 def retry_policy(resources: ResourcesConfig) -> Json:
@@ -49,7 +81,7 @@ def limits(resources: ResourcesConfig) -> Json:
 
 def executor_config(config: Config, task: str) -> Json:
     """The rest, as a `KubernetesExecutorConfig`."""
-    resources, kubernetes_config = config.kubeflow.of(task), kubernetes.KubernetesExecutorConfig()
+    resources, kubernetes_config = resources_of(config, task), kubernetes.KubernetesExecutorConfig()
     if resources.node_selector:
         kubernetes_config.node_selector.labels.update(resources.node_selector)
     for toleration in resources.tolerations:
@@ -69,4 +101,7 @@ def executor_config(config: Config, task: str) -> Json:
         mount.pvc_name_parameter.runtime_value.constant.string_value = volume.claim
     if task == "InfraValidator":  # TFX looks for its own pod there, and KFP says the pod's name only
         kubernetes_config.field_path_as_env.add(name="KFP_NAMESPACE", field_path="metadata.namespace")
+    if needs.has_job(task, config):
+        for variable, field in POD_FIELDS.items():
+            kubernetes_config.field_path_as_env.add(name=variable, field_path=field.path)
     return json_format.MessageToDict(kubernetes_config)

@@ -9,6 +9,7 @@ import pytest
 import yaml
 
 from pipeline import config_files
+from pipeline.kubeflow.training_job import manifests
 from tests.e2e.conftest import ROOT
 
 FOLDER = ROOT / "deploy"
@@ -18,7 +19,7 @@ def load(name):
     return list(yaml.safe_load_all((FOLDER / f"{name}.yaml").read_text()))
 
 
-@pytest.mark.parametrize("name", ["infra-validator", "service-account", "volume", "volume-owner"])
+@pytest.mark.parametrize("name", ["infra-validator", "service-account", "training-job", "volume", "volume-owner"])
 def test_valid_for_kubernetes(name):
     for document in load(name):
         kubernetes_validate.validate(document, "1.31", strict=True)
@@ -56,6 +57,26 @@ def test_the_parts_fit_together():
     ]
     (kustomization,) = load("kustomization")
     assert all((FOLDER / name).is_file() for name in kustomization["resources"])
+
+
+def test_a_training_job_may_do_what_its_task_does_and_no_more():
+    """All requests that the task makes are tried with each of these rights missing, in the tests of the job."""
+    role, binding = load("training-job")
+    assert binding["roleRef"]["name"] == role["metadata"]["name"]
+    allowed = {
+        (group, resource): set(rule["verbs"])
+        for rule in role["rules"]
+        for group in rule["apiGroups"]
+        for resource in rule["resources"]
+    }
+    for kind in (manifests.TRAIN_JOB, manifests.RUNTIME, manifests.TF_JOB):
+        assert allowed.pop((kind.group, kind.plural)) == {"create", "delete", "get"}
+    assert allowed == {
+        ("", "pods"): {"get", "list"},
+        ("", "pods/log"): {"get"},
+        ("", "persistentvolumeclaims"): {"get"},
+    }
+    assert [rule["resourceNames"] for rule in role["rules"] if "resourceNames" in rule] == [["word2vec-models"]]
 
 
 def test_flink_and_its_workers():

@@ -306,6 +306,7 @@ def test_command_lines(refuse, arguments, message):
         (["rehearse", "--pipeline", "empty"], "--pipeline empty: not a compiled pipeline"),
         (["rehearse", "--folder", "file/x"], "--folder "),
         (["rehearse", "--kfp", "1"], "--kfp: invalid choice"),
+        (["rehearse", "--set", "trainer.strategy=multi_worker"], "there is no Kubernetes here to start a job of many"),
     ],
 )
 def test_kubeflow_command_lines(refuse, arguments, message):

@@ -43,6 +43,19 @@ def test_names_that_kfp_or_tfx_refuse(name):
             {"serving.infra_validation": "kubernetes", "kubeflow.volume": None, "pusher.destination": "s3://models"},
             r"^serving\.infra_validation = kubernetes: needs kubeflow\.volume",
         ),
+        (
+            {"trainer.strategy": "multi_worker", "kubeflow.volume": None, "pusher.destination": "s3://models"},
+            r"^trainer\.strategy = multi_worker: needs kubeflow\.volume \(ReadWriteMany\)",
+        ),
+        (
+            {
+                "trainer.strategy": "multi_worker",
+                "kubeflow.training.timeout_seconds": 600,
+                "kubeflow.resources": {"default": {"timeout_seconds": 600}},
+            },
+            r"^kubeflow\.training\.timeout_seconds = 600: expected less than .* timeout_seconds = 600",
+        ),
+        ({"kubeflow.parameters": ["trainer.strategy"]}, r"^kubeflow\.parameters: trainer\.strategy decides what"),
         ({"kubeflow.parameters": ["beam.workers"]}, r"^kubeflow\.parameters: beam\.workers"),
         ({"kubeflow.parameters": ["serving.infra_validation"]}, r"^kubeflow\.parameters: serving\.infra_validation"),
         ({"kubeflow.resources": {"Trainr": {"cpu": "1"}}}, "no task Trainr"),

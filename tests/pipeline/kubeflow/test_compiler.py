@@ -166,3 +166,33 @@ def test_the_file_has_both_documents(tmp_path):
     json_format.ParseDict(spec, pipeline_spec_pb2.PipelineSpec())
     json_format.ParseDict(platform, pipeline_spec_pb2.PlatformSpec())
     assert [path.name for path in tmp_path.iterdir()] == ["pipeline.yaml"]
+
+
+def test_a_task_whose_job_trains_is_a_small_one():
+    """The job's pods get what `resources.Trainer` says; the task has its retries, and knows its own pod."""
+    resources = {
+        "default": {"cpu": "1", "memory": "4Gi", "node_selector": {"pool": "small"}, "gpus": 1},
+        "Trainer": {"cpu": "8", "memory": "64Gi", "gpus": 4, "node_selector": {"pool": "large"}, "retries": 3},
+    }
+    values = {"kubeflow.resources": resources, "trainer.strategy": "multi_worker"}
+    spec, platform = compiler.compile_pipeline(load(**values))
+    container = spec["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
+    assert container["resources"] == {
+        **{"resourceCpuRequest": "1", "resourceCpuLimit": "1"},
+        **{"resourceMemoryRequest": "4Gi", "resourceMemoryLimit": "4Gi"},
+    }
+    assert spec["root"]["dag"]["tasks"]["Trainer"]["retryPolicy"]["maxRetryCount"] == 3
+    of_executors = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]
+    own = of_executors["Trainer_executor"]
+    assert own["nodeSelector"]["labels"] == {"pool": "small"}
+    assert {each["name"]: each["fieldPath"] for each in own["fieldPathAsEnv"]} == {
+        "TFX_WORD2VEC_NAMESPACE": "metadata.namespace",
+        "TFX_WORD2VEC_POD": "metadata.name",
+        "TFX_WORD2VEC_POD_UID": "metadata.uid",
+    }
+    assert "fieldPathAsEnv" not in of_executors["Evaluator_executor"]
+    spec, platform = compiler.compile_pipeline(load(**{**values, "trainer.strategy": "auto"}))
+    container = spec["deploymentSpec"]["executors"]["Trainer_executor"]["container"]
+    assert container["resources"]["accelerator"]["resourceCount"] == "4"
+    own = platform["platforms"]["kubernetes"]["deploymentSpec"]["executors"]["Trainer_executor"]
+    assert "fieldPathAsEnv" not in own

@@ -143,6 +143,32 @@ def test_facts_and_what_kfp_may_add_are_no_settings(monkeypatch):
     assert (config.trainer.epochs, facts) == (3, {"pushed_version": "7"})
 
 
+def test_the_trainers_task_is_told_how_its_job_is_made(monkeypatch):
+    """And of the number of workers KFP's cache hears, for the result depends on it."""
+    values = {
+        "trainer.strategy": "multi_worker",
+        "kubeflow.image": "registry.example/word2vec:1",
+        "kubeflow.image_pull_secrets": ["registry"],
+        "kubeflow.resources": {"Trainer": {"cpu": "8", "gpus": 2}},
+        "kubeflow.secrets": [{"name": "aws", "environment": {"id": "AWS_ACCESS_KEY_ID"}}],
+        "kubeflow.service_account": "word2vec",
+        "kubeflow.training": {"workers": 3, "kind": "TFJob", "restarts": 5, "timeout_seconds": 60},
+    }
+    config = load(**values)
+    settings = needs.settings_of("Trainer", config, [])
+    assert settings["kubeflow.training.workers"] == 3
+    assert [key for key in settings if key.startswith("kubeflow.")] == ["kubeflow.training.workers"]
+    assert "kubeflow.training.workers" not in needs.settings_of("Evaluator", config, [])
+    monkeypatch.setenv(needs.PLACE, needs.place(config, "Trainer"))
+    told, _ = needs.config_in_container(settings, {})
+    for key in ("image", "image_pull_secrets", "resources", "secrets", "service_account", "training", "volume"):
+        assert getattr(told.kubeflow, key) == getattr(config.kubeflow, key), key
+    told, _ = needs.config_in_container({**settings, "kubeflow.training.workers": 4}, {})
+    assert told.kubeflow.training.workers == 4  # the command has the last word
+    assert "registry" not in needs.place(config, "Evaluator")
+    assert "registry" not in needs.place(load(**{**values, "trainer.strategy": "auto"}), "Trainer")
+
+
 def test_the_learning_rate_follows_an_optimizer_that_the_run_sets(monkeypatch):
     monkeypatch.delenv(needs.PLACE, raising=False)
     settings = needs.settings_of("Trainer", load(), ["trainer.optimizer"])

@@ -1,0 +1,1 @@
+"""The Trainer as a job of many pods: the task makes the job, watches it and removes it; its pods train."""
