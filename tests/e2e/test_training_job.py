@@ -18,11 +18,11 @@ from gensim.models import KeyedVectors
 
 from pipeline import config_files
 from pipeline.kubeflow import needs, platform
+from tests.conftest import free_ports
 from tests.e2e.conftest import ROOT, make_project
-from tests.e2e.test_workers import free_ports
 from tests.pipeline.kubeflow.training_job import fake_cluster
 
-SETTINGS = ["trainer.steps_per_call=100", "trainer.epochs=2"]
+SETTINGS = ["trainer.kernel=tensorflow", "trainer.steps_per_call=100", "trainer.epochs=2"]
 
 
 class Kubelet:
@@ -92,7 +92,7 @@ class Kubelet:
 def transformed(tmp_path_factory):
     """A project whose run has made what a Trainer takes."""
     project = make_project(tmp_path_factory.mktemp("project"))
-    project.run("--set", "trainer.strategy=one_device", "--set", "trainer.kernel=tensorflow", *overrides())
+    project.run("--set", "trainer.strategy=one_device", *overrides())
     return project
 
 
