@@ -8,7 +8,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -50,8 +50,8 @@ class Job(Section):
         eval_files: the same for the split eval; empty where no loss is to be measured after the training.
         base_model: the SavedModel to start from, or to lie in one space with; or None.
         checkpoints: a folder that outlives the run.
-        logs: the folder of TensorBoard's logs.
-        serving_model: where the SavedModel goes.
+        logs: the folder of TensorBoard's logs; empty for none.
+        serving_model: where the SavedModel goes; empty if nothing is exported.
         code: the code's fingerprint.
     """
 
@@ -63,8 +63,8 @@ class Job(Section):
     eval_files: list[str] = []
     base_model: str | None = None
     checkpoints: str
-    logs: str
-    serving_model: str
+    logs: str = ""
+    serving_model: str = ""
     code: str = ""
 
     @property
@@ -96,6 +96,58 @@ def train(job: Job) -> None:
     Raises:
         UserError: the settings do not fit the devices or the data, the training diverged, or a worker has gone.
     """
+    trained = _trained(job)
+    if not trained.is_chief:
+        return
+    if job.eval_files:
+        batches = trained.data.batches(_shards(job.eval_files), trained.shape)
+        _tell_eval_loss(trained.network, batches(epoch=0), job.logs)
+    _export(job, trained.data.words, trained.network)
+    checkpoints.remove(trained.checkpoints)
+
+
+# Judges vectors: the words', float32 [V, D], and the rows of the n-grams, if there are any.
+Judge = Callable[[np.ndarray, Buckets | None], float]
+
+
+def try_out(job: Job, judge: Judge) -> float:
+    """Trains, and exports nothing: all that remains of the vectors is what they are worth.
+
+    Raises:
+        DivergedError: the loss is no longer a number.
+        UserError: see `train`.
+    """
+    trained = _trained(job)
+    network = trained.network
+    try:
+        worth = judge(*_words_and_buckets(network.subwords, _value(network.target)))
+    finally:
+        for variable in (*(table.embeddings for table in network.tables), *network.optimizer.variables):
+            _release(variable)
+    checkpoints.remove(trained.checkpoints)
+    return worth
+
+
+class _Trained(NamedTuple):
+    """What a training leaves.
+
+    Attributes:
+        network: trained.
+        data: what it read.
+        shape: of its steps: blocks, and their length.
+        checkpoints: the folder of its checkpoints.
+        is_chief: whether this process is the one that writes.
+    """
+
+    network: model.Word2Vec
+    data: _Data
+    shape: tuple[int, int]
+    checkpoints: str
+    is_chief: bool
+
+
+def _trained(job: Job) -> _Trained:
+    """Trains, from the newest checkpoint if there is one."""
     settings = job.trainer
     _check_drift(job)
     strategy = strategies.get(settings.strategy)
@@ -125,12 +177,7 @@ def train(job: Job) -> None:
         checkpoints=saved,
         logs=job.logs if is_chief else None,
     ).run(of_epoch)
-    if not is_chief:
-        return
-    if job.eval_files:
-        _tell_eval_loss(network, data.batches(_shards(job.eval_files), shape)(epoch=0), job.logs)
-    _export(job, data.words, network)
-    checkpoints.remove(saved.folder)
+    return _Trained(network, data, shape, saved.folder, is_chief)
 
 
 def _check_drift(job: Job) -> None:
@@ -219,11 +266,11 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     table, rotation, space = _aligned(job, words, network)
     rest = {table.name: _value(table) for table in network.tables if table is not network.target}
     if rotation is not None:
-        _release(network.target)
+        _release(network.target.embeddings)
         rest["context"] = alignment.turn(rest["context"], rotation)
     warm_start.write(job.serving_model, rest, space, job.trainer.architecture)
     del rest
-    _release(network.context)
+    _release(network.context.embeddings)
     target, buckets = _words_and_buckets(network.subwords, table)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
     vectors.write_projector(job.logs, words, target)
@@ -261,9 +308,9 @@ def _value(table: model.WordTable) -> np.ndarray:
     return np.asarray(memoryview(table.embeddings.value.read_value()))
 
 
-def _release(table: model.WordTable) -> None:
-    """Frees a table's memory, which the traced functions of the training would hold to the process' end."""
-    for variable in getattr(table.embeddings.value, "values", [table.embeddings.value]):
+def _release(keras_variable: Any) -> None:
+    """Frees a variable's memory, which the traced functions of the training would hold to the process' end."""
+    for variable in getattr(keras_variable.value, "values", [keras_variable.value]):
         # An empty value takes the place of the table; the shape that the variable was made with is not looked at.
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=tf.zeros([0], variable.dtype))
 
