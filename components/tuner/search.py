@@ -47,7 +47,7 @@ class Search(base_tuner.BaseTuner):
     """
 
     def __init__(self, settings: TunerSettings, attempt: Try, epochs: int, *, folder: str, scratch: str):
-        super().__init__(_oracle(settings, epochs), directory=scratch, project_name="trials", overwrite=True)
+        super().__init__(_oracle(settings, epochs), directory=scratch, project_name="word2vec_tuner", overwrite=True)
         self._settings, self._attempt, self._folder = settings, attempt, folder
         self._failures: list[str] = []
         self._take_up()

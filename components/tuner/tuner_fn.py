@@ -28,11 +28,13 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
             and `composed_words`, as the gate has them.
 
     Raises:
-        UserError: these settings cannot be tuned, or no benchmark can be judged.
+        UserError: these settings cannot be tuned, no benchmark can be judged, or the text is another one altogether.
     """
     config = fn_args.custom_config
     settings, base = TunerSettings.model_validate(config["tuner"]), jobs.make(fn_args, config)
     tuning.check(settings, base.trainer)
+    job.check_drift(base)
+    alone = base.trainer.model_copy(update={"max_drift": None})  # it is the same for each trial, and told once
     threads.one_thread_an_op()
     judge = Judge(
         examples.read(config["questions"], examples.TUNING),
@@ -44,7 +46,7 @@ def tuner_fn(fn_args: Any) -> TunerFnResult:
     )
 
     def attempt(values: Mapping[str, Any]) -> float:
-        return job.try_out(base.model_copy(update={"trainer": tuning.combined(base.trainer, values)}), judge)
+        return job.try_out(base.model_copy(update={"trainer": tuning.combined(alone, values)}), judge)
 
     search = Search(
         settings,

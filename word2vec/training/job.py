@@ -149,7 +149,7 @@ class _Trained(NamedTuple):
 def _trained(job: Job) -> _Trained:
     """Trains, from the newest checkpoint if there is one."""
     settings = job.trainer
-    _check_drift(job)
+    check_drift(job)
     strategy = strategies.get(settings.strategy)
     strategies.check_same_job(strategy, job.fingerprint)
     data, compiled = _Data(job), _is_compiled(settings, strategy)
@@ -180,7 +180,7 @@ def _trained(job: Job) -> _Trained:
     return _Trained(network, data, shape, saved.folder, is_chief)
 
 
-def _check_drift(job: Job) -> None:
+def check_drift(job: Job) -> None:
     """Makes sure that the text is not another one altogether than the last blessed model's.
 
     Raises:

@@ -198,6 +198,16 @@ def browser(tmp_path_factory):
         yield driver
 
 
+def test_the_trials_are_drawn(tmp_path):
+    """By WebGL, of which a browser without a graphics card complains, and draws it all the same."""
+    (tmp_path / "report.html").write_text(page.render(make_tuned()), encoding="utf-8")
+    with chromium.browser(tmp_path) as driver:
+        driver.get((tmp_path / "report.html").as_uri())
+        assert driver.execute_script("return document.body.dataset.ready") == "yes"
+        assert len(driver.find_elements("css selector", "#trials .y-axis")) == 5
+        assert [entry for entry in chromium.problems(driver) if entry["level"] == "SEVERE"] == []
+
+
 def type_word(browser, word):
     field = browser.find_element("id", "word")
     field.clear()
