@@ -28,6 +28,7 @@ PRELOADED = [
     "local_runner",
     "components.infra_validator.executor",
     "components.trainer.run_fn",
+    "components.tuner.tuner_fn",
     "components.skipgram.preprocessing",
     "pipeline.lineage",
     "pipeline.local",
