@@ -72,12 +72,12 @@ class Search(base_tuner.BaseTuner):
             super().search(*args, **kwargs)
         except keras_tuner.errors.FatalError as error:
             raise (error.__cause__ or error) from None
+        os.remove(os.path.join(self._folder, _STATE))
+        os.rmdir(self._folder)
         if not self._completed():
             raise UserError(
                 f"tuner: none of {len(self.oracle.trials)} trials could be trained. The last one: {self._failures[-1]}"
             )
-        os.remove(os.path.join(self._folder, _STATE))
-        os.rmdir(self._folder)
 
     def on_trial_begin(self, trial: trials.Trial) -> None:
         """Tells of it."""

@@ -117,7 +117,12 @@ def try_out(job: Job, judge: Judge) -> float:
         DivergedError: the loss is no longer a number.
         UserError: see `train`.
     """
-    trained = _trained(job)
+    try:
+        trained = _trained(job)
+    except training.DivergedError:  # with these settings nobody goes on
+        for folder in filter(tf.io.gfile.isdir, (_checkpoints_of(job, compiled) for compiled in (True, False))):
+            checkpoints.remove(folder)
+        raise
     network = trained.network
     try:
         worth = judge(*_words_and_buckets(network.subwords, _value(network.target)))
@@ -254,11 +259,16 @@ def _checkpoints(
     if is_chief:
         checkpoints.sweep(job.checkpoints)
     return checkpoints.Checkpoints(
-        os.path.join(job.checkpoints, job.fingerprint + ("-compiled" if compiled else "")),
+        _checkpoints_of(job, compiled),
         vocabulary=words.fingerprint,
         writes=is_chief,
         agree=functools.partial(strategies.of_chief, strategy),
     )
+
+
+def _checkpoints_of(job: Job, compiled: bool) -> str:
+    """The folder of a training's checkpoints."""
+    return os.path.join(job.checkpoints, job.fingerprint + ("-compiled" if compiled else ""))
 
 
 def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> None:

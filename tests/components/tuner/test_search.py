@@ -114,12 +114,13 @@ def test_a_training_that_diverges_is_a_failed_trial(search, monkeypatch):
     assert "failed: training diverged: the loss is nan" in next(str(each) for each in ended if each.failure)
 
 
-def test_where_all_diverge_there_is_one_line(search):
+def test_where_all_diverge_there_is_one_line(search, tmp_path):
     def diverges(values):
         raise DivergedError("training diverged: the loss is nan")
 
     with pytest.raises(UserError, match=r"none of 4 trials could be trained\. The last one: training diverged"):
         search(diverges, trials=4)
+    assert not (tmp_path / "kept").exists()
 
 
 @pytest.mark.parametrize("error", [UserError("the disk is full"), MemoryError("of none"), KeyError("a")])
