@@ -97,7 +97,7 @@ def speed(options: dict[str, Any]) -> dict[str, Any]:
 
         def emit(self, record: logging.LogRecord) -> None:
             now = progress.of(record)
-            if now is None:
+            if not isinstance(now, progress.TrainingProgress):
                 return
             self.heard.append((time.perf_counter(), now.step))
             if self.heard[-1][0] - self.heard[0][0] > options["seconds"]:
@@ -187,7 +187,7 @@ def equal_time(options: dict[str, Any]) -> dict[str, Any]:
 
         def emit(self, record: logging.LogRecord) -> None:
             now = progress.of(record)
-            if now is None:
+            if not isinstance(now, progress.TrainingProgress):
                 return
             self.started = self.started or time.perf_counter()
             self.seconds = time.perf_counter() - self.started

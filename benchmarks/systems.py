@@ -103,7 +103,7 @@ class Listener(logging.Handler):
     def emit(self, record: logging.LogRecord) -> None:
         """Hears of progress."""
         now = progress.of(record)
-        if now is not None:
+        if isinstance(now, progress.TrainingProgress):
             self.latest = now
             self.waited += now.seconds_waited
 

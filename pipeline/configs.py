@@ -23,6 +23,7 @@ from word2vec.settings import (
     TrainerSettings,
     Whole,
 )
+from word2vec.tuning import TunerSettings
 
 
 def _is_path(value: str) -> str:
@@ -438,6 +439,7 @@ class Config(Section):
     corpus: CorpusConfig
     skipgram: SkipGramSettings = SkipGramSettings()
     trainer: TrainerSettings = TrainerSettings()
+    tuner: TunerSettings = TunerSettings()
     evaluator: EvaluatorConfig = EvaluatorConfig()
     pusher: PusherConfig = PusherConfig()
     keep: KeepConfig = KeepConfig()

@@ -23,8 +23,8 @@ import rich.table
 import rich.text
 
 from pipeline import layout
-from word2vec import progress, streams
-from word2vec.progress import TrainingProgress
+from word2vec import progress, streams, tuning
+from word2vec.progress import TrainingProgress, TrialProgress
 
 if TYPE_CHECKING:  # for these import TFX, which takes longer than to say that a setting is wrong
     from components.evaluator.results import Evaluation, Result
@@ -157,6 +157,7 @@ class RunView(logging.Handler):
         self._status: rich.live.Live | None = None
         self._bar: rich.progress.Progress | None = None
         self._latest: TrainingProgress | None = None
+        self._trial = ""
         self._last_share = 0.0
 
     def __enter__(self) -> RunView:
@@ -169,7 +170,7 @@ class RunView(logging.Handler):
 
     def started(self, component: str) -> None:
         """A component starts."""
-        self._latest = None
+        self._latest, self._trial = None, ""
         if self._console.is_terminal:
             self._status = _spinner(self._console, f"{component} …")
             self._status.start()
@@ -185,10 +186,13 @@ class RunView(logging.Handler):
         self._print("  ", ("✔", "green"), f" {run.component:<20} ", time, (figures, "dim"))
 
     def emit(self, record: logging.LogRecord) -> None:
-        """A note, or the training's progress."""
+        """A note, or the progress of the training or of the trials."""
         now = progress.of(record)
         if now is None:
             self._print("  ", ("!", "yellow"), f" {record.getMessage()}")
+            return
+        if isinstance(now, TrialProgress):
+            self._show_trial(now)
             return
         self._latest = now
         if self._console.is_terminal:
@@ -196,6 +200,12 @@ class RunView(logging.Handler):
         elif now.share >= self._last_share + 0.1 or now.share < self._last_share:
             self._last_share = now.share
             self._print(f"    {record.getMessage()}")
+
+    def _show_trial(self, now: TrialProgress) -> None:
+        self._trial = f"  trial {now.number}/{now.trials}"
+        self._stop()  # the next training has a bar of its own
+        if now.has_ended:
+            self._print(f"    {now}")
 
     def _print(self, *parts: str | tuple[str, str]) -> None:
         self._console.print(line(*parts), soft_wrap=True)
@@ -205,7 +215,7 @@ class RunView(logging.Handler):
             self._stop()
             columns = rich.progress
             self._bar = columns.Progress(
-                columns.TextColumn("  training  epoch {task.fields[epoch]}"),
+                columns.TextColumn("  training{task.fields[trial]}  epoch {task.fields[epoch]}"),
                 columns.BarColumn(),
                 columns.TaskProgressColumn(),
                 columns.TextColumn(
@@ -217,12 +227,13 @@ class RunView(logging.Handler):
                 redirect_stdout=False,
                 redirect_stderr=False,
             )
-            self._bar.add_task("training", total=1.0, epoch="", step="", speed="", loss="", rate="", left="")
+            self._bar.add_task("training", total=1.0, trial="", epoch="", step="", speed="", loss="", rate="", left="")
             self._bar.start()
         minutes, seconds = divmod(int(now.seconds_left), 60)
         self._bar.update(
             self._bar.task_ids[0],
             completed=now.share,
+            trial=self._trial,
             epoch=f"{now.epoch}/{now.epochs}",
             step=f"{now.step:,}",
             speed=f"{now.words_per_second:,.0f}",
@@ -245,6 +256,7 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
     _print_whole(console, _benchmark_table(summary.evaluation.shown))
     for each in summary.evaluation.unjudged:
         _tell(console, f"            {each}")
+    _show_tuning(console, summary)
     _show_stability(console, summary.evaluation)
     _show_verdict(console, summary, log)
     _tell(console, ("Neighbours", "bold"))
@@ -280,6 +292,15 @@ def _show_corpus(console: rich.console.Console, summary: Summary) -> None:
         )
         for each in corpus.skipped_lines():
             _tell(console, f"          {each}")
+
+
+def _show_tuning(console: rich.console.Console, summary: Summary) -> None:
+    found = summary.tuning
+    if found is None:
+        return
+    best = f"{tuning.text(found.settings)}: score {found.score:.3f}, the best of {len(found.trials):,} trials"
+    _tell(console, ("Tuned", "bold"), f"       {best}")
+    _tell(console, "            by half of the questions; the benchmarks above, and the gate, are of the other half")
 
 
 def _show_stability(console: rich.console.Console, evaluation: Evaluation) -> None:
@@ -325,7 +346,7 @@ def _tell(console: rich.console.Console, *parts: str | tuple[str, str]) -> None:
 
 
 def show_history(console: rich.console.Console, runs: list[Run]) -> None:
-    """Prints one line per run, and why a model was blocked."""
+    """Prints one line per run, why a model was blocked, and what was tuned."""
     names = sorted({name for run in runs for name in run.scores})
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), header_style="bold")
     for column in ("Started", "Verdict", "Version", "Model"):
@@ -348,6 +369,16 @@ def show_history(console: rich.console.Console, runs: list[Run]) -> None:
     for run in runs:
         for reason in run.reasons:
             _tell(console, (f"{run.started:%Y-%m-%d %H:%M:%S}", "dim"), f"  {reason}")
+    _show_tuned(console, runs)
+
+
+def _show_tuned(console: rich.console.Console, runs: list[Run]) -> None:
+    if any(run.tuned for run in runs):
+        console.print()
+        _tell(console, ("Settings that were tuned", "bold"))
+    for run in runs:
+        if run.tuned:
+            _tell(console, (f"{run.started:%Y-%m-%d %H:%M:%S}", "dim"), f"  {tuning.text(run.tuned)}")
 
 
 def _print_whole(console: rich.console.Console, table: rich.console.RenderableType) -> None:

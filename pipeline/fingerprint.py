@@ -17,6 +17,7 @@ _DATA = (".pbtxt", ".j2", ".css", ".js")
 _LIBRARIES = (
     "apache-beam",
     "gensim",
+    "keras-tuner",
     "plotly",
     "scikit-learn",
     "tensorflow",

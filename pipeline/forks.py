@@ -24,6 +24,7 @@ MODULES = (
     "tensorflow_text",
     "components.infra_validator.executor",
     "components.trainer.run_fn",
+    "components.tuner.tuner_fn",
     "components.skipgram.preprocessing",
     "pipeline.beam_workers",
     "pipeline.cleaning",

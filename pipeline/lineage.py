@@ -6,6 +6,7 @@ import dataclasses
 import datetime
 import os
 from collections.abc import Iterable
+from typing import Any
 
 import ml_metadata
 import pydantic
@@ -17,6 +18,7 @@ from components.card import card
 from components.card import names as card_names
 from components.evaluator import results
 from components.pusher import versions
+from components.tuner import results as results_of_tuning
 from pipeline import layout, metadata_file, rolling_back, run_folder
 from word2vec.errors import UserError
 from word2vec.warmup import EXTRA
@@ -37,6 +39,7 @@ class Run:
         scores: by benchmark.
         reasons: why it was blocked.
         failed: whether a component failed, or was killed.
+        tuned: the settings that its Tuner found, by the names of trainer's settings; empty without one.
     """
 
     started: datetime.datetime
@@ -46,6 +49,7 @@ class Run:
     scores: dict[str, float]
     reasons: list[str]
     failed: bool = False
+    tuned: dict[str, Any] = dataclasses.field(default_factory=dict)
 
 
 @dataclasses.dataclass(frozen=True)
@@ -178,7 +182,14 @@ class Lineage:
             scores={result.name: result.score for result in outcome.benchmarks} if outcome else {},
             reasons=outcome.reasons if outcome else [],
             failed=bool(unfinished),
+            tuned=self._tuned(by_component.get("Tuner")),
         )
+
+    def _tuned(self, tuner: mlmd.Execution | None) -> dict[str, Any]:
+        """What a Tuner found, if it came so far and the files are still there."""
+        made = self._artifacts([tuner]) if tuner else []
+        best = [artifact for artifact in made if artifact.type == "HyperParameters" and not artifacts.damage(artifact)]
+        return results_of_tuning.read_best(best[0].uri) if best else {}
 
     def _component(self, execution: mlmd.Execution) -> str:
         """The component's name in the pipeline, which is that of a context PIPELINE.NAME."""

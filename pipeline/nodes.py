@@ -37,7 +37,9 @@ def _fields(group: str, model: type[Section], *without: str) -> tuple[str, ...]:
 
 OF = {
     "QuestionExampleGen": Node(
-        ("evaluator.benchmarks", "evaluator.thresholds"), ("benchmarks_fingerprint",), ("questions",)
+        ("evaluator.benchmarks", "evaluator.thresholds", "tuner.trials", "tuner.weights", "tuner.questions_seed"),
+        ("benchmarks_fingerprint",),
+        ("questions",),
     ),
     "ExampleGen": Node(
         _fields("corpus", CorpusConfig, "schema_file", "window"), ("corpus_fingerprint",), ("corpus",), beam="text"
@@ -51,10 +53,16 @@ OF = {
         ("start_version",),
         ("pusher",),
     ),
-    "Trainer": Node(("trainer", "skipgram", "corpus.splits"), code=("trainer",)),
+    "Tuner": Node(
+        ("tuner", "trainer", "skipgram", "corpus.splits", "evaluator.min_coverage", "evaluator.composed_words"),
+        code=("tuner",),
+    ),
+    "Trainer": Node(("trainer", "skipgram", "corpus.splits", "tuner.trials"), code=("trainer",)),
     "Baseline": Node(("pusher.destination",), ("pushed_version",), ("pusher",)),
-    "Evaluator": Node(_fields("evaluator", EvaluatorConfig, "benchmarks"), code=("evaluator",), beam="evaluator"),
-    "ModelCard": Node(("name", "corpus", "skipgram", "trainer", "evaluator"), code=("card", "evaluator")),
+    "Evaluator": Node(
+        (*_fields("evaluator", EvaluatorConfig, "benchmarks"), "tuner.trials"), code=("evaluator",), beam="evaluator"
+    ),
+    "ModelCard": Node(("name", "corpus", "skipgram", "trainer", "tuner", "evaluator"), code=("card", "evaluator")),
     "InfraValidator": Node(("serving",), code=("infra_validator",)),
     "Pusher": Node(("pusher.destination", "keep.versions", "serving.infra_validation"), code=("pusher",)),
     "Report": Node(("report",), code=("report",)),

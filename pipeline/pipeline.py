@@ -22,9 +22,11 @@ from components.evaluator.component import Evaluator
 from components.infra_validator.component import InfraValidator
 from components.pusher.component import Pusher
 from components.pusher.last_pushed import LastPushed
+from components.questions import examples as question_examples
 from components.questions.component import QuestionExampleGen
 from components.report.component import Report
 from components.skipgram.component import SkipGramTransform
+from components.tuner.component import Tuner
 from pipeline import engines, fingerprint, layout, nodes
 from pipeline.configs import Config
 from pipeline.inputs import Fingerprints
@@ -83,7 +85,7 @@ def create_pipeline(
     chain = _Chain(config, fingerprints, beam)
     question_gen = chain.add("QuestionExampleGen", _question_gen(config, fingerprints))
     examples, transform = _add_text(chain, spans, others, slots, after=question_gen)
-    trainer = _add_trainer(chain, transform, checkpoints, pushed)
+    trainer, tuner = _add_training(chain, transform, question_gen, checkpoints, pushed)
     evaluator, last = _add_evaluator(chain, question_gen, trainer, pushed)
     channels = {
         "examples": examples,
@@ -91,7 +93,8 @@ def create_pipeline(
         "model": trainer.outputs["model"],
         "evaluation": evaluator.outputs["evaluation"],
     }
-    card = chain.add("ModelCard", _card(config, channels, evaluator))
+    tuned = {key: tuner.outputs[key] for key in ("best_hyperparameters", "tuner_results")} if tuner else {}
+    card = chain.add("ModelCard", _card(config, {**channels, **tuned}, evaluator))
     _add_pusher(
         chain,
         question_gen,
@@ -163,10 +166,12 @@ class _Chain:
 
 
 def _question_gen(config: Config, fingerprints: Fingerprints) -> QuestionExampleGen:
+    tuning = {"seed": config.tuner.questions_seed, "weights": sorted(config.tuner.weights)}
     return QuestionExampleGen(
         benchmarks=json.dumps(config.evaluator.benchmarks),
         thresholds=json.dumps(sorted(config.evaluator.thresholds)),
         fingerprint=fingerprints.benchmarks,
+        tuning=json.dumps(tuning) if config.tuner.is_on else None,
     )
 
 
@@ -278,12 +283,13 @@ def _card(
     channels: Mapping[str, types.BaseChannel],
     evaluator: Evaluator,
 ) -> ModelCard:
-    settings = config.model_dump(include={"corpus", "skipgram", "trainer", "evaluator"})
+    groups = {"corpus", "skipgram", "trainer", "evaluator", *(["tuner"] if config.tuner.is_on else [])}
+    settings = config.model_dump(include=groups)
     return ModelCard(
         **channels,
         model_blessing=evaluator.outputs["blessing"],
         name=config.name,
-        settings=json.dumps(settings | {"trainer": config.trainer.filled()}),
+        settings=json.dumps(settings | {"trainer": _trainer_settings(config)}),
         code=json.dumps(fingerprint.facts()),
     )
 
@@ -328,36 +334,78 @@ def _resolver(strategy: type[tfx.dsl.experimental.ResolverStrategy], **more: Any
     )
 
 
-def _add_trainer(
-    chain: _Chain, transform: SkipGramTransform, checkpoints: str, pushed: Pushed | None
-) -> tfx.components.Trainer:
-    config, base_model, earlier = chain.config, None, None
+def _add_training(
+    chain: _Chain,
+    transform: SkipGramTransform,
+    question_gen: QuestionExampleGen,
+    checkpoints: str,
+    pushed: Pushed | None,
+) -> tuple[tfx.components.Trainer, Tuner | None]:
+    """The Trainer, and the Tuner that finds its settings, if there is one."""
+    config = chain.config
+    base_model = _base_model(chain, transform, pushed)
+    tuner = None
+    if config.tuner.is_on:
+        tuner = chain.add("Tuner", _tuner(config, transform, question_gen, base_model, checkpoints))
+    eval_split = "eval" if "eval" in config.corpus.splits else None
+    trainer = tfx.components.Trainer(
+        run_fn="components.trainer.run_fn.run_fn",
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        base_model=base_model,
+        hyperparameters=tuner.outputs["best_hyperparameters"] if tuner else None,
+        train_args=tfx.proto.TrainArgs(splits=["train"]),
+        eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
+        custom_config={**_training_config(config, checkpoints, "Trainer"), "eval_split": eval_split},
+    )
+    return chain.add("Trainer", trainer), tuner
+
+
+def _training_config(config: Config, checkpoints: str, component: str) -> dict[str, Any]:
+    """What a component that trains has to know."""
+    return {
+        "trainer": _trainer_settings(config),
+        "skipgram": config.skipgram.model_dump(),
+        "checkpoints": checkpoints,
+        "code": nodes.code_of(component),  # whose checkpoints are not taken up by another
+    }
+
+
+def _trainer_settings(config: Config) -> dict[str, Any]:
+    """With the learning rates where none are set, unless a Tuner may choose the optimizer that they follow from."""
+    return config.trainer.model_dump() if config.tuner.is_on else config.trainer.filled()
+
+
+def _tuner(
+    config: Config,
+    transform: SkipGramTransform,
+    question_gen: QuestionExampleGen,
+    base_model: types.BaseChannel | None,
+    checkpoints: str,
+) -> Tuner:
+    return Tuner(
+        examples=transform.outputs["transformed_examples"],
+        transform_graph=transform.outputs["transform_graph"],
+        questions=question_gen.outputs["examples"],
+        base_model=base_model,
+        custom_config={
+            **_training_config(config, checkpoints, "Tuner"),
+            "tuner": config.tuner.model_dump(),
+            "min_coverage": config.evaluator.min_coverage,
+            "composed_words": config.evaluator.composed_words,
+        },
+    )
+
+
+def _base_model(chain: _Chain, transform: SkipGramTransform, pushed: Pushed | None) -> types.BaseChannel | None:
+    """The last blessed model, if a training looks at it."""
+    config, earlier = chain.config, None
     if config.trainer.needs_earlier_model and pushed:
         earlier = LastPushed(folder=config.destination, version=pushed.start)
     elif config.trainer.needs_earlier_model:
         text = {baseline.TEXT: transform.outputs["transform_graph"]} if config.corpus.has_spans else {}
         earlier = _resolver(baseline.LastBlessed, **text)
-    if earlier:
-        base_model = chain.add("LastBlessedModel", earlier).outputs["model"]
-    eval_split = "eval" if "eval" in config.corpus.splits else None
-    return chain.add(
-        "Trainer",
-        tfx.components.Trainer(
-            run_fn="components.trainer.run_fn.run_fn",
-            examples=transform.outputs["transformed_examples"],
-            transform_graph=transform.outputs["transform_graph"],
-            base_model=base_model,
-            train_args=tfx.proto.TrainArgs(splits=["train"]),
-            eval_args=tfx.proto.EvalArgs(splits=[eval_split or "train"]),
-            custom_config={
-                "trainer": config.trainer.filled(),
-                "skipgram": config.skipgram.model_dump(),
-                "eval_split": eval_split,
-                "checkpoints": checkpoints,
-                "code": nodes.code_of("Trainer"),  # whose checkpoints are not taken up by another
-            },
-        ),
-    )
+    return chain.add("LastBlessedModel", earlier).outputs["model"] if earlier else None
 
 
 def _add_evaluator(
@@ -384,6 +432,7 @@ def _add_evaluator(
                 seed=settings.seed,
             ),
             min_stability=settings.min_stability,
+            splits=[question_examples.SPLIT] if chain.config.tuner.is_on else None,
         ),
     )
     return evaluator, last

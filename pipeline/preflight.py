@@ -8,9 +8,11 @@ import stat
 
 from components import files
 from components.questions import files as question_files
+from components.questions import halves
 from pipeline import engines
 from pipeline.configs import Config
 from pipeline.inputs import Inputs
+from word2vec import tuning
 from word2vec.errors import UserError, printable, reason
 
 # What a run puts below its folder is called so, and Linux takes so much.
@@ -33,6 +35,7 @@ def check(config: Config) -> Inputs:
         _check_folder(config.destination, f"pusher.destination = {printable(config.pusher.destination)}")
     _check_infra_validation(config)
     engines.check(config.beam)
+    tuning.check(config.tuner, config.trainer)
     inputs = Inputs.find(config)
     _check_schema(config, inputs)
     _check_benchmarks(config)
@@ -116,5 +119,8 @@ def _check_schema(config: Config, inputs: Inputs) -> None:
 
 
 def _check_benchmarks(config: Config) -> None:
-    """Makes sure that each line is a question, and that each threshold has some."""
-    question_files.check_thresholds(config.evaluator.thresholds, question_files.read_all(config.evaluator.benchmarks))
+    """Makes sure that each line is a question, and that each threshold has some, of the gate's half if there is one."""
+    questions, thresholds = question_files.read_all(config.evaluator.benchmarks), config.evaluator.thresholds
+    question_files.check_thresholds(thresholds, questions)
+    if config.tuner.is_on:
+        halves.check(thresholds, config.tuner.weights, *halves.split(questions, config.tuner.questions_seed))

@@ -15,6 +15,8 @@ from components.corpus.report import CorpusReport
 from components.evaluator import results
 from components.questions import examples
 from components.report import component
+from components.tuner import results as results_of_tuning
+from components.tuner.results import Tuning
 from pipeline import rolling_back
 from pipeline.local import ComponentRun
 from word2vec import vectors, vocabulary
@@ -37,6 +39,7 @@ class Summary:
         vectors: the folder of the vectors, as files that other tools read.
         logs: the folder of TensorBoard's logs.
         report: the report's page.
+        tuning: what the Tuner found; None without one.
     """
 
     corpus: CorpusReport
@@ -51,6 +54,7 @@ class Summary:
     vectors: str
     logs: str
     report: str
+    tuning: Tuning | None = None
 
 
 def read(runs: Mapping[str, ComponentRun]) -> Summary:
@@ -78,7 +82,14 @@ def read(runs: Mapping[str, ComponentRun]) -> Summary:
         vectors=os.path.join(_uri(runs, "Trainer", "model"), vectors.FOLDER),
         logs=_uri(runs, "Trainer", "model_run"),
         report=os.path.join(_uri(runs, "Report", "report"), component.FILE),
+        tuning=_tuning(runs),
     )
+
+
+def _tuning(runs: Mapping[str, ComponentRun]) -> Tuning | None:
+    if "Tuner" not in runs:
+        return None
+    return results_of_tuning.read(*(_uri(runs, "Tuner", key) for key in ("best_hyperparameters", "tuner_results")))
 
 
 def _served(runs: Mapping[str, ComponentRun]) -> bool | None:

@@ -39,6 +39,38 @@ class TrainingProgress:
     seconds_waited: float
 
 
+@dataclasses.dataclass(frozen=True)
+class TrialProgress:
+    """How far the search for better settings is: a trial begins, or has ended.
+
+    Attributes:
+        number: the trial's, from 1.
+        trials: in all, at most.
+        settings: that it tries, for people.
+        score: its own; None while it is not over, or if it failed.
+        best: the best score so far, this trial's included; None if there is none yet.
+        failure: why it failed, if it did.
+    """
+
+    number: int
+    trials: int
+    settings: str
+    score: float | None = None
+    best: float | None = None
+    failure: str = ""
+
+    @property
+    def has_ended(self) -> bool:
+        """Whether the trial is over."""
+        return self.score is not None or bool(self.failure)
+
+    def __str__(self) -> str:
+        begun = f"trial {self.number} of {self.trials}: {self.settings}"
+        if self.failure:
+            return f"{begun}: failed: {self.failure}"
+        return begun if self.score is None else f"{begun}: score {self.score:.3f}, the best so far {self.best:.3f}"
+
+
 def add_handler(handler: logging.Handler) -> None:
     """Lets a handler hear of progress."""
     _LOGGER.setLevel(logging.INFO)
@@ -55,7 +87,7 @@ def leave_to_handlers() -> None:
     _LOGGER.propagate = False
 
 
-def of(record: logging.LogRecord) -> TrainingProgress | None:
+def of(record: logging.LogRecord) -> TrainingProgress | TrialProgress | None:
     """The progress that a record tells; None if it is a note."""
     return vars(record)["progress"]  # what `extra` adds is an attribute that LogRecord's own type lacks
 
@@ -79,3 +111,8 @@ def tell(progress: TrainingProgress) -> None:
         progress.seconds_left,
         extra={"progress": progress},
     )
+
+
+def tell_trial(trial: TrialProgress) -> None:
+    """Tells that a trial begins or has ended."""
+    _LOGGER.info("%s", trial, extra={"progress": trial})

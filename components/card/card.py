@@ -10,7 +10,12 @@ import pydantic
 
 from components.evaluator import metrics
 from components.evaluator.results import Evaluation, interval_text
+from components.tuner.results import Tuning
+from word2vec import tuning
 from word2vec.errors import escaped
+
+# What is to be known of the benchmarks of a model whose settings were tuned.
+HALVES = "The benchmarks are of the half of the questions that the trials were not judged by."
 
 
 class Corpus(pydantic.BaseModel):
@@ -69,6 +74,7 @@ class ModelCard(pydantic.BaseModel):
         settings: of the corpus, the pairs, the training and the evaluation.
         space: vectors of versions with the same one can be compared; None for models of earlier releases.
         stability: the mean cosine of a frequent word's vector with that in `baseline`, if both are in one space.
+        tuning: what the Tuner found; None where there was none.
     """
 
     name: str
@@ -84,6 +90,7 @@ class ModelCard(pydantic.BaseModel):
     code: Code
     space: str | None = None
     stability: float | None = None
+    tuning: Tuning | None = None
 
     def markdown(self) -> str:
         """The card for people."""
@@ -104,6 +111,7 @@ class ModelCard(pydantic.BaseModel):
             + (f" Space {_code(self.space)}: vectors of its versions can be compared." if self.space else ""),
             f"## Verdict\n\n{verdict}\n\n{compared}".rstrip(),
             "## Benchmarks\n\n" + _table([_row(benchmark) for benchmark in self.benchmarks]),
+            *([f"## Tuning\n\n{_tuned(self.tuning)}"] if self.tuning else []),
             f"## Text\n\n{self.corpus.documents:,} documents, {self.corpus.bytes / 1e6:,.1f} MB, "
             f"{self.corpus.files:,} files, {self.corpus.skipped:,} documents skipped: {paths}\n\n"
             f"Fingerprint `{self.corpus.fingerprint}`.",
@@ -150,6 +158,14 @@ def _row(benchmark: Benchmark) -> list[str]:
     score, before = ("-" if number is None else f"{number:.3f}" for number in numbers)
     said = f"{'; '.join(limits)}: {'passed' if benchmark.passed else 'failed'}" if limits else ""
     return [_text(benchmark.name), benchmark.measure, score, interval, benchmark.covered, before, said]
+
+
+def _tuned(found: Tuning) -> str:
+    """Which settings were found, and that the gate did not judge by the questions by which they were."""
+    return (
+        f"{tuning.text(found.settings)}: the best of {len(found.trials)} trials, with a score of {found.score:.3f}. "
+        f"{HALVES}"
+    )
 
 
 def _table(rows: list[list[str]]) -> str:

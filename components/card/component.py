@@ -22,7 +22,12 @@ from components.card import names as card_names
 from components.component import Component
 from components.corpus.report import CorpusReport
 from components.evaluator import results
-from word2vec import saved_vectors, vocabulary
+from components.tuner import results as results_of_tuning
+from word2vec import saved_vectors, tuning, vocabulary
+from word2vec.settings import TrainerSettings
+
+# The inputs that there are where there is a Tuner.
+_OF_TUNING = "best_hyperparameters", "tuner_results"
 
 
 class ModelCardArtifact(artifact.Artifact):
@@ -36,9 +41,16 @@ class Executor(base_executor.BaseExecutor):
 
     def Do(self, input_dict: dict[str, Any], output_dict: dict[str, Any], exec_properties: dict[str, Any]) -> None:
         """See `tfx.dsl.components.base.base_executor.BaseExecutor.Do`."""
-        uris = {key: artifact_utils.get_single_uri(value) for key, value in input_dict.items() if key != "examples"}
+        uris = {
+            key: artifact_utils.get_single_uri(value)
+            for key, value in input_dict.items()
+            if value and key != "examples"
+        }
         blessing = artifact_utils.get_single_instance(input_dict["model_blessing"])
         settings, code = (json.loads(exec_properties[key]) for key in ("settings", "code"))
+        tuned = results_of_tuning.read(*(uris[key] for key in _OF_TUNING)) if _OF_TUNING[0] in uris else None
+        if tuned:
+            settings["trainer"] = tuning.combined(TrainerSettings(**settings["trainer"]), tuned.settings).filled()
         report = CorpusReport.of(examples.uri for examples in input_dict["examples"])
         graph = tft.TFTransformOutput(uris["transform_graph"])
         evaluation = results.read(uris["evaluation"])
@@ -64,6 +76,7 @@ class Executor(base_executor.BaseExecutor):
                 skipped=sum(report.skipped.values()),
             ),
             settings=settings,
+            tuning=tuned,
             code=card.Code(**code, commit=_commit()),
         )
         folder = artifact_utils.get_single_uri(output_dict["model_card"])
@@ -102,6 +115,8 @@ class ModelCardSpec(component_spec.ComponentSpec):
         "model": component_spec.ChannelParameter(type=standard_artifacts.Model),
         "evaluation": component_spec.ChannelParameter(type=standard_artifacts.ModelEvaluation),
         "model_blessing": component_spec.ChannelParameter(type=standard_artifacts.ModelBlessing),
+        "best_hyperparameters": component_spec.ChannelParameter(type=standard_artifacts.HyperParameters, optional=True),
+        "tuner_results": component_spec.ChannelParameter(type=standard_artifacts.TunerResults, optional=True),
     }
     OUTPUTS = {"model_card": component_spec.ChannelParameter(type=ModelCardArtifact)}
 
@@ -115,8 +130,10 @@ class ModelCard(Component):
         model: what the card is of.
         evaluation: of the model.
         model_blessing: of the model too.
+        best_hyperparameters: the settings that the Tuner found, if there is one.
+        tuner_results: its trials.
         name: of the run.
-        settings: a JSON object of the settings on which the model depends.
+        settings: a JSON object of the settings on which the model depends, but for those that the Tuner found.
         code: a JSON object with the code's `version`, `fingerprint` and `lock`, and the `libraries`' versions.
     """
 

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from typing import Any
 
 import tensorflow as tf
@@ -86,6 +87,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         baseline_model: the last blessed model, if there is one.
         eval_config: TFMA's, with the thresholds.
         min_stability: the least mean cosine of a word's vector with that in the last blessed model; None for any.
+        splits: those of the questions that are asked; None for all.
     """
 
     SPEC_CLASS = EvaluatorSpec
@@ -98,6 +100,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
         baseline_model: types.BaseChannel,
         eval_config: Any,
         min_stability: float | None,
+        splits: Sequence[str] | None = None,
     ):
         super().__init__(
             spec=EvaluatorSpec(
@@ -105,7 +108,7 @@ class Evaluator(base_beam_component.BaseBeamComponent):
                 model=model,
                 baseline_model=baseline_model,
                 eval_config=eval_config,
-                example_splits=json_utils.dumps(None),
+                example_splits=json_utils.dumps(splits),
                 fairness_indicator_thresholds=json_utils.dumps(None),
                 min_stability=min_stability,
                 evaluation=types.Channel(type=standard_artifacts.ModelEvaluation),

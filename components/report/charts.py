@@ -6,15 +6,20 @@ import html
 import itertools
 import math
 from collections.abc import Iterable
+from typing import Any
 
 import numpy as np
 import plotly.graph_objects as go
 
 from components.evaluator.results import Result
 from components.report.facts import Curve, Facts, Health, Scatter
+from components.tuner.results import Tuning
 from word2vec.vocabulary import Vocabulary
 
 BLUE, ORANGE, GREEN, RED, GREY = "#4477aa", "#ee7733", "#228833", "#cc3311", "#888888"
+
+# Of how many times the least value an axis is logarithmic, and how many ticks it has then.
+_FAR, _TICKS = 5, 5
 
 # Of an axis with names: else Plotly takes 2001 for a number, and 2001-02-03 for a date.
 _NAMES = {"type": "category"}
@@ -26,6 +31,7 @@ def draw(facts: Facts) -> dict[str, go.Figure]:
     sections = [result for result in facts.evaluation.results if result.section and "analogy" in result.measure]
     charts = {
         "thresholds": _thresholds(judged) if judged else None,
+        "trials": _trials(facts.card.tuning) if facts.card.tuning else None,
         "sections": _sections(sections) if sections else None,
         "map": _map(facts.words, facts.places),
         "loss": _training(facts.curves.get("loss"), facts.curves.get("words_per_second")),
@@ -36,6 +42,32 @@ def draw(facts: Facts) -> dict[str, go.Figure]:
         **{f"scatter-{name}": _scatter(scatter) for name, scatter in facts.scatters.items()},
     }
     return {name: chart for name, chart in charts.items() if chart is not None}
+
+
+def _trials(tuning: Tuning) -> go.Figure:
+    """A line per trial, from setting to setting to its score, which also gives it its colour."""
+    names = list(tuning.trials[0].settings)
+    scores = [trial.score for trial in tuning.trials]
+    axes = [_axis(name, [trial.settings[name] for trial in tuning.trials]) for name in names]
+    line = {"color": scores, "colorscale": "Viridis", "showscale": False}
+    figure = _figure(go.Parcoords(dimensions=[*axes, {"label": "score", "values": scores}], line=line))
+    figure.update_layout(margin={"l": 80, "r": 60, "t": 60, "b": 30})
+    return figure
+
+
+def _axis(name: str, values: list[Any]) -> dict[str, Any]:
+    """Numbers by their logarithm where they are far apart, with ticks that say them; names at equal distances."""
+    if any(isinstance(value, (str, bool)) for value in values):
+        names = sorted({str(value) for value in values})
+        places = [names.index(str(value)) for value in values]
+        return {"label": name, "values": places, "tickvals": list(range(len(names))), "ticktext": _plain(names)}
+    if min(values) <= 0 or max(values) < _FAR * min(values):
+        return {"label": name, "values": values}
+    ticks = np.geomspace(min(values), max(values), _TICKS)
+    return {
+        "label": name, "values": np.log10(values).round(4).tolist(), "tickvals": np.log10(ticks).round(4).tolist(),
+        "ticktext": [f"{tick:.3g}" for tick in ticks],
+    }  # fmt: skip
 
 
 def _spans(sizes: dict[str, int]) -> go.Figure:

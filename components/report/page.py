@@ -15,6 +15,7 @@ from components.evaluator import metrics
 from components.evaluator.results import interval_text
 from components.report import charts
 from components.report.facts import Facts
+from word2vec import tuning
 
 _FOLDER = pathlib.Path(__file__).parent
 
@@ -54,6 +55,8 @@ def render(facts: Facts) -> str:
         changes=facts.changes,
         settings=card.flat(facts.card.settings),
         number=_number,
+        tuned=tuning.text,
+        halves=card.HALVES,
         interval=interval_text,
         style=_read("page.css"),
         script=_read("page.js"),

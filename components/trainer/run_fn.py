@@ -4,9 +4,8 @@ from __future__ import annotations
 
 from typing import Any
 
-import tensorflow_transform as tft
-
-from word2vec import phrases, threads, vocabulary
+from components.trainer import jobs
+from word2vec import threads, tuning
 from word2vec.training import job, workers
 
 
@@ -15,24 +14,19 @@ def run_fn(fn_args: Any) -> None:
 
     Args:
         fn_args: TFX's `FnArgs`. Its `custom_config` has `trainer`, `skipgram`, `checkpoints` and `code`, as in
-            `job.Job`, and `eval_split`, the name of the split whose loss is measured, or None.
+            `job.Job`, and `eval_split`, the name of the split whose loss is measured, or None. Its `hyperparameters`,
+            where there is a Tuner, take the places of settings in `trainer`.
 
     Raises:
         UserError: see `job.train`.
     """
     config = dict(fn_args.custom_config)
-    eval_split = config.pop("eval_split")
-    graph = tft.TFTransformOutput(fn_args.transform_output)
-    found = config["skipgram"]["phrases"]
-    training = job.Job(
-        **config,
-        vocabulary=vocabulary.path_in(graph),
-        phrases=[
-            vocabulary.path_in(graph, phrases.asset(number + 1)) for number in range(found["passes"] if found else 0)
-        ],
-        train_files=list(fn_args.train_files),
-        eval_files=list(fn_args.eval_files) if eval_split else [],
-        base_model=fn_args.base_model,
+    if fn_args.hyperparameters:
+        config["trainer"] = {**config["trainer"], **tuning.tuned(fn_args.hyperparameters)}
+    training = jobs.make(
+        fn_args,
+        config,
+        eval_files=list(fn_args.eval_files) if config["eval_split"] else [],
         logs=fn_args.model_run_dir,
         serving_model=fn_args.serving_model_dir,
     )

@@ -11,13 +11,14 @@ from typing import Any
 from pipeline import engines
 from pipeline.configs import Config, VolumeConfig
 from pipeline.kubeflow import needs, spec
+from word2vec import tuning
 from word2vec.errors import UserError
 
 # KFP makes pods' names and labels of a pipeline's name, and TFX and KFP take no more than a label may have.
 _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 
 # Settings that decide which components there are.
-_OF_THE_GRAPH = ("corpus.window", "trainer.warm_start", "trainer.align", "serving.infra_validation")
+_OF_THE_GRAPH = ("corpus.window", "trainer.warm_start", "trainer.align", "tuner.trials", "serving.infra_validation")
 
 # What Linux takes as one argument of a process, less what KFP puts around ours.
 LARGEST_ARGUMENT = 131_072
@@ -42,6 +43,7 @@ def check(config: Config) -> None:
         exchange(config)
     _check_infra_validation(config)
     _check_training_job(config)
+    tuning.check(config.tuner, config.trainer)
     _check_tasks(config)
 
 

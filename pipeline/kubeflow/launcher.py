@@ -68,7 +68,7 @@ def _is_of_no_span(name: str, config: Config, facts: Mapping[str, str], asked: p
 
 
 def _checkpoints(config: Config) -> str:
-    """Where the Trainer's are: on the volume, if there is one, on which they survive the container."""
+    """Where the Trainer's and the Tuner's are: on the volume, if there is one, on which they survive the container."""
     on = config.kubeflow.volume
     return os.path.join(on.path if on else tempfile.gettempdir(), layout.CHECKPOINTS, config.name)
 
@@ -78,6 +78,7 @@ def _written(name: str, config: Config, checkpoints: str) -> list[str]:
     exchange = [checks.exchange(config)] if workplace.has_engine(name, config) else []
     return {
         "Trainer": [checkpoints],
+        "Tuner": [checkpoints],
         "Pusher": [config.destination],
         "InfraValidator": [config.kubeflow.volume.path] if config.kubeflow.volume else [],
     }.get(name, exchange)

@@ -53,6 +53,14 @@ def test_overrides_are_typed_and_later_ones_win():
         ("kubeflow.training.restarts=-1", ["kubeflow.training.restarts = -1"]),
         ("kubeflow.training.starting_seconds=0", ["kubeflow.training.starting_seconds = 0"]),
         ("kubeflow.training.timeout_seconds=0", ["kubeflow.training.timeout_seconds = 0"]),
+        ("tuner.trainer.learning_rat=[1, 2]", ["tuner.trainer: learning_rat", "Did you mean learning_rate"]),
+        ("tuner.trainer.seed=[1, 2]", ["tuner.trainer: seed: cannot be tuned"]),
+        ("tuner.trainer.epochs=5", ["tuner.trainer.epochs = 5", "valid list"]),
+        ("tuner.trainer.epochs=[0, 5]", ["tuner.trainer: epochs = 0", "greater than or equal to 1"]),
+        ("tuner={skipgram.window: [2, 5]}", ["tuner: skipgram.window: cannot be tuned"]),
+        ("tuner.trials=0", ["tuner.trials = 0", "greater than or equal to 1"]),
+        ("tuner.algorithm=grid", ["tuner.algorithm = 'grid'", "'hyperband'"]),
+        ("tuner.weights.simlex999=-1", ["tuner.weights.simlex999 = -1", "greater than or equal to 0"]),
         ("trainer", ["--set trainer", "key=value"]),
         ("trainer.epochs.more=3", ["trainer.epochs.more"]),
         ("name=../up", ["name = '../up'"]),
@@ -108,3 +116,16 @@ def test_a_threshold_is_a_number_or_more():
     config = config_files.load("sample", ["evaluator.thresholds={a: 0.25, b/c d: {absolute: -0.01}}"])
     assert config.evaluator.thresholds["a"].model_dump() == {"lower_bound": 0.25, "absolute": None}
     assert config.evaluator.thresholds["b/c d"].model_dump() == {"lower_bound": None, "absolute": -0.01}
+
+
+def test_what_is_tuned_may_be_written_with_dots(tmp_path):
+    file = tmp_path / "mine.yaml"
+    file.write_text("""name: mine
+corpus: {paths: [a.txt]}
+tuner: {trainer.learning_rate: [0.01, 0.1, log], trainer.dimensions: [100, 200, 300], trials: 20, algorithm: hyperband}
+""")
+    config = config_files.load(str(file), ["tuner.trainer.epochs=[2, 4]"])
+    assert config.tuner.trials == 20
+    assert config.tuner.trainer == {
+        "dimensions": [100, 200, 300], "epochs": [2, 4], "learning_rate": [0.01, 0.1, "log"]
+    }  # fmt: skip

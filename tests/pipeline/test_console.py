@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import dataclasses
+import datetime
 import os
 import pathlib
 import pty
@@ -13,7 +15,9 @@ import pytest
 
 from components.corpus.report import CorpusReport
 from components.evaluator.results import Evaluation, Result
-from pipeline import console, summary
+from components.tuner.results import Trial, Tuning
+from pipeline import console, lineage, local, summary
+from word2vec import progress
 
 ROOT = pathlib.Path(__file__).parent.parent.parent
 
@@ -144,6 +148,43 @@ def test_a_summary_of_a_blessed_model(show):
 def test_a_summary_counts_phrases_where_there_are_any(show):
     assert "phrases" not in show(make_summary())
     assert "vocabulary 1,234 words, 56 of them phrases" in show(make_summary(phrases=56))
+
+
+def test_a_summary_tells_what_was_tuned_and_by_what(show):
+    assert "Tuned" not in show(make_summary())
+    best = {"dimensions": 200, "learning_rate": 0.0312345}
+    found = Tuning(settings=best, score=0.4321, trials=[Trial(settings=best, score=0.4321)] * 20)
+    out = show(make_summary(tuning=found))
+    assert re.search(r"Tuned +dimensions 200, learning_rate 0.03123: score 0.432, the best of 20 trials", out)
+    assert "the benchmarks above, and the gate, are of the other half" in out
+
+
+def test_history_tells_what_was_tuned(capsys):
+    import rich.console
+
+    run = lineage.Run(datetime.datetime(2026, 1, 2), "blessed", "17", True, {"pairs": 0.5}, [])
+    console.show_history(rich.console.Console(width=150), [run])
+    assert "tuned" not in capsys.readouterr().out
+    console.show_history(rich.console.Console(width=150), [run, dataclasses.replace(run, tuned={"dimensions": 200})])
+    out = capsys.readouterr().out
+    assert re.search(r"Settings that were tuned\n2026-01-02 00:00:00 +dimensions 200\n$", out)
+
+
+def test_trials_are_lines_of_their_own(capsys):
+    import rich.console
+
+    with console.RunView(rich.console.Console(width=150)) as view:
+        view.started("Tuner")
+        progress.tell_trial(progress.TrialProgress(1, 2, "epochs 3"))
+        progress.tell(progress.TrainingProgress(0.25, 1200, 1, 4, 54321.0, 2.5, 0.0123, 83, 0.0))
+        progress.tell_trial(progress.TrialProgress(1, 2, "epochs 3", score=0.25, best=0.25))
+        progress.tell_trial(progress.TrialProgress(2, 2, "epochs 4"))
+        progress.tell_trial(progress.TrialProgress(2, 2, "epochs 4", best=0.25, failure="training diverged"))
+        view.ended(local.ComponentRun("Tuner", 12.34, False, {}))
+    assert [line.strip() for line in capsys.readouterr().out.splitlines() if "trial" in line] == [
+        "trial 1 of 2: epochs 3: score 0.250, the best so far 0.250",
+        "trial 2 of 2: epochs 4: failed: training diverged",
+    ]
 
 
 def test_a_narrow_screen_cuts_nothing(capsys):

@@ -12,7 +12,7 @@ from pipeline import cache, fingerprint, nodes
 
 COMPONENTS = (
     *("card", "corpus", "evaluator", "infra_validator", "pusher"),
-    *("questions", "report", "skipgram", "trainer"),
+    *("questions", "report", "skipgram", "trainer", "tuner"),
 )
 
 
@@ -44,14 +44,16 @@ def _forget():
         ("components/report/charts.py", {"report"}),
         ("components/report/page.css", {"report"}),
         ("components/corpus/schema/schema.pbtxt", {"corpus"}),
-        ("components/records.py", {"corpus", "questions", "report", "skipgram"}),
+        ("components/records.py", {"corpus", "questions", "report", "skipgram", "tuner"}),
         ("components/pusher/push.py", {"pusher"}),
         ("components/infra_validator/executor.py", {"infra_validator"}),
         ("components/card/component.py", {"card", "pusher", "report"}),
         ("components/evaluator/baseline.py", {"evaluator"}),
         ("components/skipgram/preprocessing.py", {"skipgram"}),
-        ("word2vec/text.py", {"skipgram", "trainer"}),
-        ("word2vec/training/compiled_steps.py", {"trainer"}),
+        ("word2vec/text.py", {"skipgram", "trainer", "tuner"}),
+        ("components/tuner/search.py", {"tuner"}),
+        ("components/tuner/results.py", {"tuner", "card", "pusher", "report"}),
+        ("word2vec/training/compiled_steps.py", {"trainer", "tuner"}),
         ("word2vec/plane.py", {"report"}),
         ("word2vec/__init__.py", set(COMPONENTS)),
     ],
@@ -88,6 +90,8 @@ def keys():
         ("components/questions/files.py", {"QuestionExampleGen"}),
         ("components/skipgram/executor.py", {"Transform"}),
         ("components/trainer/run_fn.py", {"Trainer"}),
+        ("components/trainer/jobs.py", {"Trainer", "Tuner"}),
+        ("components/tuner/search.py", {"Tuner"}),
         ("components/corpus/readers.py", {"ExampleGen", "SchemaGen", "ExampleValidator"}),
         ("components/report/page.css", {"Report"}),
     ],

@@ -9,7 +9,7 @@ import hashlib
 import json
 import os
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -53,8 +53,8 @@ class Job(Section):
         eval_files: the same for the split eval; empty where no loss is to be measured after the training.
         base_model: the SavedModel to start from, or to lie in one space with; or None.
         checkpoints: a folder that outlives the run.
-        logs: the folder of TensorBoard's logs.
-        serving_model: where the SavedModel goes.
+        logs: the folder of TensorBoard's logs; empty for none.
+        serving_model: where the SavedModel goes; empty if nothing is exported.
         code: the code's fingerprint.
     """
 
@@ -66,8 +66,8 @@ class Job(Section):
     eval_files: list[str] = []
     base_model: str | None = None
     checkpoints: str
-    logs: str
-    serving_model: str
+    logs: str = ""
+    serving_model: str = ""
     code: str = ""
 
     @property
@@ -99,8 +99,65 @@ def train(job: Job) -> None:
     Raises:
         UserError: the settings do not fit the devices or the data, the training diverged, or a worker has gone.
     """
+    trained = _trained(job)
+    if not trained.is_chief:
+        return
+    if job.eval_files:
+        batches = trained.data.batches(shards(job.eval_files), trained.shape)
+        _tell_eval_loss(trained.network, batches(epoch=0), job.logs)
+    _export(job, trained.data.words, trained.network)
+    checkpoints.remove(trained.checkpoints)
+
+
+# Judges vectors: the words', float32 [V, D], and the rows of the n-grams, if there are any.
+Judge = Callable[[np.ndarray, Buckets | None], float]
+
+
+def try_out(job: Job, judge: Judge) -> float:
+    """Trains, and exports nothing: all that remains of the vectors is what they are worth.
+
+    Raises:
+        DivergedError: the loss is no longer a number.
+        UserError: see `train`.
+    """
+    try:
+        trained = _trained(job)
+    except training.DivergedError:  # with these settings nobody goes on
+        for folder in filter(tf.io.gfile.isdir, (_checkpoints_of(job, compiled) for compiled in (True, False))):
+            checkpoints.remove(folder)
+        raise
+    network = trained.network
+    try:
+        worth = judge(*_words_and_buckets(network.subwords, _value(network.target)))
+    finally:
+        for variable in (*(table.embeddings for table in network.tables), *network.optimizer.variables):
+            _release(variable)
+    checkpoints.remove(trained.checkpoints)
+    return worth
+
+
+class _Trained(NamedTuple):
+    """What a training leaves.
+
+    Attributes:
+        network: trained.
+        data: what it read.
+        shape: of its steps: blocks, and their length.
+        checkpoints: the folder of its checkpoints.
+        is_chief: whether this process is the one that writes.
+    """
+
+    network: model.Word2Vec
+    data: Data
+    shape: tuple[int, int]
+    checkpoints: str
+    is_chief: bool
+
+
+def _trained(job: Job) -> _Trained:
+    """Trains, from the newest checkpoint if there is one."""
     settings = job.trainer
-    _check_drift(job)
+    check_drift(job)
     strategy = strategies.get(settings.strategy)
     strategies.check_same_job(strategy, job.fingerprint)
     data, compiled = Data(job), _is_compiled(settings, strategy)
@@ -112,19 +169,7 @@ def train(job: Job) -> None:
     with contextlib.nullcontext() if compiled else strategy.scope():
         network, schedule = built(job, data.words, shape, epoch_steps, workers)
     saved = _checkpoints(job, data.words, strategy, compiled)
-    streams = strategies.streams(strategy, deterministic=settings.deterministic)
-    files = shards(job.train_files)
-    steps: training.Steps
-    of_epoch: Callable[..., Any]
-    if not compiled:
-        steps = TensorFlowSteps(network, strategy, streams=streams, steps_per_call=settings.steps_per_call)
-        of_epoch = data.batches(files, shape)
-    elif workers == 1:
-        steps, of_epoch = _compiled_steps(network, schedule, streams, settings), data.chunks(files)
-    else:
-        together = collectives.Collective(strategy)
-        steps = exchanging_steps(network, schedule, streams, settings, data.corpus.shares, together)
-        of_epoch = data.chunks(files, (together.worker, workers))
+    steps, of_epoch = _steps(job, data, network, schedule, shape, strategy, compiled=compiled)
     is_chief = strategies.is_chief(strategy)
     training.Training(
         network,
@@ -136,15 +181,33 @@ def train(job: Job) -> None:
         logs=job.logs if is_chief else None,
         workers=workers,
     ).run(of_epoch)
-    if not is_chief:
-        return
-    if job.eval_files:
-        _tell_eval_loss(network, data.batches(shards(job.eval_files), shape)(epoch=0), job.logs)
-    _export(job, data.words, network)
-    checkpoints.remove(saved.folder)
+    return _Trained(network, data, shape, saved.folder, is_chief)
 
 
-def _check_drift(job: Job) -> None:
+def _steps(
+    job: Job,
+    data: Data,
+    network: model.Word2Vec,
+    schedule: optimizers.LinearDecay,
+    shape: tuple[int, int],
+    strategy: tf.distribute.Strategy,
+    *,
+    compiled: bool,
+) -> tuple[training.Steps, Callable[..., Any]]:
+    """What trains, and what gives it the data of an epoch."""
+    settings, files = job.trainer, shards(job.train_files)
+    streams = strategies.streams(strategy, deterministic=settings.deterministic)
+    if not compiled:
+        steps = TensorFlowSteps(network, strategy, streams=streams, steps_per_call=settings.steps_per_call)
+        return steps, data.batches(files, shape)
+    if strategies.workers(strategy) == 1:
+        return _compiled_steps(network, schedule, streams, settings), data.chunks(files)
+    together = collectives.Collective(strategy)
+    exchanging = exchanging_steps(network, schedule, streams, settings, data.corpus.shares, together)
+    return exchanging, data.chunks(files, (together.worker, together.workers))
+
+
+def check_drift(job: Job) -> None:
     """Makes sure that the text is not another one altogether than the last blessed model's.
 
     Raises:
@@ -229,11 +292,16 @@ def _checkpoints(
     if is_chief:
         checkpoints.sweep(job.checkpoints)
     return checkpoints.Checkpoints(
-        os.path.join(job.checkpoints, job.fingerprint + ("-compiled" if compiled else "")),
+        _checkpoints_of(job, compiled),
         vocabulary=words.fingerprint,
         writes=is_chief,
         agree=functools.partial(strategies.of_chief, strategy),
     )
+
+
+def _checkpoints_of(job: Job, compiled: bool) -> str:
+    """The folder of a training's checkpoints."""
+    return os.path.join(job.checkpoints, job.fingerprint + ("-compiled" if compiled else ""))
 
 
 def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> None:
@@ -241,11 +309,11 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     table, rotation, space = _aligned(job, words, network)
     rest = {table.name: _value(table) for table in network.tables if table is not network.target}
     if rotation is not None:
-        _release(network.target)
+        _release(network.target.embeddings)
         rest["context"] = alignment.turn(rest["context"], rotation)
     warm_start.write(job.serving_model, rest, space, job.trainer.architecture)
     del rest
-    _release(network.context)
+    _release(network.context.embeddings)
     target, buckets = _words_and_buckets(network.subwords, table)
     vectors.write(os.path.join(os.path.dirname(job.serving_model.rstrip("/")), vectors.FOLDER), words, target)
     vectors.write_projector(job.logs, words, target)
@@ -283,9 +351,9 @@ def _value(table: model.WordTable) -> np.ndarray:
     return np.asarray(memoryview(table.embeddings.value.read_value()))
 
 
-def _release(table: model.WordTable) -> None:
-    """Frees a table's memory, which the traced functions of the training would hold to the process' end."""
-    for variable in getattr(table.embeddings.value, "values", [table.embeddings.value]):
+def _release(keras_variable: Any) -> None:
+    """Frees a variable's memory, which the traced functions of the training would hold to the process' end."""
+    for variable in getattr(keras_variable.value, "values", [keras_variable.value]):
         # An empty value takes the place of the table; the shape that the variable was made with is not looked at.
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=tf.zeros([0], variable.dtype))
 

@@ -17,6 +17,10 @@ from word2vec.training.checkpoints import Checkpoints, plain_message
 from word2vec.training.model import Word2Vec
 
 
+class DivergedError(UserError):
+    """The loss is no longer a number."""
+
+
 class Schedule(NamedTuple):
     """How long to train.
 
@@ -123,8 +127,8 @@ class Training:
             of_epoch: makes the data for an `epoch`, counted from 0; always the same for the same epoch.
 
         Raises:
-            UserError: the loss is no longer a number, there is not a single pair, a checkpoint can't be written or
-                read, or another worker has gone.
+            DivergedError: the loss is no longer a number.
+            UserError: there is not a single pair, a checkpoint can't be written or read, or another worker has gone.
         """
         if self._checkpoints.restore():
             self._count_as_before()
@@ -183,7 +187,7 @@ class Training:
         loss = float(done.loss / done.pairs)
         learning_rate = float(self._model.optimizer.learning_rate)
         if not math.isfinite(loss):
-            raise UserError(
+            raise DivergedError(
                 f"training diverged: the loss is {loss} at step {self.steps:,}, with a learning rate of "
                 f"{learning_rate:.4g}. Lower trainer.learning_rate or trainer.blocks_per_step, or raise "
                 f"trainer.shared_negatives; then run again. The last checkpoint, from before, is left as it was"

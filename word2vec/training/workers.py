@@ -101,7 +101,7 @@ class _Teller(logging.Handler):
         now = progress.of(record)
         if now is None:
             _tell(_NOTE, record.getMessage())
-        else:
+        elif isinstance(now, progress.TrainingProgress):  # trials are not of several workers
             _tell(_PROGRESS, dataclasses.asdict(now))
 
 

@@ -4,6 +4,7 @@ import markdown_it
 import pytest
 
 from components.card import card
+from components.tuner.results import Trial, Tuning
 
 ODD = [
     "a|b", "`", "``a`b", "a\nb", "<script>alert(1)</script>", "*a*", "_a_", "google_analogies", "[a](http://b)",
@@ -55,3 +56,13 @@ def test_it_says_of_how_many_questions_a_word_was_composed():
     assert "| 100% |" in made.markdown()
     judged = made.benchmarks[0].model_copy(update={"composed": 1234})
     assert "| 100%, 1,234 composed |" in made.model_copy(update={"benchmarks": [judged]}).markdown()
+
+
+def test_it_tells_what_was_tuned_and_that_the_gate_judged_by_other_questions():
+    assert "Tuning" not in make("a").markdown()
+    best = {"learning_rate": 0.0123456, "optimizer": "sgd"}
+    found = Tuning(settings=best, score=0.4321, trials=[Trial(settings=best, score=0.4321)] * 7)
+    told = make("a").model_copy(update={"tuning": found})
+    assert "learning_rate 0.01235, optimizer sgd: the best of 7 trials, with a score of 0.432." in told.markdown()
+    assert "the half of the questions that the trials were not judged by" in told.markdown()
+    assert card.ModelCard.model_validate_json(told.model_dump_json()) == told

@@ -11,6 +11,7 @@ from components.card import card
 from components.corpus.report import CorpusReport
 from components.evaluator.results import Evaluation, Result
 from components.report import charts, facts, page
+from components.tuner.results import Trial, Tuning
 from tests import chromium
 from word2vec.vocabulary import Vocabulary
 
@@ -155,6 +156,39 @@ def test_the_charts_show_words_and_names_as_they_stand():
     assert charts.draw(made)["hubs"].layout.yaxis.type == "category"
 
 
+def make_tuned():
+    settings = [
+        {"dimensions": 100, "learning_rate": 0.01, "optimizer": "sgd", "remove_accidental_hits": True},
+        {"dimensions": 200, "learning_rate": 0.1, "optimizer": "adagrad", "remove_accidental_hits": False},
+        {"dimensions": 150, "learning_rate": 0.05, "optimizer": "sgd", "remove_accidental_hits": False},
+    ]
+    trials = [Trial(settings=each, score=0.5 - place / 10) for place, each in enumerate(settings)]
+    made = make_facts()
+    found = Tuning(settings=settings[0], score=0.5, trials=trials)
+    return dataclasses.replace(made, card=made.card.model_copy(update={"tuning": found}))
+
+
+def test_a_trial_is_a_line_through_its_settings_to_its_score():
+    made = make_tuned()
+    (lines,) = charts.draw(made)["trials"].data
+    axes = {axis.label: axis for axis in lines.dimensions}
+    assert list(axes) == ["dimensions", "learning_rate", "optimizer", "remove_accidental_hits", "score"]
+    assert list(axes["score"]["values"]) == list(lines.line.color) == [0.5, 0.4, 0.3]
+    assert list(axes["dimensions"]["values"]) == [100, 200, 150]
+    assert axes["dimensions"].ticktext is None
+    assert list(axes["learning_rate"]["values"]) == pytest.approx([-2, -1, np.log10(0.05)], abs=1e-4)
+    assert axes["learning_rate"].ticktext[0] == "0.01"
+    assert axes["learning_rate"].ticktext[-1] == "0.1"
+    assert list(axes["optimizer"].ticktext) == ["adagrad", "sgd"]
+    assert list(axes["optimizer"]["values"]) == [1, 0, 1]
+    assert list(axes["remove_accidental_hits"].ticktext) == ["False", "True"]
+    text = page.render(made)
+    assert '<div class="chart" id="trials"></div>' in text
+    assert "learning_rate 0.01, optimizer sgd" in text
+    assert "the half of the questions that the trials were not judged by" in text
+    assert "Tuning" not in page.render(make_facts())
+
+
 @pytest.fixture(scope="module")
 def browser(tmp_path_factory):
     folder = tmp_path_factory.mktemp("browser")
@@ -162,6 +196,16 @@ def browser(tmp_path_factory):
     with chromium.browser(folder) as driver:
         driver.get((folder / "report.html").as_uri())
         yield driver
+
+
+def test_the_trials_are_drawn(tmp_path):
+    """By WebGL, of which a browser without a graphics card complains, and draws it all the same."""
+    (tmp_path / "report.html").write_text(page.render(make_tuned()), encoding="utf-8")
+    with chromium.browser(tmp_path) as driver:
+        driver.get((tmp_path / "report.html").as_uri())
+        assert driver.execute_script("return document.body.dataset.ready") == "yes"
+        assert len(driver.find_elements("css selector", "#trials .y-axis")) == 5
+        assert [entry for entry in chromium.problems(driver) if entry["level"] == "SEVERE"] == []
 
 
 def type_word(browser, word):

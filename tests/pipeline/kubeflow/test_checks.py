@@ -58,6 +58,8 @@ def test_names_that_kfp_or_tfx_refuse(name):
         ({"kubeflow.parameters": ["trainer.strategy"]}, r"^kubeflow\.parameters: trainer\.strategy decides what"),
         ({"kubeflow.parameters": ["beam.workers"]}, r"^kubeflow\.parameters: beam\.workers"),
         ({"kubeflow.parameters": ["serving.infra_validation"]}, r"^kubeflow\.parameters: serving\.infra_validation"),
+        ({"kubeflow.parameters": ["tuner.trials"]}, r"^kubeflow\.parameters: tuner\.trials decides which components"),
+        ({"tuner.trials": 3}, r"^tuner\.trials = 3: there is nothing to tune"),
         ({"kubeflow.resources": {"Trainr": {"cpu": "1"}}}, "no task Trainr"),
         ({"kubeflow.uncached": ["Trainr"]}, "no task Trainr"),
     ],

@@ -1,5 +1,7 @@
 from __future__ import annotations
 
+import json
+
 import pytest
 import yaml
 from google.protobuf import json_format
@@ -55,6 +57,41 @@ def test_facts_come_from_tasks_that_have_ended():
         ("PushedVersion", "model_identity"): "Trainer",
         ("Baseline", "pushed_version"): "PushedVersion",
     }
+
+
+def test_the_trainer_takes_what_the_tuner_found():
+    config = load(**{"tuner.trials": 3, "tuner.trainer": {"negatives": [5, 10]}, "tuner.seed": 7})
+    spec, _ = compiler.compile_pipeline(config)
+    tasks = spec["root"]["dag"]["tasks"]
+    taken = {
+        (name, key): source["taskOutputArtifact"]
+        for name, task in tasks.items()
+        for key, source in task["inputs"].get("artifacts", {}).items()
+        if source["taskOutputArtifact"]["producerTask"] == "Tuner"
+    }
+    best, results = (
+        {"producerTask": "Tuner", "outputArtifactKey": key} for key in ("best_hyperparameters", "tuner_results")
+    )
+    assert taken == {
+        ("Trainer", "hyperparameters"): best,
+        ("ModelCard", "best_hyperparameters"): best,
+        ("ModelCard", "tuner_results"): results,
+    }
+    assert tasks["Tuner"]["inputs"]["artifacts"]["questions"]["taskOutputArtifact"] == {
+        "producerTask": "QuestionExampleGen", "outputArtifactKey": "examples"
+    }  # fmt: skip
+    arguments = spec["deploymentSpec"]["executors"]["Tuner_executor"]["container"]["args"]
+    told = json.loads(arguments[arguments.index("--settings") + 1])
+    assert (told["tuner.trainer"], told["tuner.seed"]) == ({"negatives": [5, 10]}, 7)
+
+
+def test_without_trials_no_task_is_told_of_a_tuner():
+    made = compiler.tfx_spec(load())
+    assert "Tuner" not in made["root"]["dag"]["tasks"]
+    assert "tuning" not in compiler.TfxComponent.of(made, "QuestionExampleGen").parameters
+    assert compiler.TfxComponent.of(made, "Evaluator").parameters["example_splits"] == "null"
+    trainer = json.loads(compiler.TfxComponent.of(made, "Trainer").parameters["custom_config"])
+    assert trainer["trainer"]["learning_rate"] == 0.03
 
 
 def test_a_setting_stands_in_the_command_of_those_alone_that_depend_on_it():

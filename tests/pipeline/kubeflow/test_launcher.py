@@ -27,7 +27,7 @@ def test_a_parameter_that_can_not_be_is_one_line(config, capsys):
     assert said.count("\n") == 1
 
 
-@pytest.mark.parametrize("task", ["Trainer", "Pusher", "InfraValidator"])
+@pytest.mark.parametrize("task", ["Trainer", "Tuner", "Pusher", "InfraValidator"])
 def test_what_a_task_can_not_write_is_said_before_it_works(task, monkeypatch, capsys):
     values = {
         "kubeflow.volume": {"claim": "models", "path": "/proc/1"},

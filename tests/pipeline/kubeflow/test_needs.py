@@ -65,6 +65,12 @@ OTHERS = {
     "trainer.warm_start_learning_rate": 0.01,
     "trainer.warm_start_epochs": 2,
     "trainer.seed": 5,
+    "tuner.trials": 3,
+    "tuner.trainer": {"negatives": [5, 10]},
+    "tuner.algorithm": "bayesian",
+    "tuner.weights": {"simlex999": 0.5},
+    "tuner.seed": 2,
+    "tuner.questions_seed": 2,
     "evaluator.benchmarks": ["builtin://simlex999"],
     "evaluator.thresholds": {"simlex999": {"lower_bound": 0.2, "absolute": None}},
     "evaluator.min_coverage": 0.2,
@@ -86,7 +92,13 @@ OTHERS = {
 
 
 def load(**values):
-    return config_files.load("kubeflow", values={"serving.infra_validation": "kubernetes", **values})
+    """With every component that there can be."""
+    there = {
+        "serving.infra_validation": "kubernetes",
+        "tuner.trials": 2,
+        "tuner.trainer": {"learning_rate": [0.01, 0.1, "log"]},
+    }
+    return config_files.load("kubeflow", values={**there, **values})
 
 
 def tfx_components(config):

@@ -9,7 +9,7 @@ import pytest
 
 from word2vec.errors import UserError
 from word2vec.settings import SkipGramSettings, TrainerSettings
-from word2vec.training import job, model
+from word2vec.training import job, model, training
 from word2vec.vocabulary import Vocabulary
 
 MADE = job.Job(
@@ -90,3 +90,24 @@ def test_tables_that_memory_does_not_hold_are_refused_before_they_are_made(monke
 
 def test_what_is_told_a_worker_is_what_it_reads():
     assert job.Job.model_validate_json(MADE.model_dump_json()) == MADE
+
+
+@pytest.mark.parametrize("ending", ["", "-compiled"])
+@pytest.mark.parametrize(
+    ("error", "kept"), [(training.DivergedError("nan"), False), (UserError("the disk is full"), True)]
+)
+def test_a_trial_that_diverged_leaves_no_checkpoints(tmp_path, monkeypatch, ending, error, kept):
+    """One that was stopped by anything else goes on from them."""
+    made = MADE.model_copy(update={"checkpoints": str(tmp_path)})
+    folder, other = tmp_path / f"{made.fingerprint}{ending}", tmp_path / "other"
+
+    def trains(job):
+        for each in (folder, other):
+            (each / "step-7").mkdir(parents=True)
+        raise error
+
+    monkeypatch.setattr(job, "_trained", trains)
+    with pytest.raises(type(error)):
+        job.try_out(made, lambda vectors, buckets: 1.0)
+    assert folder.exists() == kept
+    assert other.exists()
