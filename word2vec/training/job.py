@@ -400,7 +400,11 @@ def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, replicas: int) -
 
 
 def _model(
-    words: vocabulary.Vocabulary, settings: TrainerSettings, window: int, shape: tuple[int, int], workers: int
+    words: vocabulary.Vocabulary,
+    settings: TrainerSettings,
+    window: int,
+    shape: tuple[int, int],
+    workers: int = 1,
 ) -> model.Word2Vec:
     same = (
         "dimensions", "architecture", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights",
