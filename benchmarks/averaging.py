@@ -4,7 +4,7 @@
 
 All workers are threads of one process, which train and exchange as the processes of `trainer.strategy: multi_worker`
 do, except that they sum in memory. Prints a row per training: its settings, its quality, and the MB that each worker
-would send per million words of the text. `--curvature` tries another divisor (`word2vec/training/exchange.py`).
+would send per million words of the text. `--frequent` tries other numbers of rows that are exchanged more often.
 """
 
 from __future__ import annotations
@@ -75,7 +75,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     from word2vec.training import exchange, job
 
     threads.one_thread_an_op()
-    exchange.CURVATURE, exchange.FREQUENT = options["curvature"], options["frequent"]
+    exchange.FREQUENT = options["frequent"]
     workers = options["workers"]
     together = Together(workers)
     with tempfile.TemporaryDirectory() as folder:
@@ -89,7 +89,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     def work(worker: int) -> np.ndarray:
         network, schedule = job.built(of_run, data.words, (1, settings.block_length), epoch_steps[worker])
         own = Thread(worker, workers, together)
-        steps = job.exchanging_steps(network, schedule, 1, settings, data.corpus.shares, own)
+        steps = job.exchanging_steps(network, schedule, 1, settings, own)
         of_epoch, done = data.chunks(job.shards(of_run.train_files), (worker, workers)), 0
         for epoch in range(of_run.epochs):
             before = done
@@ -108,7 +108,7 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     return {**systems.quality(keyed), "MB": together.sent / 1e6 / million_words, "seconds": seconds}
 
 
-COLUMNS = ("workers", "exchanges", "frequent", "curvature", "seed")
+COLUMNS = ("workers", "exchanges", "frequent", "seed")
 
 
 def main() -> None:
@@ -124,14 +124,13 @@ def main() -> None:
     parser.add_argument(
         "--frequent", type=int, nargs="+", default=[exchange.FREQUENT], help="rows exchanged more often"
     )
-    parser.add_argument("--curvature", type=float, nargs="+", default=[exchange.CURVATURE], help="of the divisor")
     parser.add_argument("--epochs", type=arguments.count(), default=5)
     parser.add_argument("--seeds", type=arguments.count(), default=1)
     options = parser.parse_args()
     config = systems.trainer_settings(options.run)
     print(markdown.head([*COLUMNS, *systems.BENCHMARKS, "MB per million words"]), flush=True)
     seeds = range(1, options.seeds + 1)
-    for case in itertools.product(options.workers, options.exchanges, options.frequent, options.curvature, seeds):
+    for case in itertools.product(options.workers, options.exchanges, options.frequent, seeds):
         request = dict(zip(COLUMNS, case, strict=True))
         config["trainer"] |= {"seed": request["seed"], "epochs": options.epochs}
         how = {**request, "run": str(options.run), "config": config}

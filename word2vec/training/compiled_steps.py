@@ -12,7 +12,7 @@ from typing import NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from word2vec.training import blocks, chunks, exchange, kernel, losses, optimizers, training, window_weights
+from word2vec.training import blocks, chunks, kernel, losses, optimizers, training, window_weights
 from word2vec.training.model import Word2Vec
 
 # What a stream takes at a time: so few that all streams end a round together, so many that Python does not count.
@@ -162,28 +162,14 @@ class CompiledSteps:
             )  # fmt: skip
         return _Done(steps, sums, time.perf_counter())
 
-    @property
-    def learning_rate(self) -> float:
-        """Of the next step."""
-        return float(self._model.optimizer.learning_rate)
-
     def count(self, done: int) -> None:
         """Says how many steps of the whole training are done, which decides the learning rate."""
         self._model.optimizer.iterations.assign(done)
 
-    def shared(self, kept: np.ndarray, steps: int) -> list[exchange.Shared]:
-        """All that a training changes, where it is in memory, to be exchanged with other workers.
-
-        Args:
-            kept: float64 [V], each word's share of the positions.
-            steps: of a worker between two exchanges.
-        """
+    def in_place(self) -> list[np.ndarray]:
+        """All that a training changes, where it is in memory: float32 [V, ...]."""
         tables, accumulators = self._tables()
-        noise = np.asarray(self._model.sampler.probability(np.arange(len(kept))), np.float64)
-        targets, contexts = exchange.changes_per_block(self._settings, kept, noise)
-        often = [steps * targets, steps * contexts, steps * contexts]
-        arrays = [*tables, *(accumulators or ())]
-        return [exchange.Shared(array, often[place % 3]) for place, array in enumerate(arrays) if array is not None]
+        return [array for array in (*tables, *(accumulators or ())) if array is not None]
 
     def _tables(self) -> tuple[kernel.Tables, kernel.Tables | None]:
         """The model's variables and Adagrad's accumulators, where they are in memory."""

@@ -4,18 +4,19 @@ Several workers train the same model, each on its share of the text, with the co
 tables. At an exchange every row moves, from where all had it last, by the sum of what the workers changed, over a
 divisor; then all have the same tables again. Only rows that somebody changed are sent.
 
-Which divisor? The sum (1) keeps every step, and is right for a rare word, which one or two workers touched. But a
-frequent word has met the same errors on all workers, and the sum corrects them once per worker: that diverges. The mean
-(the number of workers) is stable, and takes their steps from all rare words. Take a row near its optimum, where a step
-with the learning rate r brings it nearer by the factor 1 - r c, for some curvature c. After u steps per worker each
-worker has covered the share 1 - q of the way, with q = exp(-r c u). One worker that had made the steps of T workers
-would have covered 1 - q^T. The sum over the workers is T (1 - q); so this is what it has to be divided by:
+Which divisor? The sum (1) keeps every step, and is right for a rare word, which one or two workers touched, or where
+the workers learned different things. But where all have met the same error, the sum corrects it once per worker, and
+diverges. The mean (the number of workers) is stable, and takes their steps from all rare words. Maleki et al. 2020
+(AdaSum, arXiv 2006.02924) add what is orthogonal, and average what is parallel. For the changes d of a row this divides
+their sum by
 
-    T (1 - q) / (1 - q^T)
+    |sum of d|^2 / (sum of |d|^2), but at least by 1,
 
-It is 1 where rows are seldom changed or the learning rate is small, and T where they are changed often. After the
-exchange the share 1 - q^T of the way is done, which is never more than all of it: so it is stable for any number of
-workers. Ji et al. 2016 (arXiv 1604.04661) exchange frequent words more often than rare ones; so does this.
+which is 1 if they are orthogonal, and the number of workers that changed the row if these changed it alike. Two sums
+over the workers are enough for it. No row moves further than the workers' changes would take it at right angles: by the
+root of the sum of |d|^2 at most.
+
+Ji et al. 2016 (arXiv 1604.04661) exchange frequent words more often than rare ones; so does this.
 """
 
 from __future__ import annotations
@@ -28,11 +29,8 @@ import numba
 import numpy as np
 
 from word2vec import progress
-from word2vec.training import blocks, kernel, training
+from word2vec.training import blocks, training
 from word2vec.training.tiles import KEPT
-
-# The curvature c. Measured: python -m benchmarks.averaging
-CURVATURE = 1.6
 
 # The rows of the most frequent words, which come first in each table, are exchanged so many times for each time that
 # all are.
@@ -66,82 +64,49 @@ class Collective(Protocol):
         """
 
 
-class Shared(NamedTuple):
-    """A table that is exchanged.
-
-    Attributes:
-        rows: float32 [V, ...], this worker's own; changed in place.
-        often: float64 [V], how often a worker is expected to change each row between two exchanges.
-    """
-
-    rows: np.ndarray
-    often: np.ndarray
-
-
-def divisor(touched: np.ndarray, steps: np.ndarray, rate: float) -> np.ndarray:
-    """What the sum of the workers' changes of a row is divided by: float64 [n].
-
-    Args:
-        touched: int [n], how many workers changed the row; at least 1.
-        steps: float [n], how often each is expected to have changed it.
-        rate: the learning rate.
-    """
-    way = np.maximum(rate * CURVATURE * steps, 1e-12)
-    return touched * np.expm1(-way) / np.expm1(-way * touched)
-
-
-def changes_per_block(settings: kernel.Settings, kept: np.ndarray, noise: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
-    """How often a block is expected to change each row of the targets and of the contexts: float64 [rows], [V].
-
-    Args:
-        settings: of the kernel.
-        kept: float64 [V], each word's share of the positions.
-        noise: float64 [V], its probability to be drawn as noise.
-    """
-    positions, around = settings.length * kept, (settings.length + 2 * settings.window) * kept
-    skipgram = settings.mix is None
-    targets, contexts = (positions, around) if skipgram else (around, positions)
-    if settings.splits is not None and settings.rows is not None:  # a word's n-grams have rows too
-        of_word = np.repeat(targets, np.diff(settings.splits))
-        targets = np.bincount(settings.rows, of_word, minlength=int(settings.rows.max()) + 1)
-    return targets, contexts + settings.noise * noise
-
-
 class Exchange:
     """Brings the workers' tables together.
 
     Args:
-        tables: of this worker; all workers have the same values now.
+        tables: of this worker, float32 [V, ...]; changed in place. All workers have the same values now.
         collective: the workers.
     """
 
-    def __init__(self, tables: Sequence[Shared], collective: Collective):
-        self._tables, self._collective = tables, collective
-        self._last = [table.rows.copy() for table in tables]
+    def __init__(self, tables: Sequence[np.ndarray], collective: Collective):
+        self._tables = [_flat(table) for table in tables]
+        self._last, self._collective = [table.copy() for table in self._tables], collective
 
-    def __call__(self, rate: float, *, frequent: int | None = None, part: float = 1.0) -> None:
+    def __call__(self, frequent: int | None = None) -> None:
         """Exchanges what has changed.
 
         Args:
-            rate: the learning rate of the steps since the last exchange.
             frequent: only the first so many rows of each table; all by default.
-            part: the share of `Shared.often` that was trained since these rows' last exchange.
         """
-        own = [table.rows[:frequent] for table in self._tables]
-        last = [rows[:frequent] for rows in self._last]
-        flags = [_changed(_flat(now), _flat(then)) for now, then in zip(own, last, strict=True)]
-        touched = np.split(self._collective.sum(np.concatenate(flags)), np.cumsum([len(each) for each in flags])[:-1])
-        rows = [np.flatnonzero(each) for each in touched]
-        changes = [_flat(now)[each] - _flat(then)[each] for now, then, each in zip(own, last, rows, strict=True)]
-        sums = self._collective.sum(np.concatenate([each.reshape(-1) for each in changes]))
-        begin = 0
-        for place, (now, then) in enumerate(zip(own, last, strict=True)):
-            at, shape = rows[place], changes[place].shape
-            change = sums[begin : begin + changes[place].size].reshape(shape)
-            begin += changes[place].size
-            over = divisor(touched[place][at], part * self._tables[place].often[at], rate)
-            _flat(then)[at] += change / over[:, np.newaxis].astype(np.float32)
-            _flat(now)[at] = _flat(then)[at]
+        own, last = ([table[:frequent] for table in tables] for tables in (self._tables, self._last))
+        changed = [_changed(now, then) for now, then in zip(own, last, strict=True)]
+        rows = [np.flatnonzero(flags) for flags in self._sums(changed)]
+        changes = [now[at] - then[at] for now, then, at in zip(own, last, rows, strict=True)]
+        lengths = [np.einsum("ij,ij->i", each, each) for each in changes]
+        sums = self._sums([*changes, *lengths])
+        for now, then, at, change, length in zip(own, last, rows, sums, sums[len(changes) :], strict=False):
+            then[at] += change / divisor(change, length)[:, np.newaxis]
+            now[at] = then[at]
+
+    def _sums(self, arrays: Sequence[np.ndarray]) -> list[np.ndarray]:
+        """The sums over the workers of each array, which are sent together."""
+        total = self._collective.sum(np.concatenate([array.reshape(-1) for array in arrays]))
+        parts = np.split(total, np.cumsum([array.size for array in arrays])[:-1])
+        return [part.reshape(array.shape) for part, array in zip(parts, arrays, strict=True)]
+
+
+def divisor(change: np.ndarray, length: np.ndarray) -> np.ndarray:
+    """What the sum of the workers' changes of a row is divided by: float32 [n].
+
+    Args:
+        change: float32 [n, D], the sum.
+        length: float32 [n], the sum of their squared lengths.
+    """
+    return np.maximum(np.einsum("ij,ij->i", change, change) / np.maximum(length, np.finfo(np.float32).tiny), 1)
 
 
 class _Totals(NamedTuple):
@@ -170,20 +135,11 @@ class Own(Protocol):
 
     steps_per_call: int
 
-    @property
-    def learning_rate(self) -> float:
-        """Of the next step."""
-
     def count(self, done: int) -> None:
         """Says how many steps of the whole training are done."""
 
-    def shared(self, kept: np.ndarray, steps: int) -> Sequence[Shared]:
-        """All that a training changes, where it is in memory.
-
-        Args:
-            kept: float64 [V], each word's share of the positions.
-            steps: between two exchanges.
-        """
+    def in_place(self) -> Sequence[np.ndarray]:
+        """All that a training changes, where it is in memory."""
 
     def rounds(self, data: Iterable[blocks.Documents], *, skip: int, done: int) -> Iterator[training.Round]:
         """See `training.Steps`."""
@@ -198,34 +154,33 @@ class ExchangingSteps:
     Args:
         own: of this worker.
         collective: all workers.
-        kept: float64 [V], each word's share of the positions.
         interval: steps between two exchanges of all rows, about.
 
     Attributes:
         interval: exactly.
     """
 
-    def __init__(self, own: Own, collective: Collective, kept: np.ndarray, *, interval: int):
-        self._own, self._collective, self._kept = own, collective, kept
+    def __init__(self, own: Own, collective: Collective, *, interval: int):
+        self._own, self._collective = own, collective
         self._seconds: list[np.ndarray] = []
         self._rounds = max(round(interval / (PARTS * own.steps_per_call)), 1)  # of a part
         self.interval = PARTS * self._rounds * own.steps_per_call
 
     def rounds(self, data: Iterable[blocks.Documents], *, skip: int, done: int) -> Iterator[training.Round]:
         """See `training.Steps`."""
-        exchange = Exchange(self._own.shared(self._kept, self.interval), self._collective)
+        exchange = Exchange(self._own.in_place(), self._collective)
         own = self._own.rounds(data, skip=skip, done=done)
         while True:
-            rate, rounds, seconds = self._own.learning_rate, [], 0.0
+            rounds, seconds = list[training.Round](), 0.0
             for _ in range(PARTS):
                 began = time.perf_counter()
                 rounds += [next(own, _NOTHING) for _ in range(self._rounds)]
                 seconds += time.perf_counter() - began
-                exchange(rate, frequent=FREQUENT, part=1 / PARTS)
+                exchange(FREQUENT)
             totals = self._together(rounds, seconds)
             if not totals.busy:
                 return
-            exchange(rate)
+            exchange()
             done += self.interval
             self._own.count(done)
             yield training.Round(self.interval, totals.loss, totals.pairs, round(totals.positions), totals.waited)

@@ -203,7 +203,7 @@ def _steps(
     if strategies.workers(strategy) == 1:
         return _compiled_steps(network, schedule, streams, settings), data.chunks(files)
     together = collectives.Collective(strategy)
-    exchanging = exchanging_steps(network, schedule, streams, settings, data.corpus.shares, together)
+    exchanging = exchanging_steps(network, schedule, streams, settings, together)
     return exchanging, data.chunks(files, (together.worker, together.workers))
 
 
@@ -360,21 +360,16 @@ def _release(keras_variable: Any) -> None:
 
 @dataclasses.dataclass(frozen=True)
 class _Corpus:
-    """What is expected of an epoch.
-
-    Attributes:
-        positions: how many there are.
-        shares: float64 [V], each word's share of them.
-    """
+    """What is expected of an epoch: how many positions, and which share of them the most frequent word has."""
 
     positions: float
-    shares: np.ndarray
+    greatest_share: float
 
     @classmethod
     def of(cls, words: vocabulary.Vocabulary, subsampling: float) -> _Corpus:
         counts, total = tf.constant(words.counts), tf.constant(words.counts.sum())
         kept = words.counts * pairs.keep_probability(counts, total, subsampling).numpy()
-        return cls(float(kept.sum()), kept / kept.sum())
+        return cls(float(kept.sum()), float(kept.max() / kept.sum()))
 
 
 def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, replicas: int) -> tuple[int, int]:
@@ -385,7 +380,7 @@ def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, replicas: int) -
     """
     blocks_per_step, length = settings.blocks_per_step, settings.block_length
     if blocks_per_step is None:
-        stable = int(MOST_REPEATS_PER_STEP / (corpus.shares.max() * length))
+        stable = int(MOST_REPEATS_PER_STEP / (corpus.greatest_share * length))
         fitting = int(corpus.positions / length)
         wanted = max(min(stable, fitting, MOST_BLOCKS_PER_STEP), 1)
         return max(wanted // replicas, 1) * replicas, length
@@ -459,7 +454,6 @@ def exchanging_steps(
     schedule: optimizers.LinearDecay,
     streams: int,
     settings: TrainerSettings,
-    kept: np.ndarray,
     together: exchange.Collective,
 ) -> training.Steps:
     """Of one worker of several, on tables of its own.
@@ -469,7 +463,6 @@ def exchanging_steps(
         schedule: its learning rate; a step is a step of all workers at the same time.
         streams: of this worker.
         settings: of the training.
-        kept: float64 [V], each word's share of the positions.
         together: all the workers.
     """
     from word2vec.training.compiled_steps import CompiledSteps
@@ -478,7 +471,7 @@ def exchanging_steps(
     own = CompiledSteps(
         network, schedule, streams=streams, steps_per_call=interval // exchange.PARTS, worker=together.worker
     )
-    return exchange.ExchangingSteps(own, together, kept, interval=interval)
+    return exchange.ExchangingSteps(own, together, interval=interval)
 
 
 def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) -> bool:

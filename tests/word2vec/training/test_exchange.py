@@ -11,16 +11,14 @@ import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
+from hypothesis.extra import numpy as npst
 
 from benchmarks.averaging import Thread, Together
 from tests.conftest import free_ports
 from tests.word2vec.training.test_blocks import random_documents, write
 from tests.word2vec.training.test_training import finish, make, start
-from word2vec.training import blocks, exchange, kernel, training
+from word2vec.training import blocks, exchange, training
 from word2vec.training.compiled_steps import CompiledSteps
-
-V = 99
-KEPT = np.full(V, 1 / V)
 
 
 def in_threads(workers, work):
@@ -32,45 +30,45 @@ def in_threads(workers, work):
 
 
 def test_the_divisor_by_hand():
-    steps = np.array([1e-9, 1e9, 100.0])
-    np.testing.assert_allclose(exchange.divisor(np.array([8, 8, 1]), steps, 0.03), [1, 8, 1])
-    way = 0.03 * exchange.CURVATURE * 10
-    expected = 3 * (1 - np.exp(-way)) / (1 - np.exp(-3 * way))
-    np.testing.assert_allclose(exchange.divisor(np.array([3]), np.array([10.0]), 0.03), [expected])
+    ones = np.ones((8, 4), np.float32)
+    alike, one, apart, against = ones.sum(0), ones[0], np.array([1, 1, 1, 0]), np.array([0, 0, 0, 0])
+    change = np.stack([alike, one, apart, against]).astype(np.float32)
+    assert exchange.divisor(change, np.array([8 * 4, 4, 3, 8], np.float32)).tolist() == [8, 1, 1, 1]
 
 
-@given(st.integers(1, 10_000), st.floats(1e-9, 1e9), st.floats(1e-6, 10))
-def test_no_exchange_goes_further_than_all_of_the_way(workers, steps, rate):
-    """Where each worker has covered 1 - q of the way to where the row is best, together they cover at most all."""
-    (over,) = exchange.divisor(np.array([workers]), np.array([steps]), rate)
-    assert 1 - 1e-9 <= over <= workers + 1e-9
-    covered = -np.expm1(-rate * exchange.CURVATURE * steps)
-    assert workers * covered / over <= 1 + 1e-9
+NUMBERS = st.floats(-100, 100, width=32)
+
+
+@given(npst.arrays(np.float32, npst.array_shapes(min_dims=2, max_dims=2, max_side=40), elements=NUMBERS))
+def test_no_row_moves_further_than_changes_at_right_angles_would_take_it(changes):
+    change, length = changes.sum(0)[np.newaxis], np.square(changes).sum()[np.newaxis]
+    (over,) = exchange.divisor(change, length)
+    assert 1 <= over <= len(changes) * (1 + 1e-4)
+    assert np.linalg.norm(change / over) <= np.sqrt(length[0]) * (1 + 1e-4) + 1e-6
 
 
 def test_what_an_exchange_makes_by_hand():
-    """Row 0 is changed by one worker, row 1 by both and often, row 2 by both and seldom, row 3 by none."""
-    often = np.array([5.0, 1e9, 1e-9, 7.0])
+    """Row 0 is changed by one worker, row 1 by both alike, row 2 by both at right angles, row 3 by none."""
 
     def work(worker):
         rows = np.arange(8, dtype=np.float32).reshape(4, 2)
-        bring = exchange.Exchange([exchange.Shared(rows, often)], worker)
-        rows[1:3] += worker.worker + 1
+        bring = exchange.Exchange([rows], worker)
         rows[0] -= 4 * worker.worker
-        bring(0.03)
+        rows[1] += 3
+        rows[2, worker.worker] += 1
+        bring()
         first = rows.copy()
         rows[3, 0] += 1
         rows[0, 1] += worker.worker
-        bring(0.03, frequent=2)
-        return first, rows.copy(), rows
+        bring(frequent=2)
+        return first, rows
 
-    (first, second, _), (same, other, rows) = in_threads(2, work)
-    np.testing.assert_allclose(first, [[-4, -3], [2 + 1.5, 3 + 1.5], [4 + 3, 5 + 3], [6, 7]], rtol=1e-6)
+    (first, second), (same, other) = in_threads(2, work)
+    np.testing.assert_allclose(first, [[-4, -3], [5, 6], [5, 6], [6, 7]], rtol=1e-6)
     np.testing.assert_array_equal(first, same)
-    np.testing.assert_array_equal(second[:2], other[:2])
+    np.testing.assert_array_equal(second, other)
     assert second[0].tolist() == [-4, -2]
-    assert second[3].tolist() == other[3].tolist() == [7, 7]  # each its own still; it is not among the frequent ones
-    np.testing.assert_array_equal(rows[3], [7, 7])
+    assert second[3].tolist() == [7, 7]  # each its own still: it is not among the frequent ones
 
 
 def test_what_is_sent_are_the_rows_that_changed():
@@ -78,39 +76,19 @@ def test_what_is_sent_are_the_rows_that_changed():
 
     def work(number):
         rows = np.zeros((1000, 4), np.float32)
-        bring = exchange.Exchange([exchange.Shared(rows, np.ones(1000))], Thread(number, 2, together))
+        bring = exchange.Exchange([rows], Thread(number, 2, together))
         rows[7] += 1
-        bring(0.03)
+        bring()
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(work, range(2)))
-    assert together.sent == 1000 * 4 + 16  # which rows they are, and one row
-
-
-@pytest.mark.parametrize("cbow", [False, True])
-def test_how_often_a_row_changes_is_counted_right(cbow):
-    weights, mix = kernel.weights(2, 4, "expected", "cbow" if cbow else "skipgram")
-    settings = kernel.Settings(2, 4, 6, 5, False, True, weights, mix, 1)
-    kept, noise = np.array([0.5, 0.25, 0.25]), np.array([0.2, 0.2, 0.6])
-    targets, contexts = exchange.changes_per_block(settings, kept, noise)
-    positions, around = 4 * kept, 8 * kept
-    np.testing.assert_allclose(targets, around if cbow else positions)
-    np.testing.assert_allclose(contexts, (positions if cbow else around) + 6 * noise)
-
-
-def test_a_row_of_an_n_gram_changes_with_all_its_words():
-    weights, mix = kernel.weights(2, 4, "expected", "skipgram")
-    splits, rows = np.array([0, 2, 4, 5]), np.array([0, 3, 1, 3, 2], np.int32)
-    settings = kernel.Settings(2, 4, 6, 5, False, True, weights, mix, 1, splits, rows)
-    targets, _ = exchange.changes_per_block(settings, np.array([0.5, 0.25, 0.25]), np.zeros(3))
-    np.testing.assert_allclose(targets, [2, 1, 1, 3])
+    assert together.sent == 1000 * 4 + 16 + 4  # which rows they are, one row, and its length
 
 
 class Counting:
     """A worker's own steps, of which each adds 1 to the row of its number."""
 
     steps_per_call = 2
-    learning_rate = 0.03
 
     def __init__(self, rounds):
         self.left, self.rows, self.done = rounds, np.zeros((4, 1), np.float32), []
@@ -118,8 +96,8 @@ class Counting:
     def count(self, done):
         self.done.append(done)
 
-    def shared(self, kept, steps):
-        return [exchange.Shared(self.rows, np.full(4, 1e-9))]
+    def in_place(self):
+        return [self.rows]
 
     def rounds(self, data, *, skip, done):
         for _ in range(self.left):
@@ -130,7 +108,7 @@ class Counting:
 def test_uneven_shares_end_together():
     def work(worker):
         own = Counting([25, 61][worker.worker])
-        steps = exchange.ExchangingSteps(own, worker, KEPT, interval=20)
+        steps = exchange.ExchangingSteps(own, worker, interval=20)
         return steps.interval, list(steps.rounds(worker.worker, skip=0, done=100)), own
 
     (interval, first, one), (_, second, other) = in_threads(2, work)
@@ -153,7 +131,7 @@ def test_who_is_slow_is_told_once(notes, slow, told):
                 yield done_
 
     def work(worker):
-        steps = exchange.ExchangingSteps(Slow(300), worker, KEPT, interval=20)
+        steps = exchange.ExchangingSteps(Slow(300), worker, interval=20)
         list(steps.rounds(worker.worker, skip=0, done=0))
 
     in_threads(3, work)
@@ -179,7 +157,7 @@ def of_worker(folder, files, worker, *, epochs=3):
     """A small training of one worker of several, to its end: its tables, and the training."""
     made, run = make(folder, kernel="compiled", epochs=epochs)
     own = CompiledSteps(made, made.optimizer._learning_rate, streams=1, steps_per_call=4, worker=worker.worker)
-    run._how = exchange.ExchangingSteps(own, worker, KEPT, interval=40)
+    run._how = exchange.ExchangingSteps(own, worker, interval=40)
     share = (worker.worker, worker.workers)
     run.run(blocks.DocumentChunks(files, weighting="expected", seed=1, share=share))
     return [table.embeddings.numpy() for table in made.tables], run
