@@ -62,6 +62,11 @@ class Thread:
     workers: int
     together: Together
 
+    @property
+    def sent(self) -> float:
+        """See `exchange.Collective.sent`."""
+        return self.together.sent
+
     def sum(self, array: np.ndarray) -> np.ndarray:
         """See `exchange.Collective.sum`."""
         return self.together.sum(self.worker, array)

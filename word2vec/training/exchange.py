@@ -27,6 +27,7 @@ from typing import NamedTuple, Protocol
 
 import numba
 import numpy as np
+from absl import logging
 
 from word2vec import progress
 from word2vec.training import blocks, training
@@ -52,6 +53,10 @@ class Collective(Protocol):
     @property
     def workers(self) -> int:
         """How many there are."""
+
+    @property
+    def sent(self) -> float:
+        """Bytes that this worker has sent."""
 
     def sum(self, array: np.ndarray) -> np.ndarray:
         """The sum of all workers' arrays.
@@ -179,6 +184,7 @@ class ExchangingSteps:
                 exchange(FREQUENT)
             totals = self._together(rounds, seconds)
             if not totals.busy:
+                logging.info("Sent to other workers until now: %.1f MB", self._collective.sent / 1e6)
                 return
             exchange()
             done += self.interval
