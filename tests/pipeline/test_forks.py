@@ -48,9 +48,10 @@ def test_what_waits_for_the_end_of_a_process_is_done(tmp_path):
 
 
 PARENT = """
-    import pathlib, sys, time
+    import pathlib, signal, sys, time
     from pipeline import forks
 
+    signal.signal(signal.SIGINT, signal.default_int_handler)  # what runs in a shell's background ignores it
     folder = pathlib.Path(sys.argv[1])
 
     def run():
