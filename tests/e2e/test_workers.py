@@ -16,7 +16,7 @@ CHECKPOINTS = "trainer.checkpoint_seconds=0.2"
 
 # Of TensorFlow's steps, which all workers make together; and of the compiled kernel's, on tables of their own.
 TOGETHER = ["trainer.kernel=tensorflow", CHECKPOINTS, "trainer.steps_per_call=20", "trainer.epochs=8"]
-OWN = [CHECKPOINTS, "trainer.exchange_positions=2000", "trainer.deterministic=true", "trainer.epochs=200"]
+OWN = [CHECKPOINTS, "trainer.exchange_positions=6000", "trainer.deterministic=true", "trainer.epochs=20"]
 
 
 def arguments(*settings):
