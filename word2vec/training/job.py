@@ -159,8 +159,9 @@ def _trained(job: Job) -> _Trained:
     settings = job.trainer
     check_drift(job)
     strategy = strategies.get(settings.strategy)
-    strategies.check_same_job(strategy, job.fingerprint)
-    data, compiled = Data(job), _is_compiled(settings, strategy)
+    compiled = _is_compiled(settings, strategy)
+    strategies.check_same_job(strategy, job.fingerprint, compiled=compiled)
+    data = Data(job)
     # On their cores several machines train tables of their own, which TensorFlow need not hold equal.
     workers = strategies.workers(strategy) if compiled else 1
     shape = _shape_of_steps(settings, data.corpus, 1 if compiled else strategy.num_replicas_in_sync)
@@ -181,6 +182,7 @@ def _trained(job: Job) -> _Trained:
         logs=job.logs if is_chief else None,
         workers=workers,
     ).run(of_epoch)
+    strategies.leave(strategy)
     return _Trained(network, data, shape, saved.folder, is_chief)
 
 

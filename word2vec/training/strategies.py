@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import functools
 
 import tensorflow as tf
@@ -46,14 +47,23 @@ def is_chief(strategy: tf.distribute.Strategy) -> bool:
     return resolver.task_type == "chief" or (not has_chief and resolver.task_type == "worker" and resolver.task_id == 0)
 
 
-def check_same_job(strategy: tf.distribute.Strategy, fingerprint: str) -> None:
-    """Looks whether all workers have the same settings and inputs.
+def check_same_job(strategy: tf.distribute.Strategy, fingerprint: str, *, compiled: bool) -> None:
+    """Looks whether all workers do the same: others would wait for them for ever.
+
+    Args:
+        strategy: theirs.
+        fingerprint: of the settings and inputs.
+        compiled: whether the compiled kernel trains.
 
     Raises:
         UserError: they do not, or not all of them came.
     """
     if len(set(_gather(strategy, int(fingerprint[:15], 16)))) > 1:
         raise UserError("the workers have different settings or inputs. Start them all again, with the same command")
+    if len(set(_gather(strategy, int(compiled)))) > 1:
+        raise UserError(
+            "some workers have GPUs, and others none. Give all of them the same, or set trainer.kernel=tensorflow"
+        )
 
 
 def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
@@ -63,6 +73,16 @@ def of_chief(strategy: tf.distribute.Strategy, value: int) -> int:
         UserError: not all of the workers came.
     """
     return _gather(strategy, value)[0]
+
+
+def leave(strategy: tf.distribute.Strategy) -> None:
+    """Waits until no other worker needs anything of this one any more, which may then end.
+
+    Workers fetch from each other what they sum: who ends as soon as it has its own sum breaks that of another. Who has
+    the answer here knows that all others had theirs of everything before, and for this one nobody needs an answer.
+    """
+    with contextlib.suppress(UserError):
+        _gather(strategy, 0)
 
 
 def _gather(strategy: tf.distribute.Strategy, value: int) -> list[int]:
@@ -100,16 +120,22 @@ def is_on_cores(strategy: tf.distribute.Strategy) -> bool:
 
 def workers(strategy: tf.distribute.Strategy) -> int:
     """How many machines train."""
-    return strategy.extended._num_workers if _is_multi_worker(strategy) else 1
+    return len(_addresses(strategy)) or 1
 
 
 def number(strategy: tf.distribute.Strategy) -> int:
     """Which of the machines this is, counted from 0; the chief is 0."""
-    return strategy.extended._id_in_cluster if _is_multi_worker(strategy) else 0
+    everyone, resolver = _addresses(strategy), strategy.cluster_resolver
+    return everyone.index(resolver.cluster_spec().task_address(resolver.task_type, resolver.task_id)) if everyone else 0
 
 
-def _is_multi_worker(strategy: tf.distribute.Strategy) -> bool:
-    return isinstance(strategy, tf.distribute.MultiWorkerMirroredStrategy)
+def _addresses(strategy: tf.distribute.Strategy) -> list[str]:
+    """Of all machines that train, the chief's first; empty if there is this one alone."""
+    resolver = strategy.cluster_resolver
+    if resolver is None or not resolver.task_type:
+        return []
+    jobs = resolver.cluster_spec().as_dict()
+    return [*jobs.get("chief", []), *jobs.get("worker", [])]
 
 
 def check_divides(replicas: int, blocks_per_step: int) -> None:

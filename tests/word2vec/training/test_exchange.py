@@ -179,6 +179,7 @@ folder, *files = sys.argv[1:]
 worker = collectives.Collective(strategy)
 assert (strategies.workers(strategy), strategies.is_on_cores(strategy)) == (2, True)
 tables, run = test_exchange.of_worker(f"{folder}/process-{worker.worker}", files, worker)
+strategies.leave(strategy)
 np.savez(f"{folder}/{worker.worker}.npz", *tables)
 print("ended", run.steps, int(worker.sent), flush=True)
 os._exit(0)
