@@ -22,6 +22,9 @@ Scale = Literal["log", "linear"]
 # What users put before a setting's name, and KerasTuner has in its hyperparameters' names.
 GROUP = "trainer."
 
+# What KerasTuner's hyperband calls the epochs of a trial.
+EPOCHS = "tuner/epochs"
+
 # The settings that decide how good the vectors are. The others say how fast and where they are made, or from what they
 # start.
 TUNABLE = (
@@ -276,6 +279,12 @@ def tuned(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
     """
     values = hyperparameters["values"].items()
     return {name.removeprefix(GROUP): value for name, value in values if name.startswith(GROUP)}
+
+
+def tried(hyperparameters: Mapping[str, Any]) -> dict[str, Any]:
+    """As `tuned`, with the epochs that hyperband gave to the trial."""
+    epochs = hyperparameters["values"].get(EPOCHS)
+    return {**tuned(hyperparameters), **({} if epochs is None else {"epochs": epochs})}
 
 
 def text(values: Mapping[str, Any]) -> str:

@@ -13,7 +13,7 @@ from word2vec import tuning
 
 # As TFX's Tuner names its files.
 _BEST, _TRIALS = "best_hyperparameters.txt", "tuner_results.json"
-_ID, _SCORE, _EPOCHS = "trial_id", "score", "tuner/epochs"
+_ID, _SCORE = "trial_id", "score"
 
 
 class Trial(pydantic.BaseModel):
@@ -49,19 +49,13 @@ def read(hyperparameters: str, results: str) -> Tuning:
         (row, {key: value for key, value in row.items() if key not in (_ID, _SCORE)}) for row in _read(results, _TRIALS)
     ]
     score = next(row[_SCORE] for row, values in found if values == best["values"])
-    trials = [Trial(settings=_settings(values), score=row[_SCORE]) for row, values in found]
+    trials = [Trial(settings=tuning.tried({"values": values}), score=row[_SCORE]) for row, values in found]
     return Tuning(settings=tuning.tuned(best), score=score, trials=trials)
 
 
 def read_best(hyperparameters: str) -> dict[str, Any]:
     """The best settings alone, by the names of trainer's settings."""
     return tuning.tuned(_read(hyperparameters, _BEST))
-
-
-def _settings(values: dict[str, Any]) -> dict[str, Any]:
-    """With the epochs of hyperband's trials."""
-    epochs = {"epochs": values[_EPOCHS]} if _EPOCHS in values else {}
-    return {**tuning.tuned({"values": values}), **epochs}
 
 
 def _read(folder: str, name: str) -> Any:

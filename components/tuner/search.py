@@ -21,10 +21,8 @@ from word2vec.settings import LARGEST_SEED
 from word2vec.training.training import DivergedError
 from word2vec.tuning import Choice, Range, TunerSettings
 
-# What KerasTuner calls the score, and hyperband the epochs of a trial.
-_SCORE, _EPOCHS = "score", "tuner/epochs"
-
-_STATE = "state.json"
+# What the score is called, and the file of the state.
+_SCORE, _STATE = "score", "state.json"
 
 # From the settings that a trial tries, by the names of trainer's settings, to its score; raises `DivergedError` or
 # `pydantic.ValidationError` if they are no good.
@@ -98,7 +96,7 @@ class Search(base_tuner.BaseTuner):
     def get_best_hyperparameters(self, num_trials: int = 1) -> list[keras_tuner.HyperParameters]:
         """The best first; of hyperband's trials, those with the most epochs come before all others."""
         best = sorted(
-            self._completed(), key=lambda trial: (-trial.hyperparameters.values.get(_EPOCHS, 0), -trial.score)
+            self._completed(), key=lambda trial: (-trial.hyperparameters.values.get(tuning.EPOCHS, 0), -trial.score)
         )
         return [trial.hyperparameters for trial in best[:num_trials]]
 
@@ -130,9 +128,7 @@ class Search(base_tuner.BaseTuner):
 
 def _tried(trial: trials.Trial) -> dict[str, Any]:
     """The settings that a trial tries."""
-    config = trial.hyperparameters.get_config()
-    epochs = config["values"].get(_EPOCHS)
-    return {**tuning.tuned(config), **({} if epochs is None else {"epochs": epochs})}
+    return tuning.tried(trial.hyperparameters.get_config())
 
 
 def _why(error: Exception) -> str:
