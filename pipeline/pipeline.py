@@ -252,7 +252,7 @@ def _window(config: Config, spans: Sequence[Span], others: Sequence[str]) -> tfx
             "known": json.dumps({span.number: span.fingerprint for span in spans}),
             "reading": reading(_corpus_settings(config)),
             "is_date": spans[0].is_date,
-            "others": _of_no_span(others),
+            "left_out": _of_no_span(others),
         },
         examples=tfx.dsl.Channel(type=tfx.types.standard_artifacts.Examples),
     )

@@ -46,15 +46,15 @@ class Window(span_range_strategy.SpanRangeStrategy):
         known: the fingerprints of the spans whose files are there, by their numbers, as JSON.
         reading: how the spans must have been read; see `spans.reading`.
         is_date: whether spans are dates.
-        others: a note about files where spans are expected, of which none is known; or "".
+        left_out: a note about files where spans are expected, of which none is known; or "".
     """
 
     def __init__(
-        self, range_config: range_config_pb2.RangeConfig, known: str, reading: str, is_date: bool, others: str
+        self, range_config: range_config_pb2.RangeConfig, known: str, reading: str, is_date: bool, left_out: str
     ):
         super().__init__(range_config)
         self._known = {int(number): fingerprint for number, fingerprint in json.loads(known).items()}
-        self._reading, self._is_date, self._others = reading, is_date, others
+        self._reading, self._is_date, self._left_out = reading, is_date, left_out
 
     def resolve_artifacts(self, store: Any, input_dict: _Artifacts) -> _Artifacts | None:
         """TFX's own.
@@ -110,8 +110,8 @@ class Window(span_range_strategy.SpanRangeStrategy):
             if numbers:
                 told += f"; {what} {self._names(numbers)}"
         progress.note(told)
-        if self._others:
-            progress.note(self._others)
+        if self._left_out:
+            progress.note(self._left_out)
 
     def _names(self, numbers: Iterable[int]) -> str:
         return ", ".join(spans.label(number, is_date=self._is_date) for number in numbers)

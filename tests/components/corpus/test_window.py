@@ -63,14 +63,14 @@ class Metadata:
             mlmd.Event(execution_id=execution, artifact_id=made.id, type=mlmd.Event.OUTPUT),
         ])  # fmt: skip
 
-    def window(self, size, *known, others=""):
+    def window(self, size, *known, left_out=""):
         """The Examples in the window; `known` are the spans whose files are there."""
         strategy = window.Window(
             range_config_pb2.RangeConfig(rolling_range=range_config_pb2.RollingRange(num_spans=size)),
             known=json.dumps({span.number: span.fingerprint for span in known}),
             reading=READING,
             is_date=False,
-            others=others,
+            left_out=left_out,
         )
         return strategy.resolve_artifacts(self.store, {"examples": self.examples})["examples"]
 
@@ -157,7 +157,7 @@ def test_a_span_without_text_is_told_and_left_out(metadata, notes):
 
 def test_files_of_no_span_are_told(metadata, notes):
     metadata.read(1)
-    metadata.window(1, metadata.span(1), others="2 files are of no span")
+    metadata.window(1, metadata.span(1), left_out="2 files are of no span")
     assert notes[1] == "2 files are of no span"
 
 
