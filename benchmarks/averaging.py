@@ -25,6 +25,9 @@ import tensorflow as tf
 
 from benchmarks import arguments, markdown, parts, systems
 
+# For the others, between two exchanges; after it one of them has failed.
+_WAIT_SECONDS = 600
+
 
 class Together:
     """Sums over the threads of a process.
@@ -39,7 +42,7 @@ class Together:
     def __init__(self, workers: int):
         self.sent = 0.0
         self._arrays: dict[int, np.ndarray] = {}
-        self._workers, self._barrier = workers, threading.Barrier(workers)
+        self._workers, self._barrier = workers, threading.Barrier(workers, timeout=_WAIT_SECONDS)
 
     def sum(self, worker: int, array: np.ndarray) -> np.ndarray:
         """The sum, always in the same order."""
