@@ -188,20 +188,22 @@ def _extras(screen: rich.console.Console, measurements: bench_report.Measurement
 
     def measure(name: str, **request: Any) -> Figures:
         figures = parts.call("benchmarks.steps", {"measurement": name, **request})
-        parameters = " ".join(str(request[key]) for key in ("loss", "vocabulary", "dimensions") if key in request)
+        told = ("loss", "vocabulary", "dimensions", "table_precision")
+        parameters = " ".join(str(request[key]) for key in told if key in request)
         screen.print(f"{name} {parameters}  {figures}")
         return figures
 
-    def speed(size: int, loss: str, dimensions: int = 128) -> Figures:
+    def speed(size: int, loss: str, dimensions: int = 128, tables: str = "float32") -> Figures:
         return measure(
-            "speed", vocabulary=size, loss=loss, dimensions=dimensions, blocks_per_step=16, seconds=4,
-            steps_per_call=_steps_per_call(loss),
+            "speed", vocabulary=size, loss=loss, dimensions=dimensions, table_precision=tables, blocks_per_step=16,
+            seconds=4, steps_per_call=_steps_per_call(loss),
         )  # fmt: skip
 
     trainer, extras = measurements.config["trainer"], measurements.extras
     extras["losses"] = {(size, loss): speed(size, loss) for size in (1_000, 10_000, 57_000, 500_000) for loss in LOSSES}
     extras["sizes"] = {
-        (size, dimensions): speed(size, "nce", dimensions)
+        (size, dimensions, tables): speed(size, "nce", dimensions, tables)
+        for tables in ("float32", "float16")
         for dimensions in (128, 300)
         for size in (10_000, 57_000, 500_000, 1_000_000)
     }

@@ -194,10 +194,10 @@ def _extra_parts(measurements: Measurements) -> list[str]:
         "## Vocabulary size",
         "NCE on made-up text, as above; the memory is that of the whole process.",
         markdown.table(
-            ["vocabulary", "dimensions", "positions/s", "peak MiB"],
+            ["vocabulary", "dimensions", "tables", "positions/s", "peak MiB"],
             [
-                [f"{size:,}", str(dimensions), f"{row['positions_per_second']:,}", f"{row['peak_rss_mib']:,}"]
-                for (size, dimensions), row in sizes.items()
+                [f"{size:,}", str(dimensions), tables, f"{row['positions_per_second']:,}", f"{row['peak_rss_mib']:,}"]
+                for (size, dimensions, tables), row in sizes.items()
             ],
         ),
         *_profile_parts(measurements),

@@ -40,7 +40,13 @@ def zipf_batches(size: int, batches: int, blocks_per_step: int) -> tuple[np.ndar
     ]
 
 
-def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: settings.Loss) -> model.Word2Vec:
+def new_model(
+    counts: np.ndarray,
+    dimensions: int,
+    blocks_per_step: int,
+    loss: settings.Loss,
+    tables: settings.TablePrecision = "float32",
+) -> model.Word2Vec:
     """A compiled model with the default settings."""
     network = model.Word2Vec(
         len(counts),
@@ -51,6 +57,7 @@ def new_model(counts: np.ndarray, dimensions: int, blocks_per_step: int, loss: s
         shared_negatives=DEFAULTS.shared_negatives,
         sampler=samplers.make(DEFAULTS.sampler, counts, DEFAULTS.noise_power),
         loss=loss,
+        table_precision=tables,
     )
     # Speed does not depend on the learning rate, and this one can't diverge on a thousand words.
     network.compile(optimizer=optimizers.make("sgd", 1e-4))
@@ -90,7 +97,9 @@ def _compiled(per_call: int, network: model.Word2Vec) -> int:
 def speed(options: dict[str, Any]) -> dict[str, Any]:
     """Positions and examples (pairs) per second of one loss at one vocabulary size."""
     counts, batches = zipf_batches(options["vocabulary"], 400, options["blocks_per_step"])
-    network = new_model(counts, options["dimensions"], options["blocks_per_step"], options["loss"])
+    network = new_model(
+        counts, options["dimensions"], options["blocks_per_step"], options["loss"], options["table_precision"]
+    )
 
     class Listener(logging.Handler):
         heard: list[tuple[float, int]] = []

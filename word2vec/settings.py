@@ -35,6 +35,7 @@ BiasStart = Literal["zero", "expected_count", "share"]
 WindowWeights = Literal["expected", "drawn", "harmonic"]
 Optimizer = Literal["sgd", "adagrad", "adam"]
 Precision = Literal["float32", "bfloat16", "float16"]
+TablePrecision = Literal["float32", "float16"]
 Kernel = Literal["auto", "compiled", "tensorflow"]
 Strategy = Literal["auto", "one_device", "mirrored", "multi_worker"]
 
@@ -214,7 +215,12 @@ class TrainerSettings(Section):
         description="steps between two looks at the clock (progress, logs, checkpoints); for the compiled kernel, "
         f"whose steps are single blocks, this many times {COMPILED_POSITIONS:,} positions",
     )
-    precision: Precision = Field("float32", description="of the products; variables and sums are always float32")
+    precision: Precision = Field("float32", description="of the products; sums are always float32")
+    table_precision: TablePrecision = Field(
+        "float32",
+        description="of the vectors while they are trained: float16 halves their memory; for the compiled kernel alone "
+        "(docs/scaling.md)",
+    )
     kernel: Kernel = Field(
         "auto",
         description="what trains: machine code on a CPU's cores, where every block is a step, or the TensorFlow model; "
@@ -275,6 +281,12 @@ class TrainerSettings(Section):
     def _kernel_knows_the_rest(self) -> TrainerSettings:
         if self.kernel == "compiled" and (why := self.why_not_compiled()):
             raise ValueError(f"kernel = compiled: does not know {why}. Set kernel=auto")
+        if self.table_precision != "float32" and (self.kernel == "tensorflow" or self.why_not_compiled()):
+            why = self.why_not_compiled() or "kernel = tensorflow"
+            raise ValueError(
+                f"table_precision = {self.table_precision}: only the compiled kernel has it, and it does not train "
+                f"with {why}. Change that, or set table_precision=float32"
+            )
         return self
 
     @property

@@ -49,4 +49,4 @@ def test_the_models_defaults_are_the_settings():
     }
     made = settings.TrainerSettings()
     assert defaults == {name: getattr(made, name) for name in defaults}
-    assert len(defaults) == 10
+    assert len(defaults) == 11

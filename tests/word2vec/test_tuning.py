@@ -11,7 +11,7 @@ from word2vec.tuning import Choice, Range, TunerSettings
 
 # What says how fast and where a model is made, or from what it starts.
 NEVER = {
-    "subwords", "steps_per_call", "precision", "kernel", "strategy", "exchange_positions",
+    "subwords", "steps_per_call", "precision", "table_precision", "kernel", "strategy", "exchange_positions",
     "deterministic", "checkpoint_seconds",
     "warm_start", "warm_start_learning_rate", "warm_start_epochs", "align", "max_drift", "seed",
 }  # fmt: skip

@@ -167,9 +167,9 @@ class CompiledSteps:
         self._model.optimizer.iterations.assign(done)
 
     def in_place(self) -> list[np.ndarray]:
-        """All that a training changes, where it is in memory: float32 [V, ...]."""
+        """All that a training changes, where it is in memory: float32 or float16 [V, ...]."""
         tables, accumulators = self._tables()
-        return [array for array in (*tables, *(accumulators or ())) if array is not None]
+        return [_as_floats(array) for array in (*tables, *(accumulators or ())) if array is not None]
 
     def _tables(self) -> tuple[kernel.Tables, kernel.Tables | None]:
         """The model's variables and Adagrad's accumulators, where they are in memory."""
@@ -202,7 +202,13 @@ class CompiledSteps:
 
 
 def in_place(variable: tf.Variable) -> np.ndarray:
-    """A variable's own memory as an array: float32, to be read and written until TensorFlow writes to the variable.
+    """A variable's own memory as an array, to be read and written until TensorFlow writes to the variable.
+
+    Args:
+        variable: float32 or float16.
+
+    Returns:
+        float32; or uint16, the bits of float16, which numba does not know on a processor.
 
     Raises:
         RuntimeError: TensorFlow has read or written single rows of the variable, and since then hands out copies.
@@ -212,5 +218,9 @@ def in_place(variable: tf.Variable) -> np.ndarray:
     shared = np.asarray(memoryview(one))
     if shared.ctypes.data != np.asarray(memoryview(other)).ctypes.data:
         raise RuntimeError(f"{variable.name}: TensorFlow hands out copies of this variable")
-    numbers = ctypes.cast(shared.ctypes.data, ctypes.POINTER(ctypes.c_float))
-    return np.ctypeslib.as_array(numbers, shared.shape)
+    kind = ctypes.c_float if variable.dtype == tf.float32 else ctypes.c_uint16
+    return np.ctypeslib.as_array(ctypes.cast(shared.ctypes.data, ctypes.POINTER(kind)), shared.shape)
+
+
+def _as_floats(array: np.ndarray) -> np.ndarray:
+    return array if array.dtype == np.float32 else array.view(np.float16)

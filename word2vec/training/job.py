@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import dataclasses
 import functools
 import hashlib
 import json
@@ -14,7 +13,7 @@ from typing import Any, NamedTuple
 import numpy as np
 import tensorflow as tf
 
-from word2vec import memory, pairs, progress, saved_model_layout, sif, vectors, vocabulary
+from word2vec import progress, saved_model_layout, sif, vectors, vocabulary
 from word2vec.errors import UserError
 from word2vec.serving_model import ServingModel
 from word2vec.settings import COMPILED_POSITIONS, Section, SkipGramSettings, TrainerSettings
@@ -22,23 +21,17 @@ from word2vec.subwords import Buckets, Subwords
 from word2vec.training import (
     alignment,
     blocks,
+    building,
     checkpoints,
     collectives,
     exchange,
     model,
     optimizers,
-    precision,
-    samplers,
     strategies,
     training,
     warm_start,
 )
 from word2vec.training.tensorflow_steps import TensorFlowSteps
-
-# Where blocks_per_step is not set: as many as keep the most frequent word to so many occurrences per step, of which
-# each sees the table as it was before the others; and never more than were found stable.
-MOST_BLOCKS_PER_STEP = 16
-MOST_REPEATS_PER_STEP = 8
 
 
 class Job(Section):
@@ -128,7 +121,7 @@ def try_out(job: Job, judge: Judge) -> float:
         raise
     network = trained.network
     try:
-        worth = judge(*_words_and_buckets(network.subwords, _value(network.target)))
+        worth = judge(*_words_and_buckets(network.subwords, _floats(_value(network.target))))
     finally:
         for variable in (*(table.embeddings for table in network.tables), *network.optimizer.variables):
             _release(variable)
@@ -164,7 +157,7 @@ def _trained(job: Job) -> _Trained:
     data = Data(job)
     # On their cores several machines train tables of their own, which TensorFlow need not hold equal.
     workers = strategies.workers(strategy) if compiled else 1
-    shape = _shape_of_steps(settings, data.corpus, 1 if compiled else strategy.num_replicas_in_sync)
+    shape = building.shape_of_steps(settings, data.corpus, 1 if compiled else strategy.num_replicas_in_sync)
     positions = shape[1] * workers if compiled else np.prod(shape)
     epoch_steps = tf.Variable(max(round(data.corpus.positions / positions), 1), dtype=tf.int64)
     with contextlib.nullcontext() if compiled else strategy.scope():
@@ -238,7 +231,7 @@ class Data:
 
     def __init__(self, job: Job):
         self.words = vocabulary.read(job.vocabulary)
-        self.corpus = _Corpus.of(self.words, job.skipgram.subsampling)
+        self.corpus = building.Corpus.of(self.words, job.skipgram.subsampling)
         self._window = job.skipgram.window
         self._weighting, self._seed = job.trainer.window_weights, job.trainer.seed
 
@@ -275,7 +268,7 @@ def built(
     Raises:
         UserError: there is not enough memory, or it cannot start from the model that it shall start from.
     """
-    network = _model(words, job.trainer, job.skipgram.window, shape, workers)
+    network = building.make(words, job.trainer, job.skipgram.window, shape, workers)
     learning_rate = job.trainer.first_learning_rate
     if job.base_model and job.starts_warm:
         start = warm_start.read(job.base_model)
@@ -283,7 +276,8 @@ def built(
         warm_start.check_same_kind(start, job.trainer.architecture, job.trainer.subwords)
         warm_start.load(start, words, network)
         learning_rate = job.trainer.warm_start_learning_rate or learning_rate
-    return network, _compile(network, job, learning_rate, epoch_steps)
+    schedule = building.set_optimizer(network, job.trainer, learning_rate, job.epochs, epoch_steps)
+    return network, schedule
 
 
 def _checkpoints(
@@ -310,8 +304,9 @@ def _export(job: Job, words: vocabulary.Vocabulary, network: model.Word2Vec) -> 
     """Writes the SavedModel, with what a later training can start from, and the vectors beside it."""
     table, rotation, space = _aligned(job, words, network)
     rest = {table.name: _value(table) for table in network.tables if table is not network.target}
-    if rotation is not None:
+    if rotation is not None or table.dtype != network.target.variable_dtype:
         _release(network.target.embeddings)
+    if rotation is not None:
         rest["context"] = alignment.turn(rest["context"], rotation)
     warm_start.write(job.serving_model, rest, space, job.trainer.architecture)
     del rest
@@ -338,7 +333,7 @@ def _aligned(
     Returns:
         the table, float32 [V or more, D]; what turned it, float64 [D, D], if anything; and the space.
     """
-    table = _value(network.target)
+    table = _floats(_value(network.target))
     if job.base_model and job.trainer.align == "last_blessed":
         start = warm_start.read(job.base_model, vectors_alone=True)
         warm_start.check_dimensions(start, job.trainer.dimensions)
@@ -353,93 +348,16 @@ def _value(table: model.WordTable) -> np.ndarray:
     return np.asarray(memoryview(table.embeddings.value.read_value()))
 
 
+def _floats(table: np.ndarray) -> np.ndarray:
+    """A table as float32, a copy where it is of half precision."""
+    return table.astype(np.float32, copy=False)
+
+
 def _release(keras_variable: Any) -> None:
     """Frees a variable's memory, which the traced functions of the training would hold to the process' end."""
     for variable in getattr(keras_variable.value, "values", [keras_variable.value]):
         # An empty value takes the place of the table; the shape that the variable was made with is not looked at.
         tf.raw_ops.AssignVariableOp(resource=variable.handle, value=tf.zeros([0], variable.dtype))
-
-
-@dataclasses.dataclass(frozen=True)
-class _Corpus:
-    """What is expected of an epoch: how many positions, and which share of them the most frequent word has."""
-
-    positions: float
-    greatest_share: float
-
-    @classmethod
-    def of(cls, words: vocabulary.Vocabulary, subsampling: float) -> _Corpus:
-        counts, total = tf.constant(words.counts), tf.constant(words.counts.sum())
-        kept = words.counts * pairs.keep_probability(counts, total, subsampling).numpy()
-        return cls(float(kept.sum()), float(kept.max() / kept.sum()))
-
-
-def _shape_of_steps(settings: TrainerSettings, corpus: _Corpus, replicas: int) -> tuple[int, int]:
-    """(blocks, their length), if so many replicas share the blocks.
-
-    Raises:
-        UserError: a step is larger than an epoch, or its blocks do not divide by the replicas.
-    """
-    blocks_per_step, length = settings.blocks_per_step, settings.block_length
-    if blocks_per_step is None:
-        stable = int(MOST_REPEATS_PER_STEP / (corpus.greatest_share * length))
-        fitting = int(corpus.positions / length)
-        wanted = max(min(stable, fitting, MOST_BLOCKS_PER_STEP), 1)
-        return max(wanted // replicas, 1) * replicas, length
-    strategies.check_divides(replicas, blocks_per_step)
-    if blocks_per_step * length > corpus.positions:
-        raise UserError(
-            f"trainer.blocks_per_step = {blocks_per_step} x trainer.block_length = {length} are "
-            f"{blocks_per_step * length:,} positions a step, but a whole epoch has about {corpus.positions:,.0f}. "
-            "Lower one of them, or give more text"
-        )
-    return blocks_per_step, length
-
-
-def _model(
-    words: vocabulary.Vocabulary,
-    settings: TrainerSettings,
-    window: int,
-    shape: tuple[int, int],
-    workers: int = 1,
-) -> model.Word2Vec:
-    same = (
-        "dimensions", "architecture", "loss", "negatives", "shared_negatives", "bias", "bias_start", "window_weights",
-        "seed",
-    )  # fmt: skip
-    subwords = Subwords.of(words.words, settings.subwords) if settings.subwords else None
-    _check_memory(settings, len(words), subwords, workers)
-    return model.Word2Vec(
-        len(words),
-        window=window,
-        blocks_per_step=shape[0],
-        block_length=shape[1],
-        sampler=samplers.make(settings.sampler, words.counts, settings.noise_power),
-        remove_accidental_hits=settings.remove_accidental_hits,
-        subwords=subwords,
-        dtype=precision.policy(settings.precision),
-        **{key: getattr(settings, key) for key in same},
-    )
-
-
-def _check_memory(settings: TrainerSettings, words: int, subwords: Subwords | None, workers: int) -> None:
-    """Makes sure that there is memory for the tables, before hours of training end without it.
-
-    Raises:
-        UserError: there is not.
-    """
-    rows = words + (subwords.size if subwords else words)
-    tables = rows * settings.dimensions * 4 * optimizers.TABLES[settings.optimizer]
-    exported = words * settings.dimensions * 4  # a copy
-    needed = tables + (exported if workers == 1 else tables)  # workers know what all had at the last exchange
-    free = memory.free()
-    if needed > free and not tf.config.list_logical_devices("GPU"):
-        of_buckets = f" and of {len(subwords.buckets):,} buckets of n-grams" if subwords else ""
-        raise UserError(
-            f"not enough memory: the vectors of {words:,} words{of_buckets}, of {settings.dimensions} numbers each, "
-            f"take {memory.text(needed)} to train, and {memory.text(free)} are free. Lower trainer.dimensions or "
-            "skipgram.max_vocabulary, or raise skipgram.min_count"
-        )
 
 
 def _compiled_steps(
@@ -488,24 +406,29 @@ def _is_compiled(settings: TrainerSettings, strategy: tf.distribute.Strategy) ->
             "trainer.kernel = compiled: trains on a CPU's cores, but there is a GPU, or trainer.strategy has several "
             "devices. Set trainer.kernel=auto"
         )
+    if settings.table_precision != "float32":
+        _check_halves(on_cores=on_cores)
     return settings.kernel != "tensorflow" and on_cores and settings.why_not_compiled() is None
 
 
-def _compile(
-    network: model.Word2Vec, job: Job, learning_rate: float, epoch_steps: tf.Variable
-) -> optimizers.LinearDecay:
-    settings, name = job.trainer, job.trainer.optimizer
-    schedule = optimizers.LinearDecay(
-        learning_rate,
-        settings.min_learning_rate,
-        epoch_steps,
-        epochs=job.epochs,
-        warmup_steps=settings.warmup_steps,
-    )
-    shares = {"bias": settings.first_bias_learning_rate / settings.first_learning_rate}
-    network.compile(optimizer=optimizers.make(name, schedule, settings.precision, shares))
-    network.optimizer.build([table.embeddings for table in network.tables])
-    return schedule
+def _check_halves(*, on_cores: bool) -> None:
+    """Makes sure that tables of half precision can be trained here.
+
+    Raises:
+        UserError: they cannot.
+    """
+    if not on_cores:
+        raise UserError(
+            "trainer.table_precision = float16: is trained on a CPU's cores alone, but there is a GPU, or "
+            "trainer.strategy has several devices. Set trainer.table_precision=float32"
+        )
+    from word2vec.training import kernel_halves  # numba takes seconds
+
+    if not kernel_halves.are_known():
+        raise UserError(
+            "trainer.table_precision = float16: this CPU does not convert float16 (it has no F16C). "
+            "Set trainer.table_precision=float32"
+        )
 
 
 def shards(patterns: list[str]) -> list[str]:

@@ -21,7 +21,7 @@ import numpy as np
 from word2vec.settings import Architecture, WindowWeights
 from word2vec.training import kernel_blocks, kernel_losses, kernel_parts, kernel_rows, window_weights
 from word2vec.training.kernel_rows import LANES, ROWS
-from word2vec.training.tiles import compiled, multiply
+from word2vec.training.tiles import FLOAT_BYTES, compiled, multiply
 
 MEASURED_EVERY = 64  # the loss is measured at one block in so many, and at the first and last of a call
 LOSS, PAIRS, POSITIONS = 0, 1, 2  # the places of a call's sums
@@ -31,7 +31,8 @@ class Tables(NamedTuple):
     """The model's tables, or Adagrad's accumulators of their rows.
 
     Attributes:
-        target: float32 [V, D], with subwords those of buckets behind them; of accumulators [V].
+        target: float32 [V, D], or uint16, the bits of float16 (`kernel_halves`); with subwords those of buckets behind
+            them; of accumulators float32 [V].
         context: likewise.
         bias: float32 [V]; None if it is fixed.
     """
@@ -299,8 +300,9 @@ def _train(
     total, whole = of_query[0], of_query[4]
     kernel_parts.begin(single, all_weights, all_mix, length, around, of_query, mix)
     parts = -(-length // ROWS) + -(-keys // ROWS) + 1  # in which the next block's rows are asked for
-    # Rows can be added to as they are; or sums are made first, of which Adagrad has to know all.
-    direct = target_squares is None and dimensions % LANES == 0
+    # Rows can be added to as they are; or sums are made first, of which Adagrad has to know all, and which are rounded
+    # once where the tables are of half precision.
+    direct = target_squares is None and dimensions % LANES == 0 and target.itemsize == FLOAT_BYTES
     for place in range(begin - 1, end):
         ids, following = both_ids[place & 1], both_ids[(place + 1) & 1]
         if place + 1 < end:
@@ -330,17 +332,18 @@ def _train(
                 return place - begin + 1
         kernel_losses.observe(moves[rows:], of_noise, length, total, noise_losses, noise_rate, row_sums[:, 0])
         scale = rate if target_squares is None else np.float32(1)
+        key = kernel_blocks.rounding_key(seed, first + place)
         kernel_losses.move(
             moves, of_keys, of_noise, pairs, of_query, reach, negatives, hits, single, scale, weights, softmax
         )
         kernel_parts.move_targets(
             many, single, inside, target, target_squares, rate, direct, ids, keys, columns, length, around, reach,
             inputs, mix, mixed, words, moves, row_sums, outs, product, context, following, parts, splits, rows_of,
-            firsts,
+            firsts, key,
         )  # fmt: skip
         kernel_parts.move_contexts(
             many, single, context, context_squares, rate, direct, ids[:columns], keys, length, reach, queries, moves,
-            row_sums, outs, product, target, following, parts,
+            row_sums, outs, product, target, following, parts, key,
         )  # fmt: skip
         kernel_rows.add_to_bias(bias, ids[:columns], moves, rows, row_sums, bias_squares, rate, bias_share, single)
     return end - begin

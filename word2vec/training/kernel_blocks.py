@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
-from word2vec.training.tiles import FLOAT_BYTES, compiled, prefetch
+from word2vec.training.tiles import compiled, prefetch
 
 LINE = 64  # bytes of a cache line
 # SplitMix64 (Steele, Lea and Flood 2014, figure 16).
@@ -28,6 +28,12 @@ def draw(ids: np.ndarray, kept: np.ndarray, alias: np.ndarray, seed: int, block:
         column = np.int32(((bits >> np.uint64(32)) * size) >> np.uint64(32))
         rest = np.float32(bits & np.uint64(0xFFFFFF)) * np.float32(2.0**-24)
         ids[place] = column if rest < kept[column] else alias[column]
+
+
+@compiled
+def rounding_key(seed: int, block: int) -> np.uint32:
+    """What decides how a block's changes are rounded in tables of half precision (`kernel_halves`)."""
+    return np.uint32(_mixed(_mixed(~np.uint64(seed)) + np.uint64(block) * _GAMMA) >> np.uint64(32))
 
 
 @compiled
@@ -110,7 +116,7 @@ def ask_for(context, target, ids, columns, part, parts):
 
     A core waits for so few cache lines at a time that asking for all of them at once would make it stand still.
     """
-    size, count = context.shape[1] * FLOAT_BYTES, ids.shape[0]
+    size, count = context.shape[1] * context.itemsize, ids.shape[0]
     for place in range(count * part // parts, count * (part + 1) // parts):
         table = context if place < columns else target
         row = table.ctypes.data + np.int64(ids[place]) * size

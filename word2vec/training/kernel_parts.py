@@ -64,7 +64,7 @@ def _read_targets(target, ids, out, splits, rows, firsts):
 @compiled
 def move_targets(
     many, single, inside, target, squares, rate, direct, ids, keys, columns, length, around, reach, inputs, mix, mixed,
-    words, moves, sums, outs, product, context, following, parts, splits, rows, firsts,
+    words, moves, sums, outs, product, context, following, parts, splits, rows, firsts, key,
 ):  # fmt: skip
     """Moves the target rows, of the queries or of what they are mixed from."""
     if splits is not None:
@@ -80,22 +80,21 @@ def move_targets(
             outs, mixed, share, inputs.shape[0], length, around, product, context, target, nothing, 1
         )
     if splits is None:
-        kernel_rows.add_sums(target, ids[columns:], sums, squares, rate, direct)
+        kernel_rows.add_sums(target, ids[columns:], sums, squares, rate, direct, key)
     else:
-        kernel_rows.add_to_all(target, ids[columns:], sums, splits, rows, firsts)
+        kernel_rows.add_to_all(target, ids[columns:], sums, splits, rows, firsts, key)
 
 
 @compiled
 def move_contexts(
     many, single, context, squares, rate, direct, ids, keys, length, reach, queries, moves, sums, outs, product, target,
-    following, parts,
+    following, parts, key,
 ):  # fmt: skip
     """Moves the context rows, of the keys and of the noise."""
     kernel_rows.aim(outs, context, ids, sums, direct)
     if many is not None:
         kernel_rows.add_to_words(outs, queries, moves, keys, length, reach, product, context, target, following, parts)
     if single is not None:
-        kernel_rows.add_to_single(
-            outs, queries, moves, ids, keys, sums, direct, product, context, target, following, parts
-        )
-    kernel_rows.add_sums(context, ids, sums, squares, rate, direct)
+        columns = ids.shape[0]
+        kernel_rows.add_to_single(outs, queries, moves, columns, keys, product, context, target, following, parts)
+    kernel_rows.add_sums(context, ids, sums, squares, rate, direct, ~key)

@@ -7,13 +7,16 @@ from __future__ import annotations
 
 import numpy as np
 
+from word2vec.training import kernel_halves
 from word2vec.training.kernel_blocks import LINE, ask_for
+from word2vec.training.kernel_halves import widen
 from word2vec.training.tiles import FLOAT_BYTES, REGISTERS, call, compiled, dot, prefetch, turn_square
 
 LANES, _, _VECTORS = REGISTERS
 ROWS = REGISTERS.most_rows(_VECTORS)
 _ADDRESS = 8  # bytes of an address
 _EPSILON = np.float32(1e-7)  # RowAdagrad's
+_GAMMA = 0x85EBCA6B  # between the keys of two rows: an odd number
 _TOGETHER = 4  # rows that `compose` adds up at a time
 
 
@@ -23,7 +26,7 @@ def copy(table, ids, rows):
     for place in range(ids.shape[0]):
         row, out = table[ids[place]], rows[place]
         for number in range(row.shape[0]):
-            out[number] = row[number]
+            out[number] = widen(row[number])
 
 
 @compiled
@@ -32,7 +35,7 @@ def compose(table, ids, out, splits, rows, firsts):
 
     A few rows at a time, so that the sums need not be read and written for each of them.
     """
-    dimensions, size = table.shape[1], table.shape[1] * FLOAT_BYTES
+    dimensions, size = table.shape[1], table.shape[1] * table.itemsize
     for place in range(ids.shape[0]):
         word, mean, first = ids[place], out[place], 0
         while ids[first] != word:
@@ -53,12 +56,12 @@ def compose(table, ids, out, splits, rows, firsts):
             _ask_for_rows(table, rows, at + _TOGETHER, end, size)
             one, two, three, four = table[rows[at]], table[rows[at + 1]], table[rows[at + 2]], table[rows[at + 3]]
             for number in range(dimensions):
-                mean[number] += (one[number] + two[number]) + (three[number] + four[number])
+                mean[number] += (widen(one[number]) + widen(two[number])) + (widen(three[number]) + widen(four[number]))
             at += _TOGETHER
         while at < end:
             one = table[rows[at]]
             for number in range(dimensions):
-                mean[number] += one[number]
+                mean[number] += widen(one[number])
             at += 1
         for number in range(dimensions):
             mean[number] *= share
@@ -74,8 +77,8 @@ def _ask_for_rows(table, rows, at, end, size):
 
 
 @compiled
-def add_to_all(table, ids, sums, splits, rows, firsts):
-    """Adds the sums of each word to all its rows."""
+def add_to_all(table, ids, sums, splits, rows, firsts, key):
+    """Adds the sums of each word to all its rows; for the key see `row_key`."""
     dimensions = table.shape[1]
     for place in range(ids.shape[0]):
         if firsts[place] < place:
@@ -86,9 +89,7 @@ def add_to_all(table, ids, sums, splits, rows, firsts):
         if firsts[place] == place:
             total = sums[place]
             for at in range(splits[ids[place]], splits[ids[place] + 1]):
-                row = table[rows[at]]
-                for number in range(dimensions):
-                    row[number] += total[number]
+                kernel_halves.add(table[rows[at]], total, row_key(key, rows[at]))
 
 
 @compiled
@@ -141,7 +142,7 @@ def aim(outs, table, ids, sums, direct):
     """Sets the addresses to add to: the table's rows, or sums that are set to 0."""
     for place in range(ids.shape[0]):
         if direct:
-            outs[place] = table.ctypes.data + np.int64(ids[place]) * table.shape[1] * FLOAT_BYTES
+            outs[place] = table.ctypes.data + np.int64(ids[place]) * table.shape[1] * table.itemsize
         else:
             outs[place] = sums.ctypes.data + place * sums.shape[1] * FLOAT_BYTES
             for number in range(sums.shape[1]):
@@ -198,33 +199,36 @@ def move_single(outs, words, moves, keys, mixed, product, context, target, follo
 
 
 @compiled
-def add_to_single(outs, queries, moves, ids, keys, sums, direct, product, context, target, following, parts):
+def add_to_single(outs, queries, moves, columns, keys, product, context, target, following, parts):
     """As `add_to_words`, where each key has the query at its own place only."""
     step, query_step, width = moves.shape[1] * FLOAT_BYTES, queries.shape[1] * FLOAT_BYTES, queries.shape[1] // LANES
-    part = -(-keys // ROWS)
+    part, a, b, to = -(-keys // ROWS), moves.ctypes.data, queries.ctypes.data, outs.ctypes.data
     for first in range(0, keys, ROWS):
         for key in range(first, min(first + ROWS, keys)):
-            row = context[ids[key]] if direct else sums[key]
-            for number in range(context.shape[1]):
-                row[number] += moves[0, key] * queries[key, number]
-        ask_for(context, target, following, ids.shape[0], part, parts)
+            of_a, of_b = a + key * FLOAT_BYTES, b + key * query_step
+            call(product, to + key * _ADDRESS, 1, 0, width, of_a, step, FLOAT_BYTES, of_b, query_step, 1, 0, 0)
+        ask_for(context, target, following, columns, part, parts)
         part += 1
-    a, to, noise = moves.ctypes.data + step, outs.ctypes.data + keys * _ADDRESS, ids.shape[0] - keys
-    call(product, to, noise, 0, width, a, step, FLOAT_BYTES, queries.ctypes.data, query_step, keys, 0, 0)
-    ask_for(context, target, following, ids.shape[0], part, parts)
+    to, noise = to + keys * _ADDRESS, columns - keys
+    call(product, to, noise, 0, width, a + step, step, FLOAT_BYTES, b, query_step, keys, 0, 0)
+    ask_for(context, target, following, columns, part, parts)
 
 
 @compiled
-def add_sums(table, ids, sums, accumulators, rate, direct):
+def row_key(key, row):
+    """What decides how a row's numbers are rounded, by a key that each block has: uint32."""
+    return np.uint32(np.uint64(key) + np.uint64(row) * np.uint64(_GAMMA))
+
+
+@compiled
+def add_sums(table, ids, sums, accumulators, rate, direct, key):
     """Adds the sums to the table, as Adagrad divides them if there are accumulators; nothing if it was done already."""
     if direct:
         return
     if accumulators is not None:
         _divide(ids, sums, table.shape[1], accumulators, rate)
     for place in range(ids.shape[0]):
-        out, row = table[ids[place]], sums[place]
-        for number in range(out.shape[0]):
-            out[number] += row[number]
+        kernel_halves.add(table[ids[place]], sums[place], row_key(key, place))
 
 
 @compiled

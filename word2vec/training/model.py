@@ -57,7 +57,26 @@ class InPlaceUniform(keras.initializers.RandomUniform):
 
 @keras.saving.register_keras_serializable("tfx_word2vec")
 class WordTable(keras.layers.Embedding):
-    """A table of vectors: Keras' Embedding, of which only the rows that are asked for are ever read."""
+    """A table of vectors: Keras' Embedding, of which only the rows that are asked for are ever read.
+
+    Args:
+        *args: Keras' own.
+        precision: of what is kept.
+        **kwargs: Keras' own.
+    """
+
+    def __init__(self, *args: Any, precision: settings.TablePrecision = "float32", **kwargs: Any):
+        super().__init__(*args, **kwargs)
+        self._precision = precision
+
+    @property
+    def variable_dtype(self) -> str:
+        """Keras' own: of the vectors."""
+        return self._precision
+
+    def get_config(self) -> dict[str, Any]:
+        """Keras' own."""
+        return {**super().get_config(), "precision": self._precision}
 
     def call(self, ids: tf.Tensor) -> tf.Tensor:
         """The rows of ids (int32, any shape) in the policy's compute type: [..., D]."""
@@ -95,8 +114,9 @@ class Word2Vec(keras.Model):
         subwords: of which rows of `target` each word's vector is the mean; None where each word has a row. Of the mean,
             each row moves by the whole gradient, as in fastText: by its share of it, a word of twenty n-grams would
             move twenty times as slowly.
+        table_precision: of the target and context vectors where they are kept; float16 is the compiled kernel's alone.
         seed: decides the initial vectors and the noise.
-        dtype: Keras' policy; products are computed in its compute type, sums and variables stay float32.
+        dtype: Keras' policy; products are computed in its compute type, sums stay float32.
     """
 
     def __init__(
@@ -117,6 +137,7 @@ class Word2Vec(keras.Model):
         window_weights: settings.WindowWeights = DEFAULTS.window_weights,
         remove_accidental_hits: bool = DEFAULTS.remove_accidental_hits,
         subwords: Subwords | None = None,
+        table_precision: settings.TablePrecision = DEFAULTS.table_precision,
         seed: int = DEFAULTS.seed,
         dtype: Any = "float32",
     ):
@@ -136,6 +157,7 @@ class Word2Vec(keras.Model):
             "window_weights": window_weights,
             "remove_accidental_hits": remove_accidental_hits,
             "subwords": subwords,
+            "table_precision": table_precision,
             "seed": seed,
         }
         self.sampler, self.objective = sampler, losses.BY_NAME[loss]()
@@ -151,8 +173,9 @@ class Word2Vec(keras.Model):
             rows = subwords.size
             # Not in the graphs, where they would be once per graph.
             self._splits, self._rows_of_words = tf.constant(subwords.splits), tf.constant(subwords.rows)
-        self.target = WordTable(rows, dimensions, start, name="target", dtype=self.dtype_policy)
-        self.context = WordTable(vocabulary_size, dimensions, "zeros", name="context", dtype=self.dtype_policy)
+        kept: dict[str, Any] = {"dtype": self.dtype_policy, "precision": table_precision}
+        self.target = WordTable(rows, dimensions, start, name="target", **kept)
+        self.context = WordTable(vocabulary_size, dimensions, "zeros", name="context", **kept)
         self.bias = None
         if bias == "learned":
             first = keras.initializers.Constant(self._first_bias(bias_start))

@@ -22,6 +22,14 @@ def test_a_variable_is_changed_where_it_is(shape):
     assert start[3].max() < 7
 
 
+def test_a_variable_of_half_precision_is_changed_where_it_is():
+    variable = tf.Variable(tf.constant([[1.0, 2.0], [3.0, 4.0]], tf.float16))
+    array = compiled_steps.in_place(variable)
+    assert array.dtype == np.uint16
+    array.view(np.float16)[1] = 0.5
+    assert variable.numpy().tolist() == [[1, 2], [0.5, 0.5]]
+
+
 def test_a_variable_that_is_copied_when_read_is_refused():
     variable = tf.Variable(tf.zeros([4, 2]))
     variable.scatter_nd_add([[0]], tf.ones([1, 2]))
@@ -48,6 +56,20 @@ def test_what_the_compiled_kernel_does_not_know_is_said_early(setting, why):
     else:
         with pytest.raises(ValueError, match=f"kernel = compiled: does not know {why}. Set kernel=auto"):
             TrainerSettings(kernel="compiled", **setting)
+
+
+@pytest.mark.parametrize(
+    ("setting", "why"),
+    [
+        ({"kernel": "tensorflow"}, "kernel = tensorflow"),
+        ({"loss": "full_softmax"}, "loss = full_softmax"),
+        ({"precision": "bfloat16"}, "precision = bfloat16"),
+    ],
+)
+def test_tables_of_half_precision_are_the_compiled_kernels_alone(setting, why):
+    with pytest.raises(ValueError, match=f"table_precision = float16: only the compiled kernel .* with {why}"):
+        TrainerSettings(table_precision="float16", **setting)
+    TrainerSettings(table_precision="float16", optimizer="adagrad")
 
 
 def test_who_interrupts_does_not_wait_for_the_rest_of_the_round(monkeypatch):

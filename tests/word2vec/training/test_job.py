@@ -9,7 +9,7 @@ import pytest
 
 from word2vec.errors import UserError
 from word2vec.settings import SkipGramSettings, TrainerSettings
-from word2vec.training import job, model, training
+from word2vec.training import building, job, model, training
 from word2vec.vocabulary import Vocabulary
 
 MADE = job.Job(
@@ -51,10 +51,10 @@ def test_another_training_has_others(change):
 def test_the_model_is_what_the_settings_say():
     settings = TrainerSettings(
         architecture="cbow", dimensions=12, loss="sampled_softmax", negatives=7, shared_negatives=9, bias="learned",
-        bias_start="share", window_weights="harmonic", seed=3, remove_accidental_hits=False,
+        bias_start="share", window_weights="harmonic", seed=3, remove_accidental_hits=False, table_precision="float16",
     )  # fmt: skip
     words = Vocabulary(["a", "b", "c"], np.array([3, 2, 1]))
-    config = job._model(words, settings, 4, (2, 8)).get_config()
+    config = building.make(words, settings, 4, (2, 8)).get_config()
     names = set(TrainerSettings.model_fields) & set(inspect.signature(model.Word2Vec).parameters)
     names -= {"sampler", "block_length", "blocks_per_step", "subwords"}  # these are made of several settings
     assert {name: config[name] for name in names} == {name: getattr(settings, name) for name in names}
@@ -65,7 +65,7 @@ def test_the_model_is_what_the_settings_say():
 def test_a_model_with_subwords_has_their_rows_too():
     words = Vocabulary(["ab", "abc", "x"], np.array([3, 2, 1]))
     settings = TrainerSettings(subwords={"min": 2, "max": 3, "buckets": 2**31 - 1}, dimensions=4)
-    made = job._model(words, settings, 4, (2, 8))
+    made = building.make(words, settings, 4, (2, 8))
     # <a ab b> <ab ab>; <a ab bc c> <ab abc bc>; <x x> <x>
     assert made.subwords.splits.tolist() == [0, 6, 14, 18]
     assert (
@@ -81,11 +81,11 @@ def test_a_model_with_subwords_has_their_rows_too():
     [("sgd", None, "0.3 GB"), ("adam", None, "0.7 GB"), ("sgd", {"min": 2, "max": 2}, "0.3 GB")],
 )
 def test_tables_that_memory_does_not_hold_are_refused_before_they_are_made(monkeypatch, optimizer, subwords, needed):
-    monkeypatch.setattr(job.memory, "free", lambda: 2e8)
+    monkeypatch.setattr(building.memory, "free", lambda: 2e8)
     settings = TrainerSettings(optimizer=optimizer, dimensions=50_000, subwords=subwords)
     words = Vocabulary([f"{number}" for number in range(500)], np.arange(500, 0, -1))
     with pytest.raises(UserError, match=rf"of 500 words.* of 50000 numbers each, take {needed} to train, and 0.2 GB"):
-        job._model(words, settings, 4, (1, 8))
+        building.make(words, settings, 4, (1, 8))
 
 
 def test_what_is_told_a_worker_is_what_it_reads():
