@@ -71,6 +71,23 @@ def test_what_an_exchange_makes_by_hand():
     assert second[3].tolist() == [7, 7]  # each its own still: it is not among the frequent ones
 
 
+def test_rows_of_half_precision_end_alike():
+    def work(worker):
+        rows = np.linspace(0, 3, 40, dtype=np.float16).reshape(10, 4)
+        bring = exchange.Exchange([rows], worker)
+        rows[2] += np.float16(0.1 * worker.worker)
+        rows[3] += np.float16(0.3)
+        bring()
+        return rows
+
+    one, other = in_threads(2, work)
+    np.testing.assert_array_equal(one, other)
+    expected = np.linspace(0, 3, 40, dtype=np.float16).reshape(10, 4).astype(np.float32)
+    expected[2] += 0.1
+    expected[3] += 0.3  # which both changed alike
+    np.testing.assert_allclose(one, expected, atol=0.002)
+
+
 def test_what_is_sent_are_the_rows_that_changed():
     together = Together(2)
 
@@ -82,7 +99,7 @@ def test_what_is_sent_are_the_rows_that_changed():
 
     with concurrent.futures.ThreadPoolExecutor(2) as pool:
         list(pool.map(work, range(2)))
-    assert together.sent == 1000 * 4 + 16 + 4  # which rows they are, one row, and its length
+    assert together.sent == 1000 * 2 + 4 * 2 + 4  # which rows they are, one row, and its length
 
 
 class Counting:
