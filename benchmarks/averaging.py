@@ -83,15 +83,14 @@ def train(options: dict[str, Any]) -> dict[str, Any]:
     from word2vec.training import exchange, job
 
     threads.one_thread_an_op()
-    exchange.FREQUENT = options["frequent"]
+    exchange.FREQUENT, exchange.AT_LEAST = options["frequent"], options["exchanges"]
     workers = options["workers"]
     together = Together(workers)
     with tempfile.TemporaryDirectory() as folder:
         of_run = systems.job_of(pathlib.Path(options["run"]), pathlib.Path(folder), options["config"])
     data = job.Data(of_run)
-    settings = of_run.trainer
+    settings = of_run.trainer.model_copy(update={"exchange_positions": 10**12})
     per_worker = data.corpus.positions / workers
-    settings = settings.model_copy(update={"exchange_positions": max(int(per_worker / options["exchanges"]), 1)})
     epoch_steps = [tf.Variable(round(per_worker / settings.block_length), dtype=tf.int64) for _ in range(workers)]
 
     def work(worker: int) -> np.ndarray:

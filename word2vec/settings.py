@@ -232,9 +232,9 @@ class TrainerSettings(Section):
         "else every GPU there is, else the CPU; multi_worker: as TF_CONFIG says (docs/training.md)",
     )
     exchange_positions: Annotated[Count, Field(le=10**12)] = Field(
-        100_000,
+        5_000_000,
         description="with multi_worker on CPUs: how many words each worker trains on, after subsampling, between two "
-        "exchanges (docs/scaling.md)",
+        "exchanges; there are at least 20 per epoch (docs/scaling.md)",
     )
     deterministic: bool = Field(
         False,

@@ -39,6 +39,9 @@ from word2vec.training.tiles import KEPT
 FREQUENT = 1_000
 PARTS = 10
 
+# However large the interval between two exchanges is set, an epoch has so many.
+AT_LEAST = 20
+
 # After so many exchanges of all rows one is told which worker is slow, if it takes so many times the median.
 INTERVALS = 20
 MUCH_SLOWER = 1.5

@@ -387,7 +387,8 @@ def exchanging_steps(
     """
     from word2vec.training.compiled_steps import CompiledSteps
 
-    interval = max(settings.exchange_positions // settings.block_length, exchange.PARTS)
+    wanted = min(settings.exchange_positions // settings.block_length, int(schedule.epoch_steps) // exchange.AT_LEAST)
+    interval = max(wanted, exchange.PARTS)
     own = CompiledSteps(
         network, schedule, streams=streams, steps_per_call=interval // exchange.PARTS, worker=together.worker
     )
