@@ -44,8 +44,9 @@ def work(options: dict[str, Any]) -> dict[str, Any]:
     from gensim.models import KeyedVectors
 
     from word2vec import threads, vectors, vocabulary
-    from word2vec.training import job
+    from word2vec.training import exchange, job
 
+    exchange.AT_LEAST = 1  # as seldom as is asked for
     absl.logging.use_absl_handler()
     absl.logging.set_verbosity(absl.logging.INFO)
     threads.one_thread_an_op()
