@@ -122,7 +122,7 @@ def test_the_watch_survives_every_error(own_versions_folder, monkeypatch, caplog
         async with served.watched(0.01):
             shutil.copytree(folder / "7", folder / "8")
             with contextlib.suppress(asyncio.TimeoutError):
-                await asyncio.wait_for(until(lambda: served.served.number == 8), 20)
+                await asyncio.wait_for(until(lambda: served.served.number == 8), 60)
         return served.served.number
 
     assert asyncio.run(run()) == 8
