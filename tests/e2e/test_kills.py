@@ -31,7 +31,7 @@ def test_killed_while_transform_runs_in_two_processes(rehearsal):
 @pytest.mark.slow
 @pytest.mark.timeout(1800)
 def test_killed_at_random(rehearsal):
-    for outcome in rehearsal.at_random(times=3):
+    for outcome in rehearsal.at_random(times=1):  # python -m benchmarks.reliability does it more often
         assert outcome.is_good, outcome
 
 
