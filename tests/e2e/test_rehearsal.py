@@ -48,7 +48,7 @@ class Cluster:
         command = [sys.executable, str(ROOT / "kubeflow_runner.py"), "rehearse", "--config", str(self.config)]
         done = subprocess.run(
             [*command, "--folder", str(self.folder), "--volume", f"models={self.volume}", *arguments],
-            cwd=self.folder.parent, capture_output=True, text=True, timeout=500, check=False,
+            cwd=self.folder.parent, capture_output=True, text=True, timeout=850, check=False,
             env={**os.environ, "COLUMNS": "200"},
         )  # fmt: skip
         assert done.returncode == 0, done.stdout + done.stderr
