@@ -39,8 +39,10 @@ from word2vec.training.tiles import KEPT
 FREQUENT = 1_000
 PARTS = 10
 
-# However large the interval between two exchanges is set, an epoch has so many.
+# However large the interval between two exchanges is set, an epoch has so many; but not for fewer positions than this,
+# which a core trains on while a single sum is made.
 AT_LEAST = 20
+FEWEST_POSITIONS = 1_000
 
 # After so many exchanges of all rows one is told which worker is slow, if it takes so many times the median.
 INTERVALS = 20

@@ -387,8 +387,9 @@ def exchanging_steps(
     """
     from word2vec.training.compiled_steps import CompiledSteps
 
-    wanted = min(settings.exchange_positions // settings.block_length, int(schedule.epoch_steps) // exchange.AT_LEAST)
-    interval = max(wanted, exchange.PARTS)
+    fewest = exchange.FEWEST_POSITIONS // settings.block_length
+    of_epoch = max(int(schedule.epoch_steps) // exchange.AT_LEAST, fewest)
+    interval = max(min(settings.exchange_positions // settings.block_length, of_epoch), exchange.PARTS)
     own = CompiledSteps(
         network, schedule, streams=streams, steps_per_call=interval // exchange.PARTS, worker=together.worker
     )
