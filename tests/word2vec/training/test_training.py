@@ -42,6 +42,7 @@ def make_data(files, kernel="tensorflow"):
 def make(
     folder, strategy=None, *, epochs=2, dimensions=8, vocabulary="", learning_rate=0.05, optimizer="sgd",
     sampler="unigram", size=V, kernel="tensorflow", streams=1, steps_per_call=10, checkpoint_seconds=1000,
+    table_precision="float32",
 ):  # fmt: skip
     strategy = strategy or tf.distribute.get_strategy()
     epoch_steps = tf.Variable(140 * (BLOCKS if kernel == "compiled" else 1), dtype=tf.int64)
@@ -55,6 +56,7 @@ def make(
             sampler=samplers.make(sampler, np.arange(size, 0, -1), 0.75),
             shared_negatives=16,
             remove_accidental_hits=False,
+            table_precision=table_precision,
         )
         decay = optimizers.LinearDecay(learning_rate, 1e-4, epoch_steps, epochs=epochs)
         made.compile(optimizer=optimizers.make(optimizer, decay))
@@ -144,6 +146,7 @@ def test_the_same_seed_gives_the_same_vectors(tmp_path, files, sampler, kernel):
         {},
         {"optimizer": "adam", "sampler": "adaptive", "learning_rate": 0.005},
         {"kernel": "compiled"},
+        {"kernel": "compiled", "table_precision": "float16"},
         {"kernel": "compiled", "optimizer": "adagrad", "sampler": "adaptive"},
     ],
 )
