@@ -7,17 +7,18 @@ goes with it, so that the thousandth run is as fast as the first; and one that c
 from __future__ import annotations
 
 import atexit
+import contextlib
 import importlib
 import multiprocessing
 import os
 import signal
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from types import FrameType
 from typing import NoReturn
 
-from word2vec import streams
+from word2vec import importing, streams
 
 # What a run imports, before and while it runs.
 MODULES = (
@@ -35,13 +36,16 @@ MODULES = (
     "keras.src.backend.tensorflow.trainer",
 )
 
+_INTERRUPTS = {signal.SIGINT, signal.SIGTERM}
+
 _context = multiprocessing.get_context("fork")
 
 
 def prepare() -> None:
     """Imports what a run needs, and starts nothing: a process with threads at work cannot be forked safely."""
-    for name in MODULES:
-        importlib.import_module(name)
+    with importing.quickly():
+        for name in MODULES:
+            importlib.import_module(name)
 
 
 def call(function: Callable[[], int]) -> int:
@@ -59,20 +63,33 @@ def call(function: Callable[[], int]) -> int:
     sys.stdout.flush()
     sys.stderr.flush()
     process = _context.Process(target=_run, args=(function,))
-    process.start()
     try:
+        with _interrupts_waiting():
+            process.start()
         process.join()
     except KeyboardInterrupt:
-        process.terminate()
-        process.join()
+        if process.pid is not None:
+            process.terminate()
+            process.join()
         raise
     assert process.exitcode is not None  # it was joined
     return process.exitcode
 
 
+@contextlib.contextmanager
+def _interrupts_waiting() -> Iterator[None]:
+    """Has interrupts wait, in this process and in what it forks: before its own way to take them, a fork has ours."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, _INTERRUPTS)
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
 def _run(function: Callable[[], int]) -> NoReturn:
     signal.signal(signal.SIGINT, _ignore)  # and not SIG_IGN, which programs that it starts would inherit
     signal.signal(signal.SIGTERM, _interrupt)
+    signal.pthread_sigmask(signal.SIG_UNBLOCK, _INTERRUPTS)
     threading.Thread(target=_end_with_parent, daemon=True).start()
     try:
         sys.exit(function())

@@ -101,6 +101,22 @@ def test_an_interrupt_of_one_or_both_tidies_up_once(parent, send, tmp_path):
     assert {path.name for path in tmp_path.iterdir()} == {"started", "tidied", "tidied before the end: True"}
 
 
+AT_ONCE = """
+    import os, signal
+    from pipeline import forks
+
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+    os.register_at_fork(after_in_child=lambda: os.kill(os.getpid(), signal.SIGINT))
+    print(forks.call(lambda: 5))
+"""
+
+
+def test_an_interrupt_in_the_instant_of_forking_is_the_parents_alone():
+    program = [sys.executable, "-c", textwrap.dedent(AT_ONCE)]
+    done = subprocess.run(program, cwd=ROOT, capture_output=True, text=True, timeout=30, check=False)
+    assert (done.stdout, done.stderr) == ("5\n", "")
+
+
 def test_no_fork_outlives_its_parent(parent, tmp_path):
     parent.kill()
     parent.wait(10)
