@@ -17,8 +17,11 @@ setup:  ## prepare .venv, once
 run: setup  ## train on the built-in corpus, evaluate, push, and show what was made
 	@$(BIN)/python local_runner.py
 
+# A process of its own per core; each takes the next file when it has done one, the longest first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 40
+
 test: setup  ## every test but the slow ones
-	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow'
+	$(PYTEST) -m 'not slow'
 
 # What starts a run, Beam, other processes, a server or a browser, installs packages, or compiles machine code.
 NOT_FAST := \
@@ -56,10 +59,10 @@ NOT_FAST := \
 	word2vec/training/test_training.py
 
 test-fast: setup  ## the units alone, while you work: no run, server, browser or compiling
-	$(BIN)/python -m pytest -n auto --dist loadfile -m 'not slow' $(NOT_FAST:%=--ignore=tests/%)
+	$(PYTEST) -m 'not slow' $(NOT_FAST:%=--ignore=tests/%)
 
 test-slow: setup  ## the slow ones: kills, hostile requests, containers, Flink
-	$(BIN)/python -m pytest -n auto --dist loadfile -m slow
+	$(PYTEST) -m slow
 
 lint: setup  ## ruff: mistakes, and the format; mypy: the types
 	$(BIN)/ruff check .

@@ -11,7 +11,6 @@ import os
 import re
 import shutil
 import signal
-import sys
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
@@ -21,7 +20,7 @@ import rich.console
 
 from pipeline import arguments, console, engines, forks, layout, lock, metadata_file, orphans
 from pipeline.configs import Config
-from word2vec import argument_types, streams, whole_files
+from word2vec import argument_types, importing, streams, whole_files
 from word2vec.errors import UserError, printable, reason
 from word2vec.training import tf_config
 
@@ -179,7 +178,7 @@ def _run(
     console.check(screen)
     metadata_file.has_runs(config.run_folder, writes=True)  # or it says what is the matter
     started = time.perf_counter()
-    with console.waiting(screen, "Starting TensorFlow and TFX …"):
+    with console.waiting(screen, "Starting TensorFlow and TFX …"), importing.quickly():
         from pipeline import beam_workers, local, summary
         from word2vec import threads
 
@@ -382,4 +381,4 @@ def _parser() -> argparse.ArgumentParser:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    streams.leave(main())

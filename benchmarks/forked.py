@@ -20,12 +20,10 @@ import time
 from collections.abc import Callable, Mapping, Sequence
 from multiprocessing.context import ForkServerProcess
 
-from pipeline import forks
-
 ROOT = pathlib.Path(__file__).parent.parent
 
 _context = multiprocessing.get_context("forkserver")
-_context.set_forkserver_preload(["local_runner", *forks.MODULES])
+_context.set_forkserver_preload(["benchmarks.forked_from"])
 
 
 @dataclasses.dataclass

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import pathlib
 import random
 import socket
 
@@ -25,6 +26,34 @@ TOPICS = {
     "travel": ["train", "plane", "ship", "road", "bridge", "station", "ticket", "harbour"],
 }
 COMMON = ["the", "a", "of", "and", "to", "in", "with", "near"]
+
+
+# The files that take minutes, the longest first: begun last, one of them would keep a single core busy at the end.
+_LONG = (
+    "e2e/test_rehearsal.py",
+    "e2e/test_workers.py",
+    "e2e/test_spans.py",
+    "e2e/test_pipeline.py",
+    "e2e/test_gone.py",
+    "word2vec/training/test_kernel.py",
+    "serving/test_local.py",
+    "e2e",
+    "word2vec/training/test_training.py",
+    "serving",
+    "components/evaluator/test_gate.py",
+    "components/skipgram/test_phrases.py",
+    "word2vec/training",
+)
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Puts the tests of the longest files first; those of a file stay in their order."""
+    root = pathlib.Path(__file__).parent
+
+    def place(item: pytest.Item) -> int:
+        return next((place for place, path in enumerate(_LONG) if item.path.is_relative_to(root / path)), len(_LONG))
+
+    items.sort(key=place)
 
 
 def make_documents(count: int, seed: int = 0) -> list[str]:
