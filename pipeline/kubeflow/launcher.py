@@ -9,21 +9,23 @@ from __future__ import annotations
 import argparse
 import json
 import os
-import sys
 import tempfile
 from collections.abc import Mapping, Sequence
 
-from google.protobuf import json_format
-from kfp.pipeline_spec import pipeline_spec_pb2
-from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
-from tfx.utils import path_utils
+from word2vec import importing, streams
 
-from components.pusher import versions
-from pipeline import beam_workers, engines, layout, nodes
-from pipeline.configs import Config
-from pipeline.kubeflow import checks, compiler, invocation, needs, task, volume, workplace
-from pipeline.kubeflow.spec import Json
-from pipeline.kubeflow.training_job import job
+with importing.quickly():
+    from google.protobuf import json_format
+    from kfp.pipeline_spec import pipeline_spec_pb2
+    from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
+    from tfx.utils import path_utils
+
+    from components.pusher import versions
+    from pipeline import beam_workers, engines, layout, nodes
+    from pipeline.configs import Config
+    from pipeline.kubeflow import checks, compiler, invocation, needs, task, volume, workplace
+    from pipeline.kubeflow.spec import Json
+    from pipeline.kubeflow.training_job import job
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -97,4 +99,4 @@ def _execute(
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    streams.leave(main())

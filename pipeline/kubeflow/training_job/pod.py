@@ -17,7 +17,7 @@ from types import FrameType
 
 from pipeline import orphans
 from pipeline.kubeflow.training_job import handover, manifests
-from word2vec import progress
+from word2vec import progress, streams
 from word2vec.errors import UserError
 from word2vec.training import tf_config
 
@@ -91,4 +91,4 @@ def _end(signal_number: int, frame: FrameType | None) -> None:
 
 
 if __name__ == "__main__":
-    sys.exit(main())
+    streams.leave(main())
