@@ -3,7 +3,7 @@ PYTHON ?= python3
 BIN := .venv/bin
 
 .DEFAULT_GOAL := help
-.PHONY: help setup run test test-fast test-slow lint bench lock sbom clean
+.PHONY: help setup run test test-fast test-slow test-all lint bench lock sbom clean
 
 # What `make bench` trains on: a file, a folder or a quoted glob.
 CORPUS ?= builtin://wikipedia
@@ -63,6 +63,9 @@ test-fast: setup  ## the units alone, while you work: no run, server, browser or
 
 test-slow: setup  ## the slow ones: kills, hostile requests, containers, Flink
 	$(PYTEST) -m slow
+
+test-all: setup  ## both, in less time than one after the other
+	$(PYTEST)
 
 lint: setup  ## ruff: mistakes, and the format; mypy: the types
 	$(BIN)/ruff check .

@@ -99,7 +99,7 @@ name: tiny
 root: {folder}/runs
 corpus: {{paths: [{folder}/corpus], shards: 3, splits: {{train: 9, eval: 1}}}}
 skipgram: {{min_count: 2, subsampling: 0.01, window: 3}}
-trainer: {{dimensions: 16, epochs: 6, steps_per_call: 20, block_length: 16, blocks_per_step: 2, deterministic: true}}
+trainer: {{dimensions: 16, epochs: 6, steps_per_call: 20, block_length: 16, deterministic: true}}
 evaluator:
   benchmarks: [{folder}/topics.tsv, {folder}/quads.txt]
   thresholds: {{topics: {{lower_bound: 0.5, absolute: -0.1}}}}

@@ -39,7 +39,7 @@ class Feed:
     @property
     def settings(self) -> list[str]:
         days = f"{self.texts}/{{YYYY}}-{{MM}}-{{DD}}.txt"
-        changed = ["corpus.window=3", "corpus.splits={train: 1}", "trainer.blocks_per_step=1"]  # the compiled kernel's
+        changed = ["corpus.window=3", "corpus.splits={train: 1}"]
         return ["--corpus", days, *(word for setting in changed for word in ("--set", setting))]
 
     def run(self, *arguments: str, **how):

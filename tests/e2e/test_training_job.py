@@ -22,7 +22,7 @@ from tests.conftest import free_ports
 from tests.e2e.conftest import ROOT, make_project
 from tests.pipeline.kubeflow.training_job import fake_cluster
 
-SETTINGS = ["trainer.kernel=tensorflow", "trainer.steps_per_call=100", "trainer.epochs=2"]
+SETTINGS = ["trainer.kernel=tensorflow", "trainer.blocks_per_step=2", "trainer.steps_per_call=100", "trainer.epochs=2"]
 
 
 class Kubelet:

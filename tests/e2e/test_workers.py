@@ -15,9 +15,15 @@ from tests.e2e.conftest import make_project
 CHECKPOINTS = "trainer.checkpoint_seconds=0.2"
 
 # Of TensorFlow's steps, which all workers make together; and of the compiled kernel's, on tables of their own.
-TOGETHER = ["trainer.kernel=tensorflow", CHECKPOINTS, "trainer.steps_per_call=20", "trainer.epochs=8"]
+TOGETHER = [
+    "trainer.kernel=tensorflow",
+    "trainer.blocks_per_step=2",
+    CHECKPOINTS,
+    "trainer.steps_per_call=20",
+    "trainer.epochs=8",
+]
 OWN = [
-    "trainer.kernel=compiled", "trainer.blocks_per_step=1", CHECKPOINTS, "trainer.exchange_positions=1000",
+    "trainer.kernel=compiled", CHECKPOINTS, "trainer.exchange_positions=1000",
     "trainer.epochs=20",
 ]  # fmt: skip
 
