@@ -19,9 +19,11 @@ from pipeline import nodes
 from pipeline.configs import BeamConfig
 from word2vec.errors import UserError, printable, reason
 
-# Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md). One thread
-# per core costs nothing.
+# Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md).
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
+
+# One thread per core costs 2 s, for Beam then talks to itself by gRPC, and wins back 7 s of 41 with 100 MB of text.
+BYTES_WORTH_MORE_THREADS = 30_000_000
 
 _CONNECT_SECONDS = 5
 
@@ -64,18 +66,19 @@ class Arguments:
         return getattr(self, node.beam) if node and node.beam else []
 
 
-def arguments(beam: BeamConfig, text_bytes: int) -> Arguments:
+def arguments(beam: BeamConfig, text_bytes: int | None) -> Arguments:
     """Beam's options.
 
     Args:
         beam: the settings.
-        text_bytes: about how much text there is.
+        text_bytes: about how much text there is; None where that is not known.
 
     Raises:
         UserError: the package is to be sent to workers, and its setup.py is not here.
     """
     cores = os.cpu_count() or 1
-    is_much = text_bytes > BYTES_WORTH_MORE_PROCESSES
+    is_much = text_bytes is not None and text_bytes > BYTES_WORTH_MORE_PROCESSES
+    is_little = text_bytes is not None and text_bytes < BYTES_WORTH_MORE_THREADS
     direct = [_DIRECT, _NOTHING_TO_SEND]
     if beam.runner != "direct":
         workers = beam.workers or cores
@@ -83,7 +86,7 @@ def arguments(beam: BeamConfig, text_bytes: int) -> Arguments:
         engine = [*_ENGINES[beam.runner](beam, workers), *where, *beam.options]
         return Arguments(engine, engine, direct)
     direct += beam.options
-    workers = beam.workers or cores
+    workers = beam.workers or (1 if is_little else cores)
     if workers == 1:
         return Arguments(direct, direct, direct)
     # TensorFlow has most of Transform's work, and does not hold Python's lock.

@@ -79,7 +79,7 @@ def tfx_spec(
         fingerprints=fingerprints,
         root=config.kubeflow.root,
         checkpoints=checkpoints,
-        beam=engines.arguments(config.beam, text_bytes=0),
+        beam=engines.arguments(config.beam, text_bytes=None),
         slots=[slot] * (config.corpus.window or 0),
         pushed=pushed,
     )

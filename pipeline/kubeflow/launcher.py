@@ -95,7 +95,7 @@ def _execute(
         json_serialized_inputs_spec_args=json.dumps(component.inputs),
     )
     beam_workers.register()
-    kubeflow_v2_run_executor.main((options, engines.arguments(config.beam, text_bytes=0).of(name)))
+    kubeflow_v2_run_executor.main((options, engines.arguments(config.beam, text_bytes=None).of(name)))
 
 
 if __name__ == "__main__":

@@ -31,13 +31,15 @@ def parse(runner, text_bytes=1000, **settings):
     ("cores", "workers", "text_bytes", "mode", "several"),
     [
         (1, 0, 10**9, None, None),
-        (4, 0, 1000, "multi_threading", 4),
+        (4, 0, 1000, None, None),
+        (4, 0, 10**8, "multi_threading", 4),
+        (4, 0, None, "multi_threading", 4),
         (4, 0, 10**9, "multi_processing", 4),
         (4, 3, 1000, "multi_processing", 3),
         (4, 1, 10**9, None, None),
     ],
 )
-def test_direct_takes_threads_for_little_text_and_processes_for_much(
+def test_direct_takes_threads_for_some_text_and_processes_for_much(
     monkeypatch, cores, workers, text_bytes, mode, several
 ):
     monkeypatch.setattr(os, "cpu_count", lambda: cores)
