@@ -12,6 +12,7 @@ import sys
 import threading
 import unicodedata
 from collections.abc import Callable
+from types import FrameType
 from typing import NoReturn, TextIO
 
 from word2vec.errors import UserError, reason
@@ -144,11 +145,18 @@ def run(body: Callable[[], int], fail: Callable[[str], None]) -> int:
 def leave(code: int) -> NoReturn:
     """Ends this process, which would otherwise take apart for seconds what TensorFlow, TFX and Beam have made.
 
-    Threads that must end, and what was to be done at the end, come first, as in `sys.exit`.
+    Threads that must end, and what was to be done at the end, come first, as in `sys.exit`. To be called by the program
+    itself, where its name is `__main__`.
 
     Args:
         code: the exit code.
+
+    Raises:
+        SystemExit: in place of it where another program runs this one within its own process, as TFX's command line
+            does, and goes on.
     """
+    if not _is_of(sys._getframe(1)):
+        sys.exit(code)
     try:
         threading._shutdown()  # type: ignore[attr-defined]  # as multiprocessing ends its processes
         atexit._run_exitfuncs()
@@ -157,6 +165,17 @@ def leave(code: int) -> NoReturn:
                 stream.flush()
     finally:
         os._exit(code)
+
+
+def _is_of(program: FrameType) -> bool:
+    """Whether this process was started for this program: as a file, or by -m."""
+    frame: FrameType | None = program
+    outermost = program
+    while frame is not None:
+        if frame.f_globals.get("__name__") != "runpy":  # which -m begins with
+            outermost = frame
+        frame = frame.f_back
+    return outermost is program
 
 
 def _steers(letter: str) -> bool:
