@@ -64,8 +64,8 @@ test-fast: setup  ## the units alone, while you work: no run, server, browser or
 test-slow: setup  ## the slow ones: kills, hostile requests, containers, Flink
 	$(PYTEST) -m slow
 
-test-all: setup  ## both, in less time than one after the other
-	$(PYTEST)
+test-all: setup  ## both but the nightly ones, in less time than one after the other
+	$(PYTEST) -m 'not nightly'
 
 lint: setup  ## ruff: mistakes, and the format; mypy: the types
 	$(BIN)/ruff check .

@@ -22,6 +22,7 @@ def test_killed_where_files_change(rehearsal, instant):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_killed_while_transform_runs_in_two_processes(rehearsal):
     for outcome in rehearsal.in_transform(times=1):
@@ -29,6 +30,7 @@ def test_killed_while_transform_runs_in_two_processes(rehearsal):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_killed_at_random(rehearsal):
     for outcome in rehearsal.at_random(times=1):  # python -m benchmarks.reliability does it more often

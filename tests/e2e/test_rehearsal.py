@@ -145,6 +145,7 @@ def test_a_new_file_runs_what_depends_on_it(cluster, rehearsed):
     assert {"ExampleGen", "Transform", "Trainer", "Baseline", "Evaluator", "Pusher"} <= ran
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(1800)
 def test_days_that_arrive_give_the_same_vectors_as_the_local_runners(cluster, tmp_path_factory):
     """Each day starts from the model of the day before, and lies in its space."""
