@@ -4,25 +4,25 @@ from __future__ import annotations
 
 import dataclasses
 from collections.abc import Callable, Sequence
+from typing import Protocol
 
 import numpy as np
-import scipy.stats
 
 from word2vec import questions
 
-# Numbers that are resampled at a time: 8 MB of them.
-_NUMBERS_AT_A_TIME = 1_000_000
+# Numbers that are resampled at a time: they stay in the core's cache.
+_NUMBERS_AT_A_TIME = 100_000
 
 
 @dataclasses.dataclass(frozen=True)
 class Answers:
-    """A model's answers to some questions, or to many samples of them.
+    """A model's answers to some questions.
 
     Attributes:
         is_analogy: bool [n].
-        labels: float64 [..., n], people's scores.
-        values: float64 [..., n, 3], as `questions.ANSWERS` names them.
-        composed: bool [..., n], whether a word's vector is made of its n-grams; False alone if none is.
+        labels: float64 [n], people's scores.
+        values: float64 [n, 3], as `questions.ANSWERS` names them.
+        composed: bool [n], whether a word's vector is made of its n-grams; False alone if none is.
     """
 
     is_analogy: np.ndarray
@@ -62,20 +62,34 @@ class Answers:
         return self if is_enough else self.take(np.zeros(len(self.labels), bool))
 
     def column(self, name: str) -> np.ndarray:
-        """One of the answers: float64 [..., n]."""
-        return self.values[..., questions.ANSWERS.index(name)]
+        """One of the answers: float64 [n]."""
+        return self.values[:, questions.ANSWERS.index(name)]
 
     def of_kind(self, is_analogy: bool) -> Answers:
         """The covered ones of a kind."""
         return self.take((self.is_analogy == is_analogy) & self.covered)
 
     def take(self, which: np.ndarray) -> Answers:
-        """Some of them: bool [n], or int [samples, n] for many samples."""
+        """Some of them: bool [n]."""
         composed = self.composed if isinstance(self.composed, bool) else self.composed[which]
         return Answers(self.is_analogy[which], self.labels[which], self.values[which], composed)
 
 
-Measure = Callable[[Answers], "np.ndarray | float"]
+class Measure(Protocol):
+    """What is measured of answers."""
+
+    def __call__(self, answers: Answers, counts: np.ndarray | None = None) -> np.ndarray | float:
+        """The measure of the answers, or of samples of them.
+
+        Args:
+            answers: to n questions.
+            counts: float64 [samples, n], how often each question is in a sample of n; None for the questions
+                as they are.
+
+        Returns:
+            A number, or one per sample: float64 [samples]; NaN where it can't be measured.
+        """
+        ...
 
 
 @dataclasses.dataclass(frozen=True)
@@ -90,39 +104,62 @@ class Share:
     rank: int
     column: str
 
-    def __call__(self, answers: Answers) -> np.ndarray | float:
-        """See the class."""
-        hits = self.hits(answers)
-        return hits.mean(-1) if hits.shape[-1] else np.full(hits.shape[:-1], np.nan)[()]
+    def __call__(self, answers: Answers, counts: np.ndarray | None = None) -> np.ndarray | float:
+        """See `Measure`."""
+        return _mean(self.hits(answers).astype(float), _or_ones(counts, answers))[()]
 
     def hits(self, answers: Answers) -> np.ndarray:
-        """Which answers are right: bool [..., n]."""
+        """Which answers are right: bool [n]."""
         return answers.column(self.column) <= self.rank
 
 
-def pearson(answers: Answers) -> np.ndarray | float:
+def pearson(answers: Answers, counts: np.ndarray | None = None) -> np.ndarray | float:
     """Pearson's correlation of cosines and people's scores.
 
     NaN for fewer than `questions.FEWEST_PAIRS`, or where one never differs.
     """
-    return _correlation(answers.column(questions.COSINE), answers.labels)
+    return _correlation(answers.column(questions.COSINE), answers.labels, _or_ones(counts, answers))
 
 
-def spearman(answers: Answers) -> np.ndarray | float:
+def spearman(answers: Answers, counts: np.ndarray | None = None) -> np.ndarray | float:
     """Spearman's: Pearson's of the ranks, equal values sharing the mean of theirs."""
-    cosines = answers.column(questions.COSINE)
-    if cosines.shape[-1] < questions.FEWEST_PAIRS:
-        return _correlation(cosines, answers.labels)
-    return _correlation(scipy.stats.rankdata(cosines, axis=-1), scipy.stats.rankdata(answers.labels, axis=-1))
+    counts = _or_ones(counts, answers)
+    cosines, labels = (_ranks(each, counts) for each in (answers.column(questions.COSINE), answers.labels))
+    return _correlation(cosines, labels, counts)
 
 
-def _correlation(a: np.ndarray, b: np.ndarray) -> np.ndarray | float:
-    if a.shape[-1] < questions.FEWEST_PAIRS:
-        return np.full(a.shape[:-1], np.nan)[()]
-    a, b = (values - values.mean(-1, keepdims=True) for values in (a, b))
-    spread = np.sqrt((a * a).sum(-1) * (b * b).sum(-1))
+def _or_ones(counts: np.ndarray | None, answers: Answers) -> np.ndarray:
+    return np.ones(len(answers.labels)) if counts is None else counts
+
+
+def _ranks(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """The mean rank of each value in a sample that has it so often: from [n] and [..., n], float64 [..., n].
+
+    The values are sorted once, and not in each sample.
+    """
+    if not len(values):
+        return np.zeros_like(counts)
+    _, which, times = np.unique(values, return_inverse=True, return_counts=True)
+    starts = np.cumsum(times) - times
+    of_value = np.add.reduceat(counts[..., np.argsort(which, kind="stable")], starts, axis=-1)
+    return (of_value.cumsum(-1) - (of_value - 1) / 2)[..., which]
+
+
+def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
+    """Of values [..., n] that a sample has so often: float64 [...]; NaN of none."""
+    if not values.shape[-1]:
+        return np.full(counts.shape[:-1], np.nan)
+    return np.einsum("...i,...i->...", values, counts) / counts.sum(-1)
+
+
+def _correlation(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray | float:
+    if counts.shape[-1] < questions.FEWEST_PAIRS:
+        return np.full(counts.shape[:-1], np.nan)[()]
+    a, b = (values - _mean(values, counts)[..., None] for values in (a, b))
+    together, of_a, of_b = (np.einsum("...i,...i,...i->...", *both, counts) for both in ((a, b), (a, a), (b, b)))
+    spread = np.sqrt(of_a * of_b)
     with np.errstate(invalid="ignore", divide="ignore"):
-        return np.where(spread > 0, (a * b).sum(-1) / spread, np.nan)[()]
+        return np.where(spread > 0, together / spread, np.nan)[()]
 
 
 MEASURES: dict[str, Measure] = {
@@ -153,9 +190,8 @@ class Bootstrap:
         if len(shares) == len(measures):
             return [self._of_mean(share.hits(answers)) for share in shares]
 
-        def all_measures(draws: np.ndarray) -> list[np.ndarray]:
-            sample = answers.take(draws)
-            return [np.asarray(measure(sample)) for measure in measures]
+        def all_measures(counts: np.ndarray) -> list[np.ndarray]:
+            return [np.asarray(measure(answers, counts)) for measure in measures]
 
         return self._percentiles(len(answers.labels), all_measures, len(measures))
 
@@ -165,8 +201,8 @@ class Bootstrap:
             one, other = (measure.hits(answers).astype(int) for answers in (model, baseline))
             return self._of_mean(one - other)
 
-        def change(draws: np.ndarray) -> list[np.ndarray]:
-            return [np.asarray(measure(model.take(draws)) - measure(baseline.take(draws)))]
+        def change(counts: np.ndarray) -> list[np.ndarray]:
+            return [np.asarray(measure(model, counts) - measure(baseline, counts))]
 
         return self._percentiles(len(model.labels), change, 1)[0]
 
@@ -189,10 +225,17 @@ class Bootstrap:
         draw = np.random.default_rng(self.seed)
         at_a_time = max(_NUMBERS_AT_A_TIME // count, 1)
         parts = [
-            measure(draw.integers(0, count, (min(at_a_time, self.samples - done), count)))
+            measure(_times(draw.integers(0, count, (min(at_a_time, self.samples - done), count))))
             for done in range(0, self.samples, at_a_time)
         ]
         return [_middle(np.concatenate(values)) for values in zip(*parts, strict=True)]
+
+
+def _times(draws: np.ndarray) -> np.ndarray:
+    """How often each question was drawn: from int [samples, n], float64 of the same shape."""
+    samples, count = draws.shape
+    cells = draws + count * np.arange(samples)[:, None]
+    return np.bincount(cells.ravel(), minlength=draws.size).reshape(draws.shape).astype(float)
 
 
 def _middle(values: np.ndarray) -> tuple[float, float]:

@@ -48,6 +48,25 @@ def test_correlations_are_scipys(rows):
             assert got == pytest.approx(reference(labels, cosines)[0], abs=1e-12)
 
 
+@settings(max_examples=50, deadline=None)
+@given(
+    st.lists(st.tuples(st.integers(0, 5), st.integers(-3, 3), st.integers(0, 999)), min_size=3, max_size=30),
+    st.sampled_from(["spearman_correlation", "pearson_correlation", "analogy_accuracy_top5"]),
+)
+def test_a_sample_is_measured_as_if_it_had_been_drawn(rows, name):
+    """Also one in which everything is alike."""
+    labels, cosines, numbers = map(np.array, zip(*rows, strict=True))
+    drawn = numbers % len(rows)
+
+    def answers(which):
+        return analogies(labels[which]) if "accuracy" in name else pairs(labels[which], cosines[which])
+
+    measure, every = statistics.MEASURES[name], np.arange(len(rows))
+    got = measure(answers(every), np.array([np.bincount(drawn, minlength=len(rows)), np.ones(len(rows))]))
+    assert got[0] == pytest.approx(measure(answers(drawn)), abs=1e-12, nan_ok=True)
+    assert got[1] == pytest.approx(measure(answers(every)), abs=1e-12, nan_ok=True)
+
+
 def test_coverage_and_what_cannot_be_measured():
     answers = pairs([1, 2, 3, 4], [0.1, NAN, 0.3, NAN])
     assert answers.coverage == 0.5
@@ -86,8 +105,8 @@ def test_shares_vary_as_if_each_answer_were_drawn():
     one, other = (analogies(np.where(draw.random(2000) < share, 1.0, 3.0)) for share in (0.3, 0.35))
     share, bootstrap = statistics.MEASURES["analogy_accuracy"], Bootstrap(4000, 1)
 
-    def drawn(answers):
-        return share(answers)
+    def drawn(answers, counts):
+        return share(answers, counts)
 
     np.testing.assert_allclose(bootstrap.intervals([share], one), bootstrap.intervals([drawn], one), atol=0.002)
     np.testing.assert_allclose(
