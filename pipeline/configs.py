@@ -282,7 +282,7 @@ class BeamConfig(Section):
     workers: Annotated[Whole, Field(le=10_000)] = Field(
         0,
         description="direct: processes for Transform; 0 is one per core, but for less than 200 MB of text one process "
-        "with one thread per core, and for less than 30 MB with one thread, because more cost more than they bring; "
+        "with one thread per core, and for less than 40 MB with one thread, because more cost more than they bring; "
         "other engines: how many tasks run at once; 0 is the number of cores here",
     )
     master: str | None = Field(

@@ -22,8 +22,9 @@ from word2vec.errors import UserError, printable, reason
 # Starting one process per core costs some 20 s, which Transform wins back from here on (docs/design.md).
 BYTES_WORTH_MORE_PROCESSES = 200_000_000
 
-# One thread per core costs 2 s, for Beam then talks to itself by gRPC, and wins back 7 s of 41 with 100 MB of text.
-BYTES_WORTH_MORE_THREADS = 30_000_000
+# One thread per core costs 2 s, for Beam then talks to itself by gRPC, and wins back 7 s of 41 with 100 MB of text:
+# with 23 MB it took 28 to 31 s where one thread for all took 28.
+BYTES_WORTH_MORE_THREADS = 40_000_000
 
 _CONNECT_SECONDS = 5
 

@@ -37,6 +37,19 @@ def test_the_common_component_is_the_first_singular_vector(tmp_path, monkeypatch
     assert found.sum() >= 0
 
 
+def test_it_reads_as_many_words_as_are_enough(tmp_path, monkeypatch):
+    monkeypatch.setattr(sif, "_AT_ONCE", 2)
+    vectors = np.random.default_rng(1).normal([1, 0, 0, 0], size=(6, 4)).astype(np.float32)
+    documents = [[0, 1], [2, 3, 4], [5, 0, 2], [1], [4, 4], [3, 5]]
+    write(tmp_path / "all.gz", documents)
+    write(tmp_path / "first.gz", documents[:4])
+    every, first = ([str(tmp_path / f"{name}.gz")] for name in ("all", "first"))
+    expected = sif.common_component(first, vectors, COUNTS, 0)
+    assert not np.array_equal(sif.common_component(every, vectors, COUNTS, 0), expected)
+    monkeypatch.setattr(sif, "WORDS", 6)  # two documents have five
+    np.testing.assert_array_equal(sif.common_component(every, vectors, COUNTS, 0), expected)
+
+
 def test_of_no_words_there_is_nothing_in_common(tmp_path):
     write(tmp_path / "a.gz", [[], []])
     found = sif.common_component([str(tmp_path / "a.gz")], np.ones((6, 4), np.float32), COUNTS, 0)
