@@ -53,10 +53,11 @@ def uniform(texts: tf.Tensor, row_splits: tf.Tensor, seed: int, stream: int) -> 
     autograph=False,
 )  # fmt: skip
 def _draw(texts: tf.Tensor, row_splits: tf.Tensor, key: tf.Tensor) -> tf.Tensor:
-    lengths = row_splits[1:] - row_splits[:-1]
-    place = tf.range(row_splits[-1]) - tf.repeat(row_splits[:-1], lengths)
-    text = tf.repeat(_fingerprint(texts), lengths)
-    bits = _mix(_mix(text + key) + tf.cast(place + 1, tf.uint64) * tf.constant(_GAMMA, tf.uint64))
+    lengths, number = row_splits[1:] - row_splits[:-1], tf.range(tf.size(row_splits, tf.int64) - 1)
+    place = tf.ragged.range(lengths).flat_values
+    row = tf.ragged.range(number, number + lengths).flat_values - place  # tf.repeat makes a mask of the longest row
+    of_text = tf.gather(_mix(_fingerprint(texts) + key), row)
+    bits = _mix(of_text + tf.cast(place + 1, tf.uint64) * tf.constant(_GAMMA, tf.uint64))
     return tf.cast(tf.bitwise.right_shift(bits, tf.constant(40, tf.uint64)), tf.float32) * 2.0**-24
 
 

@@ -12,8 +12,8 @@ from word2vec import pairs
 # A word of probability p weighs a / (a + p) (equation 3, and section 4.1 for a).
 A = 1e-3
 
-# Words of which the common component is computed. Some 5,000 film reviews have as many, and their component has a cosine
-# of 0.99998 with that of 17,500; there are more documents if they are short.
+# Words of which the common component is computed. Some 5,000 film reviews have as many, and their component has a
+# cosine of 0.99998 with that of 17,500; there are more documents if they are short.
 WORDS = 1_000_000
 _AT_ONCE = 1_000
 
