@@ -17,8 +17,11 @@ setup:  ## prepare .venv, once
 run: setup  ## train on the built-in corpus, evaluate, push, and show what was made
 	@$(BIN)/python local_runner.py
 
-# A process of its own per core; each takes the next file when it has done one, the longest first (tests/conftest.py).
-PYTEST := $(BIN)/python -m pytest -n auto --dist loadfile --no-loadscope-reorder --durations 40
+# How many processes test at once, each with 2 to 5 GB: auto is one per core.
+PROCESSES ?= auto
+
+# Each process takes the next file when it has done one, the longest first (tests/conftest.py).
+PYTEST := $(BIN)/python -m pytest -n $(PROCESSES) --dist loadfile --no-loadscope-reorder --durations 40
 
 test: setup  ## every test but the slow ones
 	$(PYTEST) -m 'not slow'

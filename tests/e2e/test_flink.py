@@ -66,7 +66,7 @@ def wait_for(found, seconds: float):
 
 
 @pytest.mark.slow
-@pytest.mark.timeout(900)
+@pytest.mark.timeout(1200)
 def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(project, jar):
     options = [
         "--flink_version=1.19",
@@ -83,7 +83,7 @@ def test_flink_gives_what_the_direct_runner_gives_though_a_worker_is_killed(proj
     try:
         wait_for(lambda: analyzers(project.whole_log("flink")) >= 2, 300)
         os.kill(wait_for(lambda: busy_worker(process.pid), 60), signal.SIGKILL)
-        out, err = process.communicate(timeout=480)  # with three minutes in which Flink may wait for the dead
+        out, err = process.communicate(timeout=600)  # with three minutes in which Flink may wait for the dead
     finally:  # if it has not ended, its job servers have not either
         left = psutil.Process(process.pid).children(recursive=True) if process.poll() is None else []
         for one in (process, *left):

@@ -136,6 +136,7 @@ def test_what_has_not_changed_does_not_run_again(cluster, rehearsed):
     assert reported[1] == {*LOOKS_OUTSIDE, "Report"}
 
 
+@pytest.mark.nightly
 @pytest.mark.timeout(900)
 def test_a_new_file_runs_what_depends_on_it(cluster, rehearsed):
     """With an older KFP's ways, which changes nothing of what has been made."""

@@ -51,6 +51,7 @@ def test_hostile_requests(versions_folder):
 
 
 @pytest.mark.slow
+@pytest.mark.nightly
 @pytest.mark.timeout(2400)
 def test_ten_thousand_hostile_requests(versions_folder):
     text, faults, peak = attack(versions_folder, 10_000, seed=1)
