@@ -53,24 +53,39 @@ def _main(argv: Sequence[str] | None) -> int:
         raise UserError("--dry-run: expected beside --clean, of which it says what would be removed")
     if options.clean:
         return _clean(config, dry_run=options.dry_run)
-    from pipeline import preflight  # here, for what is wrong with the settings is said without it
-
     joins = config.trainer.strategy == "multi_worker" and not tf_config.is_chief()
-    inputs = None if joins else preflight.check(config)
+    inputs = None if joins else _checked(config, waits=options.follow is not None)
     log = _path(config, layout.LOG)
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         end = functools.partial(_exit_code, screen=screen, errors=errors, log=log)
         how: Any = {"screen": screen, "log": log, "use_cache": not options.no_cache, "strict": options.strict}
         try:
-            if inputs is None:
+            if joins:
                 return end(lambda: _join(config, screen))
-            if options.follow is None:
+            if inputs is not None and options.follow is None:
                 return end(lambda: _run_alone(config, lambda: _run(config, inputs, **how)))
             run = functools.partial(_run_in_fork, config, end, how)
             return end(lambda: _follow(config, run, options.follow, screen, errors))
         except KeyboardInterrupt:
             console.fail("interrupted. The same command goes on from here", errors)
             return streams.INTERRUPTED
+
+
+def _checked(config: Config, *, waits: bool) -> Inputs | None:
+    """What a run would read; None if its files are not there, and it waits for them.
+
+    Raises:
+        UserError: a run cannot begin.
+    """
+    from components import files
+    from pipeline import preflight  # here, for what is wrong with the settings is said without it
+
+    try:
+        return preflight.check(config)
+    except files.NoFileError:
+        if not waits:
+            raise
+        return None
 
 
 def _exit_code(
@@ -150,6 +165,10 @@ def _follow(
         forks.prepare()
     tried: Fingerprints | None = None
     failure = ""
+
+    def waits() -> None:
+        screen.print(console.line((f"waiting for new text; a look every {seconds:g} s", "dim")))
+
     while True:
         try:
             if Inputs.find(config).fingerprints != tried:  # what else can be wrong is looked for only then
@@ -158,12 +177,13 @@ def _follow(
                 if is_new:  # and not gone again meanwhile
                     run(inputs)
                 failure = ""
-                screen.print(console.line((f"waiting for new text; a look every {seconds:g} s", "dim")))
+                waits()
         except UserError as error:
             if isinstance(error, lock.BusyError):
                 tried = None
             if str(error) != failure:
                 console.fail(str(error), errors)
+                waits()
             failure = str(error)
         console.check(screen)
         time.sleep(seconds)

@@ -42,6 +42,10 @@ class CorpusFile:
     modified: float
 
 
+class NoFileError(UserError):
+    """Paths that name no file: perhaps none has come yet."""
+
+
 # A file's path, its size in bytes, and when it was last written, in seconds.
 Match = tuple[str, int, float]
 
@@ -57,13 +61,14 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto", wh
         what: what the files are, for the errors.
 
     Raises:
-        UserError: a path without any file, or one that cannot be listed; a file whose form cannot be told.
+        NoFileError: a path without any file.
+        UserError: a path that cannot be listed; a file whose form cannot be told.
     """
     found = []
     for path in paths:
         matches = match(path, what)
         if not matches:
-            raise UserError(
+            raise NoFileError(
                 f"{what} {printable(path)}: no file matches. "
                 "Expected a file, a folder or a glob (quoted, so that the shell leaves it alone)"
             )

@@ -41,7 +41,8 @@ class Inputs:
         """Lists them.
 
         Raises:
-            UserError: a path without any file, or a file whose form can't be told.
+            NoFileError: a path without any file.
+            UserError: a file whose form can't be told.
         """
         corpus = config.corpus
         window: list[spans.Span] = []

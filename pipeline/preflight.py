@@ -26,7 +26,8 @@ def check(config: Config) -> Inputs:
     """Makes sure that a run can begin, without a trace on the disk; returns the files that it reads.
 
     Raises:
-        UserError: it can't.
+        NoFileError: files that it reads are not there.
+        UserError: it can't for another reason.
     """
     if "://" in config.run_folder:
         raise UserError(f"root = {printable(config.root)}: a run on this machine needs a folder of this machine")

@@ -11,7 +11,7 @@ from typing import NamedTuple
 
 from components import files
 from components.files import CorpusFile
-from word2vec.errors import UserError, printable
+from word2vec.errors import printable
 
 _LARGEST = 2**63 - 1  # number that ML Metadata can keep
 _EPOCH = datetime.date(1970, 1, 1)
@@ -84,7 +84,8 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto") ->
         whose names tell none.
 
     Raises:
-        UserError: there is no file, or one that cannot be read.
+        NoFileError: there is no file of a span.
+        UserError: there is one whose form cannot be told, or that cannot be listed.
     """
     found: dict[int, list[files.Match]] = {}
     versions: dict[int, int] = {}
@@ -106,7 +107,7 @@ def find(paths: Sequence[str], form: str = "auto", compression: str = "auto") ->
     if not found:
         wrong = f"the files there are of no span, as {printable(others[0])}" if others else "no file matches"
         name = "a date in the place of {YYYY}, {MM} and {DD}" if is_date else "a number in the place of {SPAN}"
-        raise UserError(f"corpus {printable(paths[0])}: {wrong}. Expected files whose paths have {name}")
+        raise files.NoFileError(f"corpus {printable(paths[0])}: {wrong}. Expected files whose paths have {name}")
     spans = [
         Span(number, versions[number], is_date, tuple(files.describe(found[number], form, compression)))
         for number in sorted(found, reverse=True)

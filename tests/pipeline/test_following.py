@@ -10,6 +10,7 @@ import types
 import pytest
 
 import local_runner
+from components import files
 from pipeline import config_files, console, forks, preflight
 
 
@@ -75,3 +76,30 @@ def test_a_run_that_is_killed_ends_nothing_and_is_tried_again_with_new_text(tmp_
         local_runner._follow(config, run_in_fork, 7, screen, screen)
     assert looks == ["x", "x", "xx"]
     assert "the run was ended by SIGKILL (the system does so when memory runs short)" in capfd.readouterr().out
+
+
+@pytest.mark.parametrize("corpus", ["*.txt", "{YYYY}-{MM}-{DD}.txt"])
+def test_who_follows_waits_for_the_first_text(tmp_path, monkeypatch, capfd, corpus):
+    """As a service that is started before the first delivery."""
+    runs, looks = [], []
+    values = {"name": "tiny", "root": str(tmp_path / "runs"), "corpus.paths": [str(tmp_path / corpus)]}
+    config = config_files.load(None, values={**values, **({"corpus.window": 2} if "{" in corpus else {})})
+    with pytest.raises(files.NoFileError, match="no file matches"):
+        local_runner._checked(config, waits=False)
+    assert local_runner._checked(config, waits=True) is None
+
+    def look_again(seconds):
+        looks.append(len(runs))
+        if len(looks) == 3:
+            (tmp_path / "2026-01-02.txt").write_text("a text\n")
+        if len(looks) == 4:
+            raise EnoughError
+
+    monkeypatch.setattr(local_runner, "time", types.SimpleNamespace(sleep=look_again))
+    screen = console.screen()
+    with pytest.raises(EnoughError):
+        local_runner._follow(config, runs.append, 7, screen, screen)
+    assert looks == [0, 0, 0, 1]
+    assert capfd.readouterr().out.count("no file matches") == 1
+    assert [file.path for file in runs[0].corpus] == [str(tmp_path / "2026-01-02.txt")]
+    assert "runs" not in os.listdir(tmp_path)  # nothing is left by who only waited
