@@ -74,6 +74,7 @@ def compile_pipeline(config: Config, output: pathlib.Path) -> None:
 
 def _compile(config: Config, options: argparse.Namespace, screen: rich.console.Console) -> int:
     compile_pipeline(config, pathlib.Path(options.output))
+    console.warn(screen, config.warnings)
     screen.print(console.line(f"{options.output}: upload it to Kubeflow Pipelines, or start it with submit"))
     return 0
 

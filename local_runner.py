@@ -195,6 +195,7 @@ def _run(
 ) -> int:
     """Runs the pipeline; returns the exit code."""
     screen.print(console.line(("tfx-word2vec", "bold"), f"  {config.name}  ", (config.run_folder, "dim")))
+    console.warn(screen, config.warnings)
     console.check(screen)
     metadata_file.has_runs(config.run_folder, writes=True)  # or it says what is the matter
     started = time.perf_counter()
@@ -240,7 +241,7 @@ def _remove_old(config: Config, screen: rich.console.Console, log: str) -> None:
             cleaner.remove(plan)
             cleaning.trim_log(log)
     except (OSError, tf.errors.OpError) as error:  # versions may be in a bucket
-        screen.print(console.line(("! ", "yellow"), f"what is not needed could not be removed: {reason(error)}"))
+        console.warn(screen, [f"what is not needed could not be removed: {reason(error)}"])
 
 
 def _pipelines(config: Config, inputs: Inputs) -> tuple[tfx.dsl.Pipeline, dict[str, tfx.dsl.Pipeline]]:

@@ -103,7 +103,8 @@ class CorpusConfig(Section):
         description="the splits and their weights; with a split eval, the loss on it is measured after training",
     )
     shards: Annotated[Count, Field(le=99_999)] = Field(
-        16, description="files per split; each is sorted in memory while it is written, so keep them below 1 GB"
+        16,
+        description="files per split; each is sorted in memory while it is written, so give each some 100 MB of text",
     )
     schema_file: Path = Field(
         "builtin://document_schema", description="a TFDV schema (.pbtxt) that the documents must fit"
@@ -458,3 +459,13 @@ class Config(Section):
         """The absolute folder, or URI, of the pushed versions."""
         named = self.pusher.destination
         return files.absolute(named) if named else os.path.join(self.run_folder, layout.PUSHED)
+
+    @property
+    def warnings(self) -> list[str]:
+        """What is allowed, but hardly meant."""
+        if self.evaluator.thresholds:
+            return []
+        return [
+            "evaluator.thresholds: none is set, so no model will be pushed, and the next run will find none to compare "
+            "with or to start from. Set one, such as evaluator.thresholds={wordsim353: 0.1}"
+        ]

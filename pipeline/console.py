@@ -10,7 +10,7 @@ import math
 import os
 import sys
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from typing import TYPE_CHECKING, TextIO
 
 import rich.console
@@ -46,6 +46,12 @@ def line(*parts: str | tuple[str, str]) -> rich.text.Text:
     return rich.text.Text.assemble(
         *(streams.visible(part) if isinstance(part, str) else (streams.visible(part[0]), part[1]) for part in parts)
     )
+
+
+def warn(screen: rich.console.Console, warnings: Iterable[str]) -> None:
+    """Tells what is no error, but hardly meant."""
+    for warning in warnings:
+        screen.print(line(("! ", "yellow"), warning), soft_wrap=True)
 
 
 def screen(file: TextIO | None = None) -> rich.console.Console:
