@@ -64,14 +64,16 @@ def page(measurements: Measurements) -> str:
     """The whole of docs/BENCHMARKS.md."""
     parts = [
         "# Benchmarks",
-        f"Written by `make bench`. {machine()}\n\nTimings on virtual machines vary by a fifth and more from run to "
-        "run: what counts are the ratios within one run.",
+        f"Written by `make bench`. {machine()}",
+        "Only the training is timed, and not the reading and counting of the text before it. Speeds on virtual "
+        "machines vary by half and more from run to run: what counts are the ratios within one run, and those vary "
+        "too.",
         *_beside_others(measurements),
         *(_shape_parts(measurements) if measurements.shapes else []),
         *(_core_parts(measurements) if measurements.cores else []),
         *(_extra_parts(measurements) if measurements.extras else []),
     ]
-    return "\n\n".join(parts) + "\n"
+    return markdown.page(parts)
 
 
 def _by_system(sides: list[Figures]) -> dict[str, list[Figures]]:

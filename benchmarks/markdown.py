@@ -1,8 +1,24 @@
-"""Tables in Markdown."""
+"""Pages and tables in Markdown."""
 
 from __future__ import annotations
 
+import textwrap
 from collections.abc import Iterable, Sequence
+
+_WIDTH = 120
+
+
+def page(parts: Iterable[str]) -> str:
+    """A whole page.
+
+    Args:
+        parts: paragraphs, which are filled, and headings, tables and pictures, which stay as they are.
+    """
+    return "\n\n".join(part if part.startswith(("#", "|", "!")) else _filled(part) for part in parts) + "\n"
+
+
+def _filled(paragraph: str) -> str:
+    return textwrap.fill(paragraph, _WIDTH, break_long_words=False, break_on_hyphens=False)
 
 
 def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:

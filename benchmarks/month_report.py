@@ -78,7 +78,8 @@ def write(rows: Sequence[Row], options: argparse.Namespace, folder: pathlib.Path
         "# A month, day by day",
         f"Written by `python -m benchmarks.month`. {bench_report.machine()}",
         f"{options.days} days of text, a window of {options.window}. Each day is delivered to `local_runner.py "
-        f"--follow`, which trains {options.daily_epochs} epochs from yesterday's model on and turns it into its space; "
+        f"--follow`, which trains {options.daily_epochs} epochs from yesterday's model on, with a learning rate of "
+        f"{options.daily_rate:g}, and turns it into its space; "
         f"beside it, the same window is trained for {options.epochs} epochs from scratch, in a process of its own.",
         f"An ordinary day (the median from day {options.window + 1} on) took {share:.2f} of the time from scratch. The "
         f"mean stability is {statistics.fmean(stable):.3f}. Means over these days, with 95 % intervals:",
@@ -86,7 +87,7 @@ def write(rows: Sequence[Row], options: argparse.Namespace, folder: pathlib.Path
         "![time, quality, stability and disk by day](month.svg)",
         markdown.table(HEADER, (cells(*row, number) for number, row in enumerate(rows, 1))),
     ]
-    whole_files.write_text(folder / "MONTH.md", "\n\n".join(parts) + "\n")
+    whole_files.write_text(folder / "MONTH.md", markdown.page(parts))
     whole_files.write_text(folder / "month.svg", plot(rows))
 
 

@@ -35,6 +35,12 @@ def found():
     return made
 
 
+def test_a_page_is_as_wide_as_others():
+    lines = bench_report.page(found()).split("\n")
+    assert all(len(line) <= 120 for line in lines if not line.startswith("|"))
+    assert sum(line.startswith("| gensim |") for line in lines) == 5
+
+
 def test_speed_is_the_median_and_quality_the_mean():
     rows = {cells[0]: cells for cells in bench_report._rows(bench_report._by_system(found().sides))}
     assert rows["gensim"][1:6] == ["5", "3", "110", "1.0", "1.00"]
