@@ -2,7 +2,10 @@
 #   docker build --platform linux/amd64 -t tfx-word2vec .
 #   docker build --platform linux/amd64 -t tfx-word2vec:gpu --build-arg EXTRAS=kubeflow,gpu .
 #   docker build --platform linux/amd64 -t tfx-word2vec:worker --target worker .     # for Beam's workers (docs/scaling.md)
-#   docker run --rm -v "$PWD/runs:/runs" tfx-word2vec local_runner.py --set root=/runs
+#   mkdir -p runs
+#   docker run --rm --user "$(id -u)" -v "$PWD/runs:/runs" tfx-word2vec
+#   docker run --rm --user "$(id -u)" -v "$PWD/runs:/runs" -v "$PWD/reviews:/reviews:ro" tfx-word2vec \
+#       local_runner.py --set root=/runs --config imdb --corpus /reviews
 FROM debian:trixie-slim@sha256:a29215f6a35e51e22adffa17f89e9d2ef06214e64a2bad10d765c46aea49f11f AS build
 RUN apt-get update \
     && apt-get install --yes --no-install-recommends ca-certificates make python3 python3-pip-whl python3-venv \

@@ -239,7 +239,7 @@ class TrainerSettings(Section):
     deterministic: bool = Field(
         False,
         description="one exact stream of steps on a CPU, instead of one per core on shared tables: "
-        "the same result to the bit, at some two thirds of the speed on two cores",
+        "the same result to the bit, at a little more than half of the speed on two cores",
     )
     checkpoint_seconds: Annotated[Number, Field(ge=0, le=LARGEST)] = Field(
         30, description="time between two checkpoints, from which an interrupted training goes on"
