@@ -100,6 +100,8 @@ def _exit_code(
         return 1
     except Exception as error:  # whatever it is, a person gets one line, and the log the rest
         traceback.print_exc()
+        if reason(error).startswith(KeyboardInterrupt.__name__):  # Beam makes an error of its own of it
+            raise KeyboardInterrupt from error
         console.fail(f"the run stopped: {_reason_of(error)}. The whole story is in {log}", errors)
         return 1
     return code
@@ -130,13 +132,17 @@ def _run_in_fork(config: Config, end: Callable[[Callable[[], int]], int], how: d
         inputs: what is read.
 
     Raises:
-        UserError: it was killed, and could not say so.
+        _KilledError: it was killed, and could not say so.
     """
     code = _run_alone(config, lambda: forks.call(lambda: end(lambda: _run(config, inputs, **how))))
     if code < 0:
         name = signal.Signals(-code).name
         why = " (the system does so when memory runs short)" if name == "SIGKILL" else ""
-        raise UserError(f"the run was ended by {name}{why}. It is tried again when there is something new to read")
+        raise _KilledError(f"the run was ended by {name}{why}")
+
+
+class _KilledError(UserError):
+    """The process of a run was killed."""
 
 
 def _follow(
@@ -149,7 +155,8 @@ def _follow(
     """Runs the pipeline whenever there is something else to read, until it is interrupted.
 
     Each run is a fork of this process, which imports once what they all need. What fails is told, and tried again when
-    something has changed, or when whoever had the folder has left it.
+    something has changed, or when whoever had the folder has left it. A run that was killed is tried once more before,
+    for that may have had nothing to do with its text.
 
     Args:
         config: all settings.
@@ -164,10 +171,11 @@ def _follow(
     with console.waiting(screen, "Starting TensorFlow and TFX …"):
         forks.prepare()
     tried: Fingerprints | None = None
+    killed: Fingerprints | None = None
     failure = ""
 
-    def waits() -> None:
-        screen.print(console.line((f"waiting for new text; a look every {seconds:g} s", "dim")))
+    def waits(what: str = "waiting for new text") -> None:
+        screen.print(console.line((f"{what}; a look every {seconds:g} s", "dim")))
 
     while True:
         try:
@@ -179,11 +187,15 @@ def _follow(
                 failure = ""
                 waits()
         except UserError as error:
-            if isinstance(error, lock.BusyError):
-                tried = None
-            if str(error) != failure:
+            is_busy, is_killed = isinstance(error, lock.BusyError), isinstance(error, _KilledError)
+            once_more = is_killed and tried != killed
+            if is_killed or str(error) != failure:
                 console.fail(str(error), errors)
-                waits()
+                waits("tried once more" if once_more else "waiting for its end" if is_busy else "waiting for new text")
+            if once_more:
+                killed = tried
+            if once_more or is_busy:
+                tried = None
             failure = str(error)
         console.check(screen)
         time.sleep(seconds)

@@ -51,8 +51,7 @@ def held(folder: str) -> Iterator[None]:
         except BlockingIOError:
             holder = os.read(descriptor, 1000).decode(errors="replace").strip() or "it has not said who it is"
             raise BusyError(
-                f"{folder}: another run is at work in this folder: {holder}. Wait until it has ended, or give this one "
-                "another name (--name)"
+                f"{folder}: another run is at work in this folder: {holder}. Wait until it has ended"
             ) from None
         except OSError:
             pass

@@ -51,7 +51,7 @@ def test_who_waits_looks_at_the_files_alone(tmp_path, monkeypatch):
     assert looks == [7] * 6
 
 
-def test_a_run_that_is_killed_ends_nothing_and_is_tried_again_with_new_text(tmp_path, monkeypatch, capfd):
+def test_a_run_that_is_killed_ends_nothing_and_is_tried_once_more_and_with_new_text(tmp_path, monkeypatch, capfd):
     text, looks = tmp_path / "text.txt", []
     text.write_text("a text\n")
     values = {"name": "tiny", "root": str(tmp_path / "runs"), "corpus.paths": [str(tmp_path / "*.txt")]}
@@ -59,9 +59,9 @@ def test_a_run_that_is_killed_ends_nothing_and_is_tried_again_with_new_text(tmp_
 
     def look_again(seconds):
         looks.append((tmp_path / "runs" / "tries").read_text())
-        if len(looks) == 2:
+        if len(looks) == 4:
             text.write_text("another text\n")
-        if len(looks) == 3:
+        if len(looks) == 6:
             raise EnoughError
 
     def run(config, inputs, **how):
@@ -74,8 +74,22 @@ def test_a_run_that_is_killed_ends_nothing_and_is_tried_again_with_new_text(tmp_
     run_in_fork = functools.partial(local_runner._run_in_fork, config, lambda action: action(), {})
     with pytest.raises(EnoughError):
         local_runner._follow(config, run_in_fork, 7, screen, screen)
-    assert looks == ["x", "x", "xx"]
-    assert "the run was ended by SIGKILL (the system does so when memory runs short)" in capfd.readouterr().out
+    assert looks == ["x", "xx", "xx", "xx", "xxx", "xxxx"]
+    said = capfd.readouterr().out
+    assert said.count("the run was ended by SIGKILL (the system does so when memory runs short)") == 4
+    assert said.count("tried once more") == said.count("waiting for new text") == 2
+
+
+def test_who_is_interrupted_in_beam_is_told_so_alone(capfd):
+    """Beam makes an error of its own of it."""
+
+    def interrupted():
+        raise RuntimeError("KeyboardInterrupt [while running 'Transform[TransformIndex0]/Transform']")
+
+    screen = console.screen()
+    with pytest.raises(KeyboardInterrupt):
+        local_runner._exit_code(interrupted, screen=screen, errors=screen, log="run.log")
+    assert "the run stopped" not in capfd.readouterr().out
 
 
 @pytest.mark.parametrize("corpus", ["*.txt", "{YYYY}-{MM}-{DD}.txt"])
