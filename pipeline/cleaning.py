@@ -97,6 +97,7 @@ class Cleaner:
     def remove(self, plan: Plan) -> None:
         """Does it. Killed meanwhile, it leaves what the next one removes."""
         for artifact in plan.artifacts:
+            lineage.keep_outcome(artifact)
             artifact.state = mlmd.Artifact.DELETED
         if plan.artifacts:
             self._store.put_artifacts(plan.artifacts)
@@ -104,15 +105,18 @@ class Cleaner:
             _remove(each.path)
 
     def _of_runs(self) -> set[int]:
-        """All that the newest runs took or made."""
+        """All that the newest runs took or made, and those that came after them but not to their end."""
         contexts = self._store.get_contexts_by_type("pipeline_run")
         runs = sorted((run for run in contexts if not layout.is_of_span(run.name)), key=lambda run: run.id)
-        executions = {
-            execution.id
-            for run in _newest(runs, self._keep.runs)
-            for execution in self._store.get_executions_by_context(run.id)
-        }
-        return {event.artifact_id for event in self._events if event.execution_id in executions}
+        needed, complete = set[int](), 0
+        for run in reversed(runs):
+            if complete == self._keep.runs:
+                break
+            executions = {execution.id for execution in self._store.get_executions_by_context(run.id)}
+            events = [event for event in self._events if event.execution_id in executions]
+            needed |= {event.artifact_id for event in events}
+            complete += any(self._artifacts[event.artifact_id].type == "PushedModel" for event in events)
+        return needed
 
     def _of_spans(self) -> set[int]:
         """The Examples of the newest spans, and what was made of them alone."""

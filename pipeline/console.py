@@ -364,7 +364,7 @@ def show_history(console: rich.console.Console, runs: list[Run]) -> None:
         table.add_row(
             f"{run.started:%Y-%m-%d %H:%M:%S}",
             line((run.ended, color)),
-            line(run.version or "-"),
+            line(run.version or "-", ("" if run.is_there or not run.version else " removed", "dim")),
             {True: "trained", False: "cached", None: "-"}[run.trained],
             *(_number(run.scores.get(name, math.nan)) for name in names),
         )

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 import dataclasses
 import datetime
+import json
 import os
 from collections.abc import Iterable
-from typing import Any
+from typing import Any, NamedTuple
 
 import ml_metadata
 import pydantic
@@ -19,11 +20,14 @@ from components.card import names as card_names
 from components.evaluator import results
 from components.pusher import versions
 from components.tuner import results as results_of_tuning
-from pipeline import layout, metadata_file, rolling_back, run_folder
+from pipeline import layout, lock, metadata_file, rolling_back, run_folder
 from word2vec.errors import UserError
 from word2vec.warmup import EXTRA
 
 DONE = (mlmd.Execution.COMPLETE, mlmd.Execution.CACHED)
+
+# A custom property of an evaluation whose files were removed: what `history` tells of it.
+_OUTCOME = "outcome"
 
 
 @dataclasses.dataclass(frozen=True)
@@ -32,9 +36,10 @@ class Run:
 
     Attributes:
         started: when, in local time.
-        ended: `blessed`, `blocked`, `withdrawn` if its version was rolled back later, `stopped at COMPONENT`, or
-            `rolled back to VERSION`, which is no run of the components.
+        ended: `blessed`, `blocked`, `withdrawn` if its version was rolled back later, `stopped at COMPONENT`,
+            `working at COMPONENT` if it has not ended, or `rolled back to VERSION`, which is no run of the components.
         version: of the model that it pushed, or found pushed already; None if there is none.
+        is_there: whether this version has not been removed since.
         trained: whether it trained, or took the model from the cache; None if it did not come so far.
         scores: by benchmark.
         reasons: why it was blocked.
@@ -45,11 +50,23 @@ class Run:
     started: datetime.datetime
     ended: str
     version: str | None
+    is_there: bool
     trained: bool | None
     scores: dict[str, float]
     reasons: list[str]
     failed: bool = False
     tuned: dict[str, Any] = dataclasses.field(default_factory=dict)
+
+
+# Whether a Trainer that ended so has trained.
+_TRAINED = {mlmd.Execution.COMPLETE: True, mlmd.Execution.CACHED: False}
+
+
+class _Outcome(NamedTuple):
+    """What a model was worth; see `Run`."""
+
+    scores: dict[str, float]
+    reasons: list[str]
 
 
 @dataclasses.dataclass(frozen=True)
@@ -102,7 +119,12 @@ class Lineage:
         contexts = sorted(
             self._store.get_contexts_by_type("pipeline_run"), key=lambda context: context.create_time_since_epoch
         )
-        runs = ((self._run(context), layout.is_of_span(context.name)) for context in contexts)
+        working = contexts[-1].id if contexts and lock.is_held(self._folder) else None
+        there = set(versions.find(self._destination).values())
+        runs = (
+            (self._run(context, there, is_working=context.id == working), layout.is_of_span(context.name))
+            for context in contexts
+        )
         return [run for run, is_of_span in runs if not is_of_span or run.failed]
 
     def versions(self) -> list[str]:
@@ -154,15 +176,24 @@ class Lineage:
             run_folder.relocate(artifact, self._folder)
         return sorted(matching, key=lambda artifact: artifact.id)
 
-    def _run(self, context: mlmd.Context) -> Run:
+    def _run(self, context: mlmd.Context, there: set[str], *, is_working: bool) -> Run:
+        """A run of a context.
+
+        Args:
+            context: its own.
+            there: the versions that have not been removed.
+            is_working: whether it has not ended, if not all of it is done.
+        """
         executions = self._store.get_executions_by_context(context.id)
         by_component = {self._component(execution): execution for execution in executions}
         if rolled_back := by_component.get(rolling_back.COMPONENT):
             (pushed,) = self._artifacts([rolled_back])
+            again = artifacts.text(pushed, "pushed_version")
             return Run(
                 started=_time(context.create_time_since_epoch),
                 ended=f"rolled back to {artifacts.text(rolled_back, rolling_back.TO)}",
-                version=artifacts.text(pushed, "pushed_version"),
+                version=again,
+                is_there=again in there,
                 trained=None,
                 scores={},
                 reasons=[],
@@ -172,16 +203,19 @@ class Lineage:
         judged = [by_component[name] for name in ("Evaluator", "Pusher") if name in by_component]
         outputs = {artifact.type: artifact for artifact in self._artifacts(judged)}
         evaluation, pushed = outputs.get("ModelEvaluation"), outputs.get("PushedModel")
-        outcome = results.read(evaluation.uri) if evaluation and not artifacts.damage(evaluation) else None
+        outcome = _outcome(evaluation) if evaluation else _Outcome({}, [])
         stopped = unfinished or (["the start"] if not pushed else [])
+        end = f"{'working' if is_working else 'stopped'} at {stopped[0]}" if stopped else None
+        version = artifacts.text(pushed, "pushed_version") or None if pushed else None
         return Run(
             started=_time(context.create_time_since_epoch),
-            ended=f"stopped at {stopped[0]}" if stopped else _verdict(outputs.get("ModelBlessing")),
-            version=artifacts.text(pushed, "pushed_version") or None if pushed else None,
-            trained=trainer.last_known_state == mlmd.Execution.COMPLETE if trainer else None,
-            scores={result.name: result.score for result in outcome.benchmarks} if outcome else {},
-            reasons=outcome.reasons if outcome else [],
-            failed=bool(unfinished),
+            ended=end or _verdict(outputs.get("ModelBlessing")),
+            version=version,
+            is_there=version in there,
+            trained=_TRAINED.get(trainer.last_known_state) if trainer else None,
+            scores=outcome.scores,
+            reasons=outcome.reasons,
+            failed=bool(unfinished) and not is_working,
             tuned=self._tuned(by_component.get("Tuner")),
         )
 
@@ -251,6 +285,27 @@ class Lineage:
                 if model in uris:
                     return artifacts.text(artifact, "pushed_version")
         return None
+
+
+def keep_outcome(evaluation: mlmd.Artifact) -> None:
+    """Writes what `history` tells of an evaluation into its properties, before its files go; others stay as they are.
+
+    Args:
+        evaluation: an artifact of any type, with its place of now.
+    """
+    if evaluation.type == "ModelEvaluation":
+        kept = json.dumps(_outcome(evaluation)._asdict())
+        evaluation.custom_properties[_OUTCOME].string_value = kept
+
+
+def _outcome(evaluation: mlmd.Artifact) -> _Outcome:
+    """Nothing where the files are gone otherwise."""
+    if kept := artifacts.text(evaluation, _OUTCOME):
+        return _Outcome(**json.loads(kept))
+    if artifacts.damage(evaluation):
+        return _Outcome({}, [])
+    read = results.read(evaluation.uri)
+    return _Outcome({result.name: result.score for result in read.benchmarks}, read.reasons)
 
 
 def _read_card(folder: str) -> card.ModelCard | None:

@@ -9,6 +9,7 @@ import os
 import shlex
 import socket
 import sys
+import time
 from collections.abc import Iterator
 
 from pipeline import layout
@@ -30,6 +31,31 @@ class BusyError(UserError):
     """Another run is at work in a folder."""
 
 
+def _take(descriptor: int) -> None:
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        time.sleep(0.1)  # who only looks (`is_held`) has gone by then
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+
+
+def is_held(folder: str) -> bool:
+    """Whether a run is at work in a folder."""
+    try:
+        descriptor = os.open(os.path.join(folder, layout.LOCK), os.O_RDONLY)
+    except OSError:
+        return False
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_SH | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return True
+    except OSError:
+        return False
+    finally:
+        os.close(descriptor)
+    return False
+
+
 @contextlib.contextmanager
 def held(folder: str) -> Iterator[None]:
     """Keeps other runs out of a folder, which is made if it is not there; the process' death releases it.
@@ -47,7 +73,7 @@ def held(folder: str) -> Iterator[None]:
     _descriptors.add(descriptor)
     try:
         try:
-            fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+            _take(descriptor)
         except BlockingIOError:
             holder = os.read(descriptor, 1000).decode(errors="replace").strip() or "it has not said who it is"
             raise BusyError(

@@ -99,3 +99,16 @@ def test_a_model_does_not_keep_all_that_it_was_started_from(tmp_path):
     assert [model.id in gone for model in models] == [True] * 3 + [False] * 3
     cleaner.remove(cleaner.plan())
     assert sorted(path.name for path in (tmp_path / layout.ARTIFACTS / "Model" / "made").iterdir()) == ["3", "4", "5"]
+
+
+def test_runs_that_were_stopped_take_nobody_elses_place(tmp_path):
+    """What they made stays too, for the next run goes on from there."""
+    metadata, made = Metadata(tmp_path), {}
+    for name in ("first", "second", "stopped", "stopped_again"):
+        run, made[name] = metadata.run(name), metadata.artifact("Examples", name)
+        metadata.execute(run, {}, {"examples": made[name]})
+        if "stopped" not in name:
+            metadata.execute(run, {}, {"pushed": metadata.artifact("PushedModel", name)})
+    cleaner = cleaning.Cleaner(str(tmp_path), str(tmp_path / "pushed"), KeepConfig(runs=1), 0)
+    gone = {artifact.id for artifact in cleaner.plan().artifacts}
+    assert [name for name, examples in made.items() if examples.id in gone] == ["first"]

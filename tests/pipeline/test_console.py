@@ -162,7 +162,7 @@ def test_a_summary_tells_what_was_tuned_and_by_what(show):
 def test_history_tells_what_was_tuned(capsys):
     import rich.console
 
-    run = lineage.Run(datetime.datetime(2026, 1, 2), "blessed", "17", True, {"pairs": 0.5}, [])
+    run = lineage.Run(datetime.datetime(2026, 1, 2), "blessed", "17", True, True, {"pairs": 0.5}, [])
     console.show_history(rich.console.Console(width=150), [run])
     assert "tuned" not in capsys.readouterr().out
     console.show_history(rich.console.Console(width=150), [run, dataclasses.replace(run, tuned={"dimensions": 200})])

@@ -25,11 +25,14 @@ def test_the_second_run_hears_who_is_at_work_and_death_lets_it_in(tmp_path):
             UserError, match=rf"tiny: another run is at work .*: process {holder} on .*, since 2\d\d\d-"
         ):
             lock.held(folder).__enter__()
+        assert lock.is_held(folder)
         with lock.held(str(tmp_path / "runs" / "other")):
             pass
     finally:
         os.kill(holder, signal.SIGKILL)
         os.waitpid(holder, 0)
+    assert not lock.is_held(folder)
+    assert not lock.is_held(str(tmp_path / "never"))
     for _ in range(2):
         with lock.held(folder):
             pass
