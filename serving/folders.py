@@ -11,6 +11,12 @@ from collections.abc import Iterator
 from word2vec import version_folders
 from word2vec.errors import UserError, reason
 
+_EXPECTED = "Expected a run's, as runs/sample/serving_model"
+
+
+class NoVersionError(UserError):
+    """There is no folder, or no version in it: perhaps none has been pushed yet."""
+
 
 def find(folder: str) -> dict[int, str]:
     """The versions that are whole: their folders by number.
@@ -29,7 +35,8 @@ def check(folder: str) -> None:
     """Says what is wrong with a folder that shall be served.
 
     Raises:
-        UserError: it is none, or has no version, or is a version itself.
+        NoVersionError: there is none, or it has no version.
+        UserError: it is a version itself, or cannot be listed.
     """
     try:
         is_folder = os.path.isdir(folder) if version_folders.is_local(folder) else _files().isdir(folder)
@@ -38,11 +45,11 @@ def check(folder: str) -> None:
     except Exception as error:  # the file systems of TensorFlow have errors of their own
         raise UserError(f"--model {folder}: cannot be listed: {reason(error, with_file=False)}") from None
     if not is_folder:
-        raise UserError(f"--model {folder}: no such folder. Expected a run's, as runs/sample/serving_model")
+        raise NoVersionError(f"--model {folder}: no such folder. {_EXPECTED}")
     if is_version:
         raise UserError(f"--model {folder}: this is one version. Expected the folder of the versions, above it")
     if not has_versions:
-        raise UserError(f"--model {folder}: no version in it. Expected a run's, as runs/sample/serving_model")
+        raise NoVersionError(f"--model {folder}: no version in it. {_EXPECTED}")
 
 
 @contextlib.contextmanager

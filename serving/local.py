@@ -45,14 +45,15 @@ def main(arguments: list[str] | None = None) -> int:
 
 def _run(options: argparse.Namespace) -> None:
     _check_ports(options)
-    if "://" not in options.model:
-        folders.check(options.model)
+    if "://" not in options.model and not options.wait:
+        _check_folder(options.model)
     logging.basicConfig(level=logging.INFO, format="%(asctime)s %(message)s", force=True)
     logging.raiseExceptions = False  # whoever reads them may go
     logging.getLogger("aiohttp.access").setLevel(logging.WARNING)
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it tells of each connection that breaks
     _allow_files()
+    logging.info("loading TensorFlow, and the newest version in %s", options.model)
     asyncio.run(_serve(options))
 
 
@@ -76,6 +77,7 @@ def _parser() -> argparse.ArgumentParser:
         "--poll", type=command_line.seconds(0.01, 86400), default=1.0, metavar="SECONDS",
         help="time between looks for new versions (%(default)s)",
     )  # fmt: skip
+    parser.add_argument("--wait", action="store_true", help="wait for the first version, if there is none")
     parser.add_argument(
         "--map-words", type=argument_types.whole(2, 100_000), default=1000, metavar="WORDS",
         help="words on the page's map (%(default)s)",
@@ -87,7 +89,7 @@ async def _serve(options: argparse.Namespace) -> None:
     with quiet():  # seconds that --help need not wait
         from serving import grpc_api, rest_api, versions  # noqa: F401
 
-    folders.check(options.model)
+    await _first_version(options)
     limits, served = Limits(), versions.Versions(options.name, options.model, cores=os.cpu_count() or 1)
     await _load(served, options.model)
     stop = asyncio.Event()
@@ -105,6 +107,29 @@ async def _serve(options: argparse.Namespace) -> None:
         await stop.wait()
         command_line.say("stopping")
     _end_within(_LAST)
+
+
+def _check_folder(folder: str) -> None:
+    """See `folders.check`."""
+    try:
+        folders.check(folder)
+    except folders.NoVersionError as error:
+        raise UserError(f"{error}; with --wait it may come later") from None
+
+
+async def _first_version(options: argparse.Namespace) -> None:
+    """Returns when there is a version."""
+    if not options.wait:
+        return _check_folder(options.model)
+    is_told = False
+    while True:
+        try:
+            return folders.check(options.model)
+        except folders.NoVersionError as error:
+            if not is_told:
+                logging.info("waiting for the first version: %s", error)
+            is_told = True
+        await asyncio.sleep(options.poll)
 
 
 async def _load(served: Versions, folder: str) -> None:

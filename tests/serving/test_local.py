@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import json
+import os
 import random
 import shutil
 import socket
@@ -494,3 +495,32 @@ def test_rows_times_neighbours_over_grpc(stub):
     request = make_request("most_similar", words=["king"] * 10_000, k=np.full(10_000, 1000, np.int32))
     code, told = refusal(stub, request)
     assert (code, "1,000,000" in told) == ("INVALID_ARGUMENT", True)
+
+
+def test_a_server_that_is_started_before_the_pipeline_waits(versions_folder, tmp_path):
+    folder = tmp_path / "runs" / "word2vec"
+    command = [sys.executable, "-m", "serving.local", "--model", str(folder), "--wait", "--poll", "0.1"]
+    process = subprocess.Popen(
+        [*command, "--port", "0", "--rest-port", "0"],
+        cwd=ROOT,
+        stdout=subprocess.PIPE,
+        stderr=subprocess.STDOUT,
+        text=True,
+    )
+    watchdog = threading.Timer(120, process.kill)
+    watchdog.start()
+    try:
+        assert any("waiting for the first version: " in line for line in process.stdout)
+        (folder / "8.new").mkdir(parents=True)  # which is none yet
+        time.sleep(0.5)
+        assert process.poll() is None
+        shutil.copytree(versions_folder / "7", folder / "8.new", dirs_exist_ok=True)
+        os.replace(folder / "8.new", folder / "8")
+        served = next(line for line in process.stdout if "version 8 is served" in line)
+        assert served
+        assert any(line.startswith("page ") for line in process.stdout)
+    finally:
+        process.terminate()
+        process.communicate(timeout=30)
+        watchdog.cancel()
+    assert process.returncode == 0
