@@ -260,6 +260,8 @@ def show_summary(console: rich.console.Console, summary: Summary, run_folder: st
     console.print()
     _show_corpus(console, summary)
     _print_whole(console, _benchmark_table(summary.evaluation.shown))
+    if any(result.changes for result in summary.evaluation.shown):
+        _tell(console, ("            * of the questions that both models cover", "dim"))
     for each in summary.evaluation.unjudged:
         _tell(console, f"            {each}")
     _show_tuning(console, summary)
@@ -344,6 +346,10 @@ def rolled_back(version: str, done: RolledBack) -> list[rich.text.Text]:
             f"Withdrawn, and never a baseline again: {', '.join(done.withdrawn)}. "
             f"The next training starts from version {version}, and is compared with it."
         ),
+        line(
+            "It reads the text as it is then. If the text was what was bad, mend or remove it before the next run; in "
+            "place of a day, put an empty file."
+        ),
     ]
 
 
@@ -412,7 +418,8 @@ def show_origin(console: rich.console.Console, version: str, origin: Origin) -> 
     _tell(console, (f"How version {version} was made", "bold"))
     for step in origin.steps:
         at = f"  {step.ended:%Y-%m-%d %H:%M:%S}  {step.component:<20} "
-        _tell(console, at, (f"execution {step.execution}", "dim"))
+        span = origin.span_of(step)
+        _tell(console, at, (f"execution {step.execution}", "dim"), f"   {span}" if span else "")
         for uri in step.artifacts:
             _tell(console, f"      {uri}", ("" if os.path.exists(uri) else "  its folder is gone", "dim"))
 
@@ -435,11 +442,13 @@ def _benchmark_table(shown: list[Result]) -> rich.table.Table:
 
     has_baseline = any(result.changes for result in shown)
     table = rich.table.Table(box=None, pad_edge=False, padding=(0, 2, 0, 0), show_header=True, header_style="bold")
-    columns = ["Benchmarks", "", "score", "95 % interval", *(["last blessed"] if has_baseline else []), "coverage", ""]
+    compared = ["last blessed", "change*"] if has_baseline else []
+    columns = ["Benchmarks", "", "score", "95 % interval", *compared, "coverage", ""]
     for place, column in enumerate(columns):
         table.add_column(column, justify="right" if 1 < place < len(columns) - 1 else "left", no_wrap=True)
     for result in shown:
-        before = ["" if result.baseline_score is None else _number(result.baseline_score)] if has_baseline else []
+        scores = (result.baseline_score, "{:.3f}"), (result.change, "{:+.3f}")
+        before = ["" if score is None else _number(score, form) for score, form in scores] if has_baseline else []
         table.add_row(
             line(result.name),
             line(result.measure),
@@ -453,8 +462,8 @@ def _benchmark_table(shown: list[Result]) -> rich.table.Table:
     return table
 
 
-def _number(value: float) -> str:
-    return "-" if math.isnan(value) else f"{value:.3f}"
+def _number(value: float, form: str = "{:.3f}") -> str:
+    return "-" if math.isnan(value) else form.format(value)
 
 
 def _limits(result: Result) -> rich.text.Text:

@@ -13,10 +13,12 @@ import ml_metadata
 import pydantic
 import tensorflow as tf
 from ml_metadata.proto import metadata_store_pb2 as mlmd
+from tfx.components.example_gen import utils
 
 from components import artifacts
 from components.card import card
 from components.card import names as card_names
+from components.corpus import spans, window
 from components.evaluator import results
 from components.pusher import versions
 from components.tuner import results as results_of_tuning
@@ -71,12 +73,21 @@ class _Outcome(NamedTuple):
 
 @dataclasses.dataclass(frozen=True)
 class Step:
-    """A component's execution on the way to a model: what it made, and when."""
+    """A component's execution on the way to a model: what it made, and when.
+
+    Attributes:
+        component: its name.
+        execution: its number in ML Metadata.
+        ended: when, in local time.
+        artifacts: the folders of what it made.
+        span: number and version of the span that it read, where text arrives in spans.
+    """
 
     component: str
     execution: int
     ended: datetime.datetime
     artifacts: list[str]
+    span: tuple[int, int] | None = None
 
 
 @dataclasses.dataclass(frozen=True)
@@ -92,6 +103,14 @@ class Origin:
     card: card.ModelCard
     baseline: str | None
     steps: list[Step]
+
+    def span_of(self, step: Step) -> str:
+        """The span that a step read, as people write it; empty if it read none."""
+        if step.span is None:
+            return ""
+        number, version = step.span
+        label = spans.label(number, is_date=any("{YYYY}" in path for path in self.card.settings["corpus"]["paths"]))
+        return f"{label}, version {version}" if version else label
 
 
 class Lineage:
@@ -148,7 +167,7 @@ class Lineage:
         source = pushed[-1] if pushed else self._card_of(version)
         if not source:
             known = ", ".join(self.versions()) or "none"
-            raise UserError(f"--explain {version}: no such version was pushed. There are: {known}")
+            raise UserError(f"--explain {version}: no such version was pushed. There were: {known}")
         steps = self._steps(source.id)
         places = [uri for step in steps for uri in step.artifacts if step.component == "ModelCard"]
         if pushed:
@@ -156,7 +175,8 @@ class Lineage:
             places += [os.path.join(place, EXTRA) for place in (destination, source.uri)]
         model_card = next(filter(None, map(_read_card, places)), None)
         if not model_card:
-            raise UserError(f"--explain {version}: it has no model card: neither in {' nor in '.join(places)}")
+            why = "" if version in versions.find(self._destination).values() else "it was removed (keep.versions), and "
+            raise UserError(f"--explain {version}: {why}it has no model card: neither in {' nor in '.join(places)}")
         return Origin(model_card, self._version_of(model_card.baseline), steps)
 
     def _pushed(self) -> list[mlmd.Artifact]:
@@ -264,9 +284,11 @@ class Lineage:
                 self._component(execution),
                 execution.id,
                 _time(execution.last_update_time_since_epoch),
-                [artifact.uri for artifact in self._artifacts([execution])],
+                [artifact.uri for artifact in outputs],
+                next((_span(artifact) for artifact in outputs if window.READING in artifact.custom_properties), None),
             )
             for execution in sorted(executions_by_id.values(), key=lambda execution: execution.id)
+            for outputs in [self._artifacts([execution])]
         ]
 
     def _version_of(self, model: str | None) -> str | None:
@@ -318,6 +340,11 @@ def _read_card(folder: str) -> card.ModelCard | None:
             return card.ModelCard.model_validate_json(file.read())
         except pydantic.ValidationError:
             return None
+
+
+def _span(examples: mlmd.Artifact) -> tuple[int, int]:
+    """Its number, and its version."""
+    return artifacts.number(examples, utils.SPAN_PROPERTY_NAME), artifacts.number(examples, utils.VERSION_PROPERTY_NAME)
 
 
 def has_own_origin(event: mlmd.Event) -> bool:

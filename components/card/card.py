@@ -8,7 +8,6 @@ from typing import Any
 
 import pydantic
 
-from components.evaluator import metrics
 from components.evaluator.results import Evaluation, interval_text
 from components.tuner.results import Tuning
 from word2vec import tuning
@@ -137,7 +136,7 @@ def benchmarks_of(evaluation: Evaluation) -> list[Benchmark]:
             composed=result.composed,
             lower_bound=result.lower_bound,
             baseline_score=None if result.baseline_score is None else _number(result.baseline_score),
-            change=_number(result.changes.get(metrics.CHANGE, math.nan)),
+            change=_number(math.nan if result.change is None else result.change),
             change_interval=result.change_interval,
             least_change=result.absolute,
             passed=not result.failed,

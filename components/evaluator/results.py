@@ -67,6 +67,11 @@ class Result:
         return self._main(self.baseline) if self.baseline else None
 
     @property
+    def change(self) -> float | None:
+        """The change from the baseline, of the questions that both cover; None without one, or without a change."""
+        return self.changes.get(metrics.CHANGE)
+
+    @property
     def change_interval(self) -> tuple[float, float] | None:
         """The 95 % bootstrap interval of the change from the baseline; None without one, or without a change."""
         lower = self.changes.get(metrics.CHANGE_LOWER, math.nan)

@@ -196,7 +196,7 @@ def test_the_history_has_every_run_and_a_version_has_an_origin(project, first_ru
     assert origin.count("Trainer   ") == 1
     wrong = project.run("--explain", "17", check=False)
     assert wrong.returncode == 1
-    assert f"--explain 17: no such version was pushed. There are: {version}" in wrong.stderr
+    assert f"--explain 17: no such version was pushed. There were: {version}" in wrong.stderr
     nothing = project.run("--name", "never", "--history", check=False)
     assert "never: no run has been made here" in nothing.stderr
     assert not (project.folder / "runs" / "never").exists()

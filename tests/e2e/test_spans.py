@@ -197,7 +197,9 @@ def test_going_back(feed, first):
     history = feed.run("--history").stdout
     assert re.search(rf"rolled back to {good} +{again} ", history)
     assert re.search(rf"withdrawn +{bad} ", history)
-    assert f"How version {again} was made" in feed.run("--explain", again).stdout
+    origin = feed.run("--explain", again).stdout
+    assert f"How version {again} was made" in origin
+    assert re.findall(r" ExampleGen +execution \d+ +(.*)", origin) == ["2026-01-17", "2026-01-18", "2026-01-19"]
 
     out = feed.run().stdout  # nothing new: what was rolled back does not come back
     assert "rolled back, not pushed" in out

@@ -218,7 +218,7 @@ def test_a_summary_of_a_blocked_model(show):
     blind = make_result("mine", "analogy_accuracy", float("nan"), 0.0, 0.1, failed=("lower_bound",))
     out = show(make_summary(Evaluation([below, blind], True), blessed=False, model=None))
     assert "not blessed, not pushed" in out
-    assert re.search(r"wordsim353 .* 0.421 +0.371 to 0.471 +0.521 +95% of 50 +✘ ≥ 0.5 +✘ change ≥ -0.01", out)
+    assert re.search(r"wordsim353 .* 0.421 +0.371 to 0.471 +0.521 +-0.100 +95% of 50 +✘ ≥ 0.5 +✘ change ≥ -0.01", out)
     assert "wordsim353: spearman correlation 0.421 is 0.079 below its threshold 0.5" in out
     assert "wordsim353: spearman correlation changed by -0.100 (95 % interval -0.120 to -0.080)" in out
     assert "mine: cannot judge, for only 0% of its 50 questions" in out
