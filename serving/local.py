@@ -53,7 +53,7 @@ def _run(options: argparse.Namespace) -> None:
     logging.getLogger("aiohttp.server").addFilter(_is_ours)
     logging.getLogger("asyncio").setLevel(logging.CRITICAL)  # it tells of each connection that breaks
     _allow_files()
-    logging.info("loading TensorFlow, and the newest version in %s", options.model)
+    command_line.say(f"loading TensorFlow, and the newest version in {options.model}")
     asyncio.run(_serve(options))
 
 
