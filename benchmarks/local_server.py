@@ -25,7 +25,11 @@ class LocalServer:
         command = [sys.executable, "-m", "serving.local", "--model", model, "--port", "0", "--rest-port", "0"]
         self._process = subprocess.Popen(command, cwd=parts.ROOT, stdout=subprocess.PIPE, text=True)
         assert self._process.stdout is not None
-        said = "".join(self._process.stdout.readline() for _ in range(3))
+        said = ""
+        for line in self._process.stdout:
+            said += line
+            if line.startswith("page "):  # the last one
+                break
         rest, grpc = (re.search(rf"{name} (\S+)", said) for name in ("page", "gRPC"))
         if rest is None or grpc is None:
             self.stop()
