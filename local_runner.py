@@ -45,14 +45,14 @@ def main(argv: Sequence[str] | None = None) -> int:
 def _main(argv: Sequence[str] | None) -> int:
     options = _parser().parse_args(argv)
     config = arguments.load(options)
-    if options.history or options.explain is not None:
-        return _look_back(config, options.explain)
-    if options.rollback is not None:
-        return _roll_back(config, options.rollback)
     if options.dry_run and not options.clean:
         raise UserError("--dry-run: expected beside --clean, of which it says what would be removed")
+    if options.history or options.explain is not None:
+        return _in_one_line(lambda: _look_back(config, options.explain))
+    if options.rollback is not None:
+        return _in_one_line(lambda: _roll_back(config, options.rollback))
     if options.clean:
-        return _clean(config, dry_run=options.dry_run)
+        return _in_one_line(lambda: _clean(config, dry_run=options.dry_run))
     joins = config.trainer.strategy == "multi_worker" and not tf_config.is_chief()
     inputs = None if joins else _checked(config, waits=options.follow is not None)
     log = _path(config, layout.LOG)
@@ -107,6 +107,20 @@ def _exit_code(
     return code
 
 
+def _in_one_line(action: Callable[[], int]) -> int:
+    """Does something without a log; what ML Metadata or TensorFlow raise is told in one line, too.
+
+    Raises:
+        UserError: whatever went wrong.
+    """
+    try:
+        return action()
+    except (UserError, OSError):  # which are told so anyway
+        raise
+    except Exception as error:
+        raise UserError(_reason_of(error)) from error
+
+
 def _reason_of(error: Exception) -> str:
     if isinstance(error, OSError) and error.strerror:
         return reason(error)
@@ -132,9 +146,14 @@ def _run_in_fork(config: Config, end: Callable[[Callable[[], int]], int], how: d
         inputs: what is read.
 
     Raises:
-        _KilledError: it was killed, and could not say so.
+        _KilledError: it was killed, and could not say so, or could not be started.
     """
-    code = _run_alone(config, lambda: forks.call(lambda: end(lambda: _run(config, inputs, **how))))
+    try:
+        code = _run_alone(config, lambda: forks.call(lambda: end(lambda: _run(config, inputs, **how))))
+    except OSError as error:
+        raise _KilledError(f"the run could not be started: {reason(error)}") from None
+    if code == streams.INTERRUPTED:  # alone, or this process would have been interrupted too
+        code = -signal.SIGTERM
     if code < 0:
         name = signal.Signals(-code).name
         why = " (the system does so when memory runs short)" if name == "SIGKILL" else ""
@@ -142,7 +161,7 @@ def _run_in_fork(config: Config, end: Callable[[Callable[[], int]], int], how: d
 
 
 class _KilledError(UserError):
-    """The process of a run was killed."""
+    """The process of a run was killed, or could not be started."""
 
 
 def _follow(
@@ -186,6 +205,8 @@ def _follow(
                     run(inputs)
                 failure = ""
                 waits()
+            else:
+                failure = ""
         except UserError as error:
             is_busy, is_killed = isinstance(error, lock.BusyError), isinstance(error, _KilledError)
             once_more = is_killed and tried != killed
@@ -243,6 +264,7 @@ def _run(
 
 def _remove_old(config: Config, screen: rich.console.Console, log: str) -> None:
     """Removes what is not needed after a run, and says what keeps it from that."""
+    import ml_metadata
     import tensorflow as tf
 
     from pipeline import cleaning
@@ -252,7 +274,7 @@ def _remove_old(config: Config, screen: rich.console.Console, log: str) -> None:
             cleaner, plan = _plan_to_clean(config)
             cleaner.remove(plan)
             cleaning.trim_log(log)
-    except (OSError, tf.errors.OpError) as error:  # versions may be in a bucket
+    except (OSError, tf.errors.OpError, ml_metadata.errors.StatusError) as error:  # versions may be in a bucket
         console.warn(screen, [f"what is not needed could not be removed: {reason(error)}"])
 
 

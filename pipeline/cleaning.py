@@ -17,7 +17,7 @@ from tfx.components.example_gen import utils
 
 from components import artifacts
 from components.corpus import window
-from components.pusher import versions
+from components.pusher import push, versions
 from pipeline import layout, lineage, run_folder
 from pipeline.configs import KeepConfig
 from word2vec import version_folders
@@ -87,22 +87,35 @@ class Cleaner:
         folders += glob.glob(os.path.join(glob.escape(self._folder), layout.CHECKPOINTS, "*"))
         folders += self._old_versions()
         made, pushed = glob.escape(here), glob.escape(self._destination)
-        for around in (os.path.join(made, "*", "*"), os.path.join(made, "*", "*", "*"), pushed):
+        checkpoints = os.path.join(glob.escape(self._folder), layout.CHECKPOINTS)
+        for around in (os.path.join(made, "*", "*"), os.path.join(made, "*", "*", "*"), checkpoints, pushed):
             folders += glob.glob(os.path.join(around, f"{versions.REMOVED}*"))  # of a cleaning that was killed
+        folders += filter(os.path.isdir, run_folder.left_over(self._store, self._folder))
         return Plan(
             [artifact for artifact in gone if artifact.state != mlmd.Artifact.DELETED],
             [Removal(path, _size(path)) for path in sorted(set(folders))],
         )
 
     def remove(self, plan: Plan) -> None:
-        """Does it. Killed meanwhile, it leaves what the next one removes."""
+        """Does it. Killed meanwhile, it leaves what the next one removes.
+
+        Raises:
+            OSError, tf.errors.OpError: something could not be removed; all else was.
+        """
         for artifact in plan.artifacts:
             lineage.keep_outcome(artifact)
             artifact.state = mlmd.Artifact.DELETED
         if plan.artifacts:
             self._store.put_artifacts(plan.artifacts)
+        push.tidy(self._destination)
+        failures: list[Exception] = []
         for each in plan.folders:
-            _remove(each.path)
+            try:
+                _remove(each.path)
+            except (OSError, tf.errors.OpError) as error:  # which keeps nothing else from going
+                failures.append(error)
+        if failures:
+            raise failures[0]
 
     def _of_runs(self) -> set[int]:
         """All that the newest runs took or made, and those that came after them but not to their end."""
@@ -123,18 +136,27 @@ class Cleaner:
         spans = {
             artifact.id: artifacts.number(artifact, utils.SPAN_PROPERTY_NAME)
             for artifact in self._artifacts.values()
-            if window.READING in artifact.custom_properties
+            if window.READING in artifact.custom_properties and artifact.state != mlmd.Artifact.DELETED
         }
         size = None if self._keep.spans is None else max(self._keep.spans, self._window)
         numbers = set(_newest(sorted(set(spans.values())), size))
-        needed = {artifact for artifact, number in spans.items() if number in numbers}
+        if self._keep.spans is None:
+            needed = set(spans)
+        else:  # of a span that was delivered several times, the last reading, for each way in which it was read
+            last = {
+                (number, artifacts.text(self._artifacts[artifact], window.READING)): artifact
+                for artifact, number in sorted(spans.items())
+            }
+            needed = {artifact for (number, _), artifact in last.items() if number in numbers}
         for _ in ("ExampleStatistics", "ExampleAnomalies"):
             needed |= self._made_of(needed, {"ExampleStatistics", "ExampleAnomalies"})
         return needed
 
     def _of_versions(self) -> set[int]:
         """What the origins of the newest versions tell of; of the models that those were compared with, no more."""
-        kept = set(_newest(list(versions.find(self._destination).values()), self._keep.versions))
+        there = versions.find(self._destination).values()
+        whole = [name for name in there if versions.is_finished(os.path.join(self._destination, name))]
+        kept = set(_newest(whole, self._keep.versions))
         needed = {
             artifact.id for artifact in self._artifacts.values() if artifacts.text(artifact, "pushed_version") in kept
         }

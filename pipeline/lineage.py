@@ -135,9 +135,7 @@ class Lineage:
 
     def history(self) -> list[Run]:
         """All runs, the first one first; the reading of a span is one if it failed, and kept the run from beginning."""
-        contexts = sorted(
-            self._store.get_contexts_by_type("pipeline_run"), key=lambda context: context.create_time_since_epoch
-        )
+        contexts = sorted(self._store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
         working = contexts[-1].id if contexts and lock.is_held(self._folder) else None
         there = set(versions.find(self._destination).values())
         runs = (

@@ -13,6 +13,7 @@ from tfx.components.evaluator import constants
 from components import artifacts
 from components.pusher import rollback
 from pipeline import layout
+from pipeline import run_folder as folders
 
 COMPONENT = "Rollback"
 
@@ -34,15 +35,22 @@ def roll_back(run_folder: str, destination: str, name: str, version: str) -> rol
     Raises:
         UserError: see `rollback.to`.
     """
-    done = rollback.to(destination, version)
+    already: rollback.AlreadyServedError | None = None
+    try:
+        done = rollback.to(destination, version)
+    except rollback.AlreadyServedError as error:  # perhaps by one that was killed before it could tell of it
+        done, already = error.done, error
     config = mlmd.ConnectionConfig()
     config.sqlite.filename_uri = os.path.join(run_folder, layout.METADATA)
     config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
     store = ml_metadata.MetadataStore(config)
+    folders.settle(run_folder, name, store)
     pushed = {
         artifacts.text(artifact, "pushed_version"): artifact for artifact in store.get_artifacts_by_type("PushedModel")
     }
     _bless(store, [pushed[each].id for each in done.withdrawn if each in pushed], stands=False)
+    if already and (done.version in pushed or not done.withdrawn):
+        raise already
     if version in pushed:
         _bless(store, [pushed[version].id], stands=True)
         _record(store, name, pushed[version], destination, done.version)
@@ -50,15 +58,14 @@ def roll_back(run_folder: str, destination: str, name: str, version: str) -> rol
 
 
 def _bless(store: ml_metadata.MetadataStore, pushed: list[int], *, stands: bool) -> None:
-    """Takes the blessings back with which models were pushed, or lets them stand again."""
-    events = store.get_events_by_artifact_ids(pushed) if pushed else []
-    pushers = {event.execution_id for event in events if event.type == mlmd.Event.OUTPUT}
-    taken = store.get_events_by_execution_ids(pushers) if pushers else []
-    models = {event.artifact_id for event in taken if event.type == mlmd.Event.INPUT}
+    """Takes the blessings back with which models were pushed, or lets those stand again; a blocked one stays so."""
+    models = _models(store, set(pushed))
+    changes = WITHDRAWN if stands else constants.ARTIFACT_PROPERTY_BLESSED_KEY
     blessings = [
         blessing
         for blessing in store.get_artifacts_by_type("ModelBlessing")
         if artifacts.number(blessing, constants.ARTIFACT_PROPERTY_CURRENT_MODEL_ID_KEY) in models
+        and artifacts.number(blessing, changes)
     ]
     for blessing in blessings:
         properties = blessing.custom_properties
@@ -67,6 +74,20 @@ def _bless(store: ml_metadata.MetadataStore, pushed: list[int], *, stands: bool)
         properties[WITHDRAWN].int_value = int(not stands)
     if blessings:
         store.put_artifacts(blessings)
+
+
+def _models(store: ml_metadata.MetadataStore, pushed: set[int]) -> set[int]:
+    """What versions were pushed of; of a version that took the place of another, what that one was."""
+    models, seen = set[int](), set[int]()
+    while pushed:
+        seen |= pushed
+        events = store.get_events_by_artifact_ids(pushed)
+        makers = {event.execution_id for event in events if event.type == mlmd.Event.OUTPUT}
+        events = store.get_events_by_execution_ids(makers) if makers else []
+        taken = store.get_artifacts_by_id([event.artifact_id for event in events if event.type == mlmd.Event.INPUT])
+        models |= {artifact.id for artifact in taken}
+        pushed = {artifact.id for artifact in taken if artifact.type == "PushedModel"} - seen
+    return models
 
 
 def _record(store: ml_metadata.MetadataStore, name: str, source: mlmd.Artifact, destination: str, version: str) -> None:

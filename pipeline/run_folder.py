@@ -8,7 +8,7 @@ import glob
 import os
 import re
 import shutil
-from collections.abc import Iterator
+from collections.abc import Container, Iterator
 
 import ml_metadata
 from absl import logging
@@ -16,6 +16,9 @@ from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline import layout
 from word2vec import progress
+
+# States of an execution that is at work, or was killed.
+NOT_ENDED = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
 
 _PLACE = re.compile(rf"(?P<run_folder>.*)/{layout.ARTIFACTS}/(?P<component>[^/]+)/(?P<key>[^/]+)/(?P<execution>\d+)")
 
@@ -45,6 +48,11 @@ def tidy(run_folder: str) -> None:
     """Removes what TFX kept while the components ran; nobody may be at work any more."""
     for path in _scratch(run_folder):
         _remove(path)
+
+
+def left_over(store: ml_metadata.MetadataStore, run_folder: str) -> list[str]:
+    """The paths of what killed runs have left, which `settle` would remove; nobody may be at work."""
+    return [*_unpublished(store, run_folder, NOT_ENDED), *_scratch(run_folder)]
 
 
 def _remove(path: str) -> None:
@@ -91,8 +99,7 @@ def _rename(store: ml_metadata.MetadataStore, name: str) -> None:
 
 
 def _cancel_killed(store: ml_metadata.MetadataStore) -> None:
-    states = (mlmd.Execution.NEW, mlmd.Execution.RUNNING)
-    running = [execution for execution in store.get_executions() if execution.last_known_state in states]
+    running = [execution for execution in store.get_executions() if execution.last_known_state in NOT_ENDED]
     for execution in running:
         execution.last_known_state = mlmd.Execution.CANCELED
     if running:
@@ -137,11 +144,14 @@ def _move(folder: str, to: str) -> None:
     os.rename(folder, to)
 
 
-def _unpublished(store: ml_metadata.MetadataStore, run_folder: str) -> Iterator[str]:
-    """The folders of artifacts whose executions ended without them."""
+def _unpublished(
+    store: ml_metadata.MetadataStore, run_folder: str, also: Container[mlmd.Execution.State] = ()
+) -> Iterator[str]:
+    """The folders of artifacts whose executions ended without them, or are in one of the other states."""
     folders = _by_execution(run_folder)
     for execution in store.get_executions_by_id(list(folders)):
-        if execution.last_known_state in (mlmd.Execution.CANCELED, mlmd.Execution.FAILED):
+        state = execution.last_known_state
+        if state in (mlmd.Execution.CANCELED, mlmd.Execution.FAILED) or state in also:
             yield from folders[execution.id]
 
 

@@ -198,7 +198,7 @@ class _Pattern:
             expression += files.expression(path[begin : match.start()]) + f"(?P<{match[1]}>{_digits(path, match)})"
             begin = match.end()
         expression += files.expression(path[begin:])
-        return cls(_SPEC.sub("*", path), re.compile(f"{expression.rstrip('/')}(/.*)?", re.DOTALL), is_date)
+        return cls(_glob(path), re.compile(f"{expression.rstrip('/')}(/.*)?", re.DOTALL), is_date)
 
     def match(self) -> list[files.Match]:
         """The files that may be of a span: those that the path names itself, and those in folders that it names."""
@@ -215,10 +215,16 @@ class _Pattern:
         if not self.is_date:
             return told["SPAN"], told.get("VERSION", 0)
         try:
-            date = datetime.date(told["YYYY"], told["MM"], told["DD"])
+            number = (datetime.date(told["YYYY"], told["MM"], told["DD"]) - _EPOCH).days
         except ValueError:
             return None
-        return (date - _EPOCH).days, told.get("VERSION", 0)
+        return None if number < 0 else (number, told.get("VERSION", 0))  # TFX's windows begin at 0
+
+
+def _glob(path: str) -> str:
+    """A path with stars in the places of specs; never two beside each other, unless somebody has written them."""
+    places = _SPEC.sub("\0", path)
+    return re.sub(r"[\0*]*\0[\0*]*", lambda found: "**" if "**" in found[0] else "*", places)
 
 
 def _digits(path: str, spec: re.Match[str]) -> str:

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Iterable
+from collections.abc import Sequence
 from typing import Any
 
 from ml_metadata.proto import metadata_store_pb2 as mlmd
@@ -19,6 +19,9 @@ from word2vec.errors import UserError
 
 # Custom properties of a span's Examples beside TFX's own: how it was read, and how many documents it has.
 READING, DOCUMENTS = "reading", "documents"
+
+# Of the spans of a kind, so many are named in a note.
+_MOST_NAMES = 31
 
 _Artifacts = dict[str, list[types.Artifact]]
 
@@ -113,8 +116,9 @@ class Window(span_range_strategy.SpanRangeStrategy):
         if self._left_out:
             progress.note(self._left_out)
 
-    def _names(self, numbers: Iterable[int]) -> str:
-        return ", ".join(spans.label(number, is_date=self._is_date) for number in numbers)
+    def _names(self, numbers: Sequence[int]) -> str:
+        shown = ", ".join(spans.label(number, is_date=self._is_date) for number in numbers[:_MOST_NAMES])
+        return shown + (f" and {len(numbers) - _MOST_NAMES:,} more" if len(numbers) > _MOST_NAMES else "")
 
 
 def _span(artifact: types.Artifact) -> int:

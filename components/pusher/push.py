@@ -69,9 +69,12 @@ def prune(folder: str, keep: int) -> None:
     try:
         with _alone(folder):
             for version in versions.old(folder, keep):
-                versions.remove(version)
+                try:
+                    versions.remove(version)
+                except (OSError, tf.errors.OpError) as error:
+                    progress.note(f"{version}: this old version could not be removed: {reason(error)}")
     except (OSError, tf.errors.OpError) as error:
-        progress.note(f"{folder}: an old version could not be removed: {reason(error)}")
+        progress.note(f"{folder}: old versions could not be removed: {reason(error)}")
 
 
 def tidy(folder: str) -> None:

@@ -19,6 +19,18 @@ class RolledBack(NamedTuple):
     withdrawn: list[str]
 
 
+class AlreadyServedError(UserError):
+    """The model to go back to is what is served.
+
+    Attributes:
+        done: as if it had just been done; nothing is withdrawn where nobody went back to it.
+    """
+
+    def __init__(self, message: str, done: RolledBack):
+        super().__init__(message)
+        self.done = done
+
+
 def to(folder: str, version: str) -> RolledBack:
     """Has an earlier version served again, and marks those after it, which are never a baseline again.
 
@@ -30,9 +42,18 @@ def to(folder: str, version: str) -> RolledBack:
         version: the name of the earlier one.
 
     Raises:
-        UserError: there is no such version, or it is the newest; or the folder cannot be written.
+        AlreadyServedError: this model is what is served.
+        UserError: there is no such version, or it cannot be served; or the folder cannot be read or written.
     """
-    whole = [name for name in versions.find(folder).values() if versions.is_finished(os.path.join(folder, name))]
+    try:
+        return _to(folder, version)
+    except (OSError, tf.errors.OpError) as error:
+        raise UserError(f"{folder}: {reason(error)}") from None
+
+
+def _to(folder: str, version: str) -> RolledBack:
+    paths = {name: os.path.join(folder, name) for name in versions.find(folder).values()}
+    whole = [name for name, path in paths.items() if versions.is_finished(path)]
     if version not in whole:
         raise UserError(
             f"rollback {printable(version[:40])}: no such version is in {folder}. "
@@ -42,7 +63,12 @@ def to(folder: str, version: str) -> RolledBack:
     wanted = versions.identity(os.path.join(folder, version))
     withdrawn = [name for name in later if versions.identity(os.path.join(folder, name)) != wanted]
     if not withdrawn or later[-1] not in withdrawn:
-        raise UserError(f"rollback {version}: this model is what is served, as version {whole[-1]}")
+        raise AlreadyServedError(
+            f"rollback {version}: this model is what is served, as version {whole[-1]}",
+            RolledBack(whole[-1], withdrawn),
+        )
+    if not versions.has_weights(paths[version]):
+        raise UserError(f"rollback {version}: {paths[version]} has lost its weights, and cannot be served")
     try:
         for name in withdrawn:
             versions.withdraw(os.path.join(folder, name), json.dumps({"rolled_back_to": version}))

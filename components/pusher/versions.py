@@ -66,11 +66,11 @@ def _newest(folder: str, counts: Callable[[str], bool]) -> str:
         pushed = os.path.join(folder, name)
         if not counts(pushed):
             continue
-        if not _has_weights(pushed):
+        if not has_weights(pushed):
             progress.note(f"{pushed}: the last pushed model has lost its weights; the one before it is taken")
             continue
         copies = (os.path.join(folder, other) for other in there if other != name)
-        same = [copy for copy in copies if identity(copy) == identity(pushed) and counts(copy) and _has_weights(copy)]
+        same = [copy for copy in copies if identity(copy) == identity(pushed) and counts(copy) and has_weights(copy)]
         return os.path.basename(same[0]) if same else name
     return ""
 
@@ -95,9 +95,13 @@ def was_withdrawn(folder: str, model: str) -> bool:
 
 
 def old(folder: str, keep: int) -> list[str]:
-    """The paths of the versions that this pipeline has pushed, as their cards tell, but for the newest."""
-    there = list(find(folder).values())[:-keep]
-    return [path for path in (os.path.join(folder, name) for name in there) if _has_card(path)]
+    """The paths of the versions that this pipeline has pushed, as their cards tell, but for the newest.
+
+    One that is not finished takes no place among these: it cannot be served.
+    """
+    paths = [os.path.join(folder, name) for name in find(folder).values()]
+    newest = [path for path in paths if is_finished(path)][-keep:]
+    return [path for path in paths if newest and paths.index(path) < paths.index(newest[0]) and _has_card(path)]
 
 
 def _has_card(version: str) -> bool:
@@ -110,7 +114,10 @@ def remove(folder: str) -> None:
         around, name = os.path.split(folder)
         gone = os.path.join(around, f"{REMOVED}{name.removeprefix(REMOVED)}")
         os.rename(folder, gone)
-        shutil.rmtree(gone)
+        if os.path.islink(gone):  # somebody has moved it to another disk
+            os.remove(gone)
+        else:
+            shutil.rmtree(gone)
         return
     mark = os.path.join(folder, version_folders.MARK)
     if tf.io.gfile.exists(mark):
@@ -136,7 +143,7 @@ def withdraw(version: str, why: str) -> None:
         file.write(why)
 
 
-def _has_weights(version: str) -> bool:
+def has_weights(version: str) -> bool:
     """Whether all files of a SavedModel's variables are there."""
     folder = os.path.join(version, "variables")
     names = set(tf.io.gfile.listdir(folder)) if tf.io.gfile.isdir(folder) else set()

@@ -5,6 +5,7 @@ from __future__ import annotations
 import os
 
 import ml_metadata
+import pytest
 from ml_metadata.proto import metadata_store_pb2 as mlmd
 
 from pipeline import cleaning, layout
@@ -37,15 +38,15 @@ class Metadata:
         config = mlmd.ConnectionConfig()
         config.sqlite.filename_uri = str(folder / layout.METADATA)
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE_OPENCREATE
-        self._store, self._folder = ml_metadata.MetadataStore(config), folder
+        self.store, self._folder = ml_metadata.MetadataStore(config), folder
         self._types = {
-            name: self._store.put_artifact_type(
+            name: self.store.put_artifact_type(
                 mlmd.ArtifactType(name=name, properties={"span": mlmd.INT} if name == "Examples" else {})
             )
             for name in ("Examples", "Model", "ModelBlessing", "PushedModel")
         }
-        self._execution = self._store.put_execution_type(mlmd.ExecutionType(name="Component"))
-        self._run = self._store.put_context_type(mlmd.ContextType(name="pipeline_run"))
+        self._execution = self.store.put_execution_type(mlmd.ExecutionType(name="Component"))
+        self._run = self.store.put_context_type(mlmd.ContextType(name="pipeline_run"))
 
     def artifact(self, kind, name, **properties):
         folder = self._folder / layout.ARTIFACTS / kind / "made" / name
@@ -55,22 +56,23 @@ class Metadata:
         for key, value in properties.items():
             field = "int_value" if isinstance(value, int) else "string_value"
             setattr(made.custom_properties[key], field, value)
-        (made.id,) = self._store.put_artifacts([made])
+        (made.id,) = self.store.put_artifacts([made])
         return made
 
     def run(self, name):
         context = mlmd.Context(type_id=self._run, name=name)
-        (context.id,) = self._store.put_contexts([context])
+        (context.id,) = self.store.put_contexts([context])
         return context
 
-    def execute(self, run, inputs, outputs, made=mlmd.Event.OUTPUT):
-        execution = mlmd.Execution(type_id=self._execution, last_known_state=mlmd.Execution.COMPLETE)
+    def execute(self, run, inputs, outputs, made=mlmd.Event.OUTPUT, state=mlmd.Execution.COMPLETE):
+        execution = mlmd.Execution(type_id=self._execution, last_known_state=state)
         pairs = []
         for kind, artifacts in ((mlmd.Event.INPUT, inputs), (made, outputs)):
             for key, artifact in artifacts.items():
                 path = mlmd.Event.Path(steps=[mlmd.Event.Path.Step(key=key)])
                 pairs.append((artifact, mlmd.Event(type=kind, path=path)))
-        self._store.put_execution(execution, pairs, [run])
+        number, _, _ = self.store.put_execution(execution, pairs, [run])
+        return number
 
 
 def test_a_model_does_not_keep_all_that_it_was_started_from(tmp_path):
@@ -112,3 +114,61 @@ def test_runs_that_were_stopped_take_nobody_elses_place(tmp_path):
     cleaner = cleaning.Cleaner(str(tmp_path), str(tmp_path / "pushed"), KeepConfig(runs=1), 0)
     gone = {artifact.id for artifact in cleaner.plan().artifacts}
     assert [name for name, examples in made.items() if examples.id in gone] == ["first"]
+
+
+def test_the_left_overs_of_kills_go(tmp_path):
+    """Also of a cleaning, of a component, and of a push: on a full disk no run could begin that removes them."""
+    metadata = Metadata(tmp_path)
+    killed = metadata.execute(metadata.run("killed"), {}, {}, state=mlmd.Execution.RUNNING)
+    left = [
+        tmp_path / layout.CHECKPOINTS / ".removing-step-1",
+        tmp_path / layout.CHECKPOINTS / "step-2",
+        tmp_path / layout.ARTIFACTS / "Transform" / "graph" / str(killed),
+        tmp_path / layout.ARTIFACTS / "Transform" / ".system",
+        tmp_path / "pushed" / ".pushing-17",
+    ]
+    for folder in left:
+        folder.mkdir(parents=True)
+        (folder / "file").write_text("half")
+    cleaner = cleaning.Cleaner(str(tmp_path), str(tmp_path / "pushed"), KeepConfig(), 0)
+    assert {removal.path for removal in cleaner.plan().folders} == set(map(str, left[:-1]))  # who pushes has a lock
+    cleaner.remove(cleaner.plan())
+    assert [folder for folder in left if folder.exists()] == []
+
+
+def test_what_cannot_be_removed_keeps_nothing_else(tmp_path, monkeypatch):
+    metadata, elsewhere = Metadata(tmp_path), tmp_path / "elsewhere"
+    run = metadata.run("first")
+    made = [metadata.artifact("Examples", name) for name in ("1", "2", "3")]
+    for examples in made:
+        metadata.execute(run, {}, {"examples": examples})
+    moved = tmp_path / layout.ARTIFACTS / "Examples" / "made" / "1"
+    os.rename(moved, elsewhere)
+    moved.symlink_to(elsewhere)  # to another disk
+    last = metadata.run("last")
+    metadata.execute(last, {}, {"pushed": metadata.artifact("PushedModel", "4")})
+    cleaner = cleaning.Cleaner(str(tmp_path), str(tmp_path / "pushed"), KeepConfig(runs=1), 0)
+    remove = cleaning._remove
+
+    def failing(folder):
+        if folder.endswith("/2"):
+            raise PermissionError("not yours")
+        remove(folder)
+
+    monkeypatch.setattr(cleaning, "_remove", failing)
+    with pytest.raises(PermissionError):
+        cleaner.remove(cleaner.plan())
+    assert os.listdir(tmp_path / layout.ARTIFACTS / "Examples" / "made") == ["2"]
+    assert elsewhere.is_dir()  # a link's end is not ours
+
+
+def test_of_a_span_that_was_delivered_often_the_last_reading_stays(tmp_path):
+    metadata, read = Metadata(tmp_path), []
+    for hour in range(4):
+        run = metadata.run(f"run_{hour}")
+        read.append(metadata.artifact("Examples", f"{hour}", span=20_000 + hour // 2, reading="lines"))
+        metadata.execute(run, {}, {"examples": read[-1]})
+        metadata.execute(run, {}, {"pushed": metadata.artifact("PushedModel", f"{hour}")})
+    cleaner = cleaning.Cleaner(str(tmp_path), str(tmp_path / "pushed"), KeepConfig(runs=1, spans=2), 0)
+    gone = {artifact.id for artifact in cleaner.plan().artifacts}
+    assert [examples.id in gone for examples in read] == [True, False, True, False]

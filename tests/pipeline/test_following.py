@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import functools
 import os
 import signal
@@ -78,6 +79,28 @@ def test_a_run_that_is_killed_ends_nothing_and_is_tried_once_more_and_with_new_t
     said = capfd.readouterr().out
     assert said.count("the run was ended by SIGKILL (the system does so when memory runs short)") == 4
     assert said.count("tried once more") == said.count("waiting for new text") == 2
+
+
+def test_a_run_that_alone_is_told_to_end_counts_as_killed(tmp_path):
+    """As by what watches over memory, or an operator: the process that waits has not been told."""
+    config = config_files.load(None, values={"name": "tiny", "root": str(tmp_path), "corpus.paths": [str(tmp_path)]})
+
+    def end(action):
+        os.kill(os.getpid(), signal.SIGTERM)
+        signal.pause()
+
+    with pytest.raises(local_runner._KilledError, match="the run was ended by SIGTERM"):
+        local_runner._run_in_fork(config, end, {}, None)
+
+
+def test_a_run_that_cannot_be_started_counts_as_killed(tmp_path, monkeypatch):
+    def busy(_):
+        raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
+
+    monkeypatch.setattr(forks, "call", busy)
+    config = config_files.load(None, values={"name": "tiny", "root": str(tmp_path), "corpus.paths": [str(tmp_path)]})
+    with pytest.raises(local_runner._KilledError, match="could not be started: Resource temporarily unavailable"):
+        local_runner._run_in_fork(config, lambda action: action(), {}, None)
 
 
 def test_who_is_interrupted_in_beam_is_told_so_alone(capfd):

@@ -124,7 +124,7 @@ def test_paths_that_tell_no_spans(paths, message):
         ("{YYYY}-{MM}-{DD}/*.txt", ["2026-01-31/a.txt", "2026-02-01/a.txt"]),
         ("day{SPAN}/v{VERSION}/*.txt", ["day9/v1/a.txt", "day10/v2/a.txt", "day10/v11/a.txt"]),
         ("{SPAN:3}/{VERSION:2}.txt", ["001/01.txt", "002/01.txt", "002/02.txt"]),
-        ("{YYYY}{MM}{DD}.txt", ["19691231.txt", "19700102.txt"]),
+        ("{YYYY}{MM}{DD}.txt", ["19700101.txt", "19700102.txt"]),
     ],
 )
 def test_tfx_finds_the_same_newest_span(texts, pattern, names):
@@ -134,6 +134,26 @@ def test_tfx_finds_the_same_newest_span(texts, pattern, names):
     (newest, *_), _ = spans.find([str(folder / pattern)])
     assert (newest.number, newest.version) == (number, version or 0)
     assert [file.path for file in newest.files] == [file.path for file in files.find([str(folder / split.pattern)])]
+
+
+def test_days_before_the_first_of_tfx_are_of_no_span(texts):
+    found, others = told(texts("19691231.txt", "19700101.txt"), "{YYYY}{MM}{DD}.txt")
+    assert [label for label, _, _ in found] == ["1970-01-01"]
+    assert others == ["19691231.txt"]
+
+
+@pytest.mark.parametrize(
+    ("pattern", "is_deep"),
+    [("{YYYY}{MM}{DD}.txt", False), ("{SPAN}*.txt", False), ("*{SPAN}.txt", False), ("**/{SPAN}.txt", True)],
+)
+def test_places_beside_each_other_look_into_no_folder_below(texts, pattern, is_deep):
+    """Their stars would be `**`, which walks the whole tree, and stumbles over what others keep there."""
+    folder = texts("20260101.txt", "sub/20260102.txt", "sub/read me.txt")
+    if not is_deep:
+        (folder / "sub" / "gone.txt").symlink_to("nowhere")
+    found, others = told(folder, pattern)
+    assert [files for _, _, files in found] == [["sub/20260102.txt"] if is_deep else ["20260101.txt"]]
+    assert others == (["sub/read me.txt"] if is_deep else [])
 
 
 def test_numbers_that_ml_metadata_cannot_keep(texts):

@@ -60,3 +60,14 @@ def test_what_a_killed_removal_has_left_goes_at_the_next_push(folder):
     (folder / "2").rename(folder / f"{versions.REMOVED}2")
     push.tidy(str(folder))
     assert names(folder) == ["1", "3"]
+
+
+def test_what_is_not_finished_takes_no_versions_place(tmp_path):
+    """As a copy that somebody has broken off: to keep it alone would leave nothing to serve."""
+    for number in ("1", "2", "3"):
+        make(tmp_path / number)
+    (tmp_path / "3" / "saved_model.pb").unlink()
+    (tmp_path / "1" / "saved_model.pb").unlink()
+    assert versions.old(str(tmp_path), 1) == [str(tmp_path / "1")]
+    (tmp_path / "2" / "saved_model.pb").unlink()
+    assert versions.old(str(tmp_path), 1) == []
