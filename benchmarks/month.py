@@ -117,6 +117,7 @@ class _Runs:
         self._config = folder / f"{self.kind}.yaml"
         self._config.write_text(yaml.safe_dump(self.settings()))
         self._before: pathlib.Path | None = None
+        self._newest: str | None = None
 
     def settings(self) -> dict[str, Any]:
         """All that is not the default."""
@@ -136,7 +137,12 @@ class _Runs:
         from components.evaluator import stability
 
         run = self._folder / "runs" / self.kind
-        version = max((run / "serving_model").iterdir(), key=lambda path: int(path.name))
+        pushed = run / "serving_model"
+        names = [path.name for path in pushed.iterdir()] if pushed.is_dir() else []
+        newest = max(names, key=int, default=None)
+        if newest is None or newest == self._newest:
+            raise SystemExit(f"error: a day's run has pushed nothing. See {run}/run.log")
+        version, self._newest = pushed / newest, newest
         card = json.loads((version / "assets.extra" / "model_card.json").read_text())
         moved = stability.measure(str(version), str(self._before)) if self._before else None
         kept = self._folder / f"{self.kind}-before"
