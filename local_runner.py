@@ -361,8 +361,22 @@ def _clean(config: Config, *, dry_run: bool) -> int:
 def _plan_to_clean(config: Config) -> tuple[Cleaner, Plan]:
     from pipeline.cleaning import Cleaner
 
-    cleaner = Cleaner(config.run_folder, config.destination, config.keep, config.corpus.window or 0)
+    window = config.corpus.window or 0
+    cleaner = Cleaner(config.run_folder, config.destination, config.keep, window, _last_span(config))
     return cleaner, cleaner.plan()
+
+
+def _last_span(config: Config) -> int | None:
+    """The newest span whose files are there; None where they cannot be told."""
+    from components.corpus import spans
+
+    if config.corpus.window is None:
+        return None
+    try:
+        (newest, *_), _ = spans.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
+    except UserError:
+        return None
+    return newest.number
 
 
 def _check_version(option: str, version: str) -> None:

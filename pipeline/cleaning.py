@@ -64,10 +64,12 @@ class Cleaner:
         destination: the folder of the versions.
         keep: how many runs, spans and versions are the newest.
         size: the window's, whose spans are always needed; 0 where there is none.
+        last: the number of the newest span whose files are there, with which the window ends; None if there is none.
     """
 
-    def __init__(self, folder: str, destination: str, keep: KeepConfig, size: int):
+    def __init__(self, folder: str, destination: str, keep: KeepConfig, size: int, last: int | None = None):
         self._folder, self._destination, self._keep, self._window = folder, destination, keep, size
+        self._last = last
         config = mlmd.ConnectionConfig()
         config.sqlite.filename_uri = os.path.join(folder, layout.METADATA)
         config.sqlite.connection_mode = mlmd.SqliteMetadataSourceConfig.READWRITE
@@ -140,6 +142,8 @@ class Cleaner:
         }
         size = None if self._keep.spans is None else max(self._keep.spans, self._window)
         numbers = set(_newest(sorted(set(spans.values())), size))
+        if self._last is not None:  # also where a span of a wrong number, read once, is taken for newer
+            numbers |= {number for number in spans.values() if self._last - self._window < number <= self._last}
         if self._keep.spans is None:
             needed = set(spans)
         else:  # of a span that was delivered several times, the last reading, for each way in which it was read

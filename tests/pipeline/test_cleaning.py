@@ -172,3 +172,17 @@ def test_of_a_span_that_was_delivered_often_the_last_reading_stays(tmp_path):
     cleaner = cleaning.Cleaner(str(tmp_path), str(tmp_path / "pushed"), KeepConfig(runs=1, spans=2), 0)
     gone = {artifact.id for artifact in cleaner.plan().artifacts}
     assert [examples.id in gone for examples in read] == [True, False, True, False]
+
+
+def test_a_span_of_a_wrong_date_takes_no_place_in_the_window(tmp_path):
+    """A file of the year 2062 was there for a while; those of the other days may be gone since they were read."""
+    metadata, read = Metadata(tmp_path), {}
+    for number in (20_000, 20_001, 20_002, 33_600):
+        run = metadata.run(f"run_{number}")
+        read[number] = metadata.artifact("Examples", f"{number}", span=number, reading="lines")
+        metadata.execute(run, {}, {"examples": read[number]})
+        metadata.execute(run, {}, {"pushed": metadata.artifact("PushedModel", f"{number}")})
+    for last, expected in ((20_002, []), (None, [20_000]), (20_003, [20_000])):
+        cleaner = cleaning.Cleaner(str(tmp_path), str(tmp_path / "pushed"), KeepConfig(runs=1, spans=3), 3, last)
+        gone = {artifact.id for artifact in cleaner.plan().artifacts}
+        assert [number for number, examples in read.items() if examples.id in gone] == expected
