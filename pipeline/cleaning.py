@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import collections
 import contextlib
 import dataclasses
 import glob
@@ -123,14 +124,17 @@ class Cleaner:
         """All that the newest runs took or made, and those that came after them but not to their end."""
         contexts = self._store.get_contexts_by_type("pipeline_run")
         runs = sorted((run for run in contexts if not layout.is_of_span(run.name)), key=lambda run: run.id)
+        taken_or_made = collections.defaultdict[int, set[int]](set)
+        for event in self._events:
+            taken_or_made[event.execution_id].add(event.artifact_id)
         needed, complete = set[int](), 0
         for run in reversed(runs):
             if complete == self._keep.runs:
                 break
-            executions = {execution.id for execution in self._store.get_executions_by_context(run.id)}
-            events = [event for event in self._events if event.execution_id in executions]
-            needed |= {event.artifact_id for event in events}
-            complete += any(self._artifacts[event.artifact_id].type == "PushedModel" for event in events)
+            executions = self._store.get_executions_by_context(run.id)
+            of_run = set[int]().union(*(taken_or_made[execution.id] for execution in executions))
+            needed |= of_run
+            complete += any(self._artifacts[artifact].type == "PushedModel" for artifact in of_run)
         return needed
 
     def _of_spans(self) -> set[int]:
