@@ -155,6 +155,7 @@ def _mean(values: np.ndarray, counts: np.ndarray) -> np.ndarray:
 def _correlation(a: np.ndarray, b: np.ndarray, counts: np.ndarray) -> np.ndarray | float:
     if counts.shape[-1] < questions.FEWEST_PAIRS:
         return np.full(counts.shape[:-1], np.nan)[()]
+    a, b = (values - values[..., :1] for values in (a, b))  # exact zeros where all are the same
     a, b = (values - _mean(values, counts)[..., None] for values in (a, b))
     together, of_a, of_b = (np.einsum("...i,...i,...i->...", *both, counts) for both in ((a, b), (a, a), (b, b)))
     spread = np.sqrt(of_a * of_b)

@@ -133,3 +133,12 @@ def test_a_change_is_measured_on_the_same_samples():
     assert 0 < lower < 10 / 400 < upper
     ((own_lower, own_upper),) = bootstrap.intervals([measure], analogies(ranks))
     assert own_lower < measure(analogies(better)) < own_upper
+
+
+@pytest.mark.parametrize("measure", [statistics.pearson, statistics.spearman])
+@pytest.mark.parametrize("same", [0.1, 1 / 3, 1e-9, 1e9])
+def test_what_never_differs_has_no_correlation(measure, same):
+    """The mean of equal numbers is not always that number, to the last bit."""
+    labels, cosines = [same] * 7, [0.3, 0.1, 0.5, 0.2, 0.7, 0.6, 0.9]
+    assert math.isnan(measure(pairs(labels, cosines)))
+    assert math.isnan(measure(pairs(cosines, labels)))
