@@ -134,15 +134,14 @@ class Lineage:
         self._store = ml_metadata.MetadataStore(config)
 
     def history(self) -> list[Run]:
-        """All runs, the first one first; the reading of a span is one if it failed, and kept the run from beginning."""
+        """All runs, the first one first; the reading of a span is one if it failed, or is at work."""
         contexts = sorted(self._store.get_contexts_by_type("pipeline_run"), key=lambda context: context.id)
         working = contexts[-1].id if contexts and lock.is_held(self._folder) else None
         there = set(versions.find(self._destination).values())
-        runs = (
-            (self._run(context, there, is_working=context.id == working), layout.is_of_span(context.name))
-            for context in contexts
-        )
-        return [run for run, is_of_span in runs if not is_of_span or run.failed]
+        runs = ((self._run(context, there, is_working=context.id == working), context) for context in contexts)
+        return [
+            run for run, context in runs if run.failed or context.id == working or not layout.is_of_span(context.name)
+        ]
 
     def versions(self) -> list[str]:
         """The versions that were pushed, in order."""

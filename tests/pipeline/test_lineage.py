@@ -38,6 +38,12 @@ def test_a_run_at_work_is_not_one_that_was_stopped(store, tmp_path):
     with lock.held(folder):
         (run,) = lineage.Lineage(folder, folder).history()
     assert (run.ended, run.trained, run.failed) == ("working at Trainer", None, False)
+    reading = mlmd.Context(type_id=store.get_context_type("pipeline_run").id, name=layout.run_of_span("second", "17"))
+    store.put_contexts([reading])
+    with lock.held(folder):
+        ended = [run.ended for run in lineage.Lineage(folder, folder).history()]
+    assert ended == ["stopped at Trainer", "working at the start"]
+    assert len(lineage.Lineage(folder, folder).history()) == 1  # what was read
 
 
 def test_scores_outlive_the_files(store, tmp_path, monkeypatch):
