@@ -10,15 +10,14 @@ import functools
 import os
 import re
 import shutil
-import signal
 import time
 import traceback
 from collections.abc import Callable, Iterable, Sequence
-from typing import TYPE_CHECKING, Any, NoReturn
+from typing import TYPE_CHECKING, Any
 
 import rich.console
 
-from pipeline import arguments, console, engines, forks, layout, lock, metadata_file, orphans
+from pipeline import arguments, console, engines, layout, lock, metadata_file, orphans
 from pipeline.configs import Config
 from word2vec import argument_types, importing, streams, whole_files
 from word2vec.errors import UserError, printable, reason
@@ -28,8 +27,7 @@ if TYPE_CHECKING:
     from tfx import v1 as tfx
 
     from components.files import CorpusFile
-    from pipeline.cleaning import Cleaner, Plan
-    from pipeline.inputs import Fingerprints, Inputs
+    from pipeline.inputs import Inputs
 
 COMPRESSION_RATIO = 3
 
@@ -53,19 +51,32 @@ def _main(argv: Sequence[str] | None) -> int:
         return _in_one_line(lambda: _roll_back(config, options.rollback))
     if options.clean:
         return _in_one_line(lambda: _clean(config, dry_run=options.dry_run))
+    return _work(config, options)
+
+
+def _work(config: Config, options: argparse.Namespace) -> int:
+    """Runs the pipeline once, again and again, or as one of several workers; returns the exit code."""
     joins = config.trainer.strategy == "multi_worker" and not tf_config.is_chief()
     inputs = None if joins else _checked(config, waits=options.follow is not None)
     log = _path(config, layout.LOG)
     with console.logs_to(log, verbose=options.verbose) as (screen, errors):
         end = functools.partial(_exit_code, screen=screen, errors=errors, log=log)
         how: Any = {"screen": screen, "log": log, "use_cache": not options.no_cache, "strict": options.strict}
+
+        def run(inputs: Inputs) -> int:
+            return _run(config, inputs, **how)
+
+        def run_in_fork(inputs: Inputs) -> None:
+            following.run_in_fork(config.run_folder, lambda: end(lambda: run(inputs)))
+
         try:
             if joins:
                 return end(lambda: _join(config, screen))
             if inputs is not None and options.follow is None:
-                return end(lambda: _run_alone(config, lambda: _run(config, inputs, **how)))
-            run = functools.partial(_run_in_fork, config, end, how)
-            return end(lambda: _follow(config, run, options.follow, screen, errors))
+                return end(lambda: _run_alone(config.run_folder, lambda: run(inputs)))
+            from pipeline import following  # which imports as much as the check before did
+
+            return end(following.Follower(config, run_in_fork, options.follow, screen, errors).follow)
         except KeyboardInterrupt:
             console.fail("interrupted. The same command goes on from here", errors)
             return streams.INTERRUPTED
@@ -130,96 +141,10 @@ def _reason_of(error: Exception) -> str:
     return why if why == kind else f"{why} ({kind})"  # an error without a text
 
 
-def _run_alone(config: Config, run: Callable[[], int]) -> int:
+def _run_alone(run_folder: str, run: Callable[[], int]) -> int:
     """Runs the pipeline, while nobody else may do so."""
-    with lock.held(config.run_folder):
+    with lock.held(run_folder):
         return run()
-
-
-def _run_in_fork(config: Config, end: Callable[[Callable[[], int]], int], how: dict[str, Any], inputs: Inputs) -> None:
-    """Runs the pipeline in a process of its own, which says itself what fails.
-
-    Args:
-        config: all settings.
-        end: tells why something failed, and gives the exit code.
-        how: the arguments of `_run`.
-        inputs: what is read.
-
-    Raises:
-        _KilledError: it was killed, and could not say so, or could not be started.
-    """
-    try:
-        code = _run_alone(config, lambda: forks.call(lambda: end(lambda: _run(config, inputs, **how))))
-    except OSError as error:
-        raise _KilledError(f"the run could not be started: {reason(error)}") from None
-    if code == streams.INTERRUPTED:  # alone, or this process would have been interrupted too
-        code = -signal.SIGTERM
-    if code < 0:
-        name = signal.Signals(-code).name
-        why = " (the system does so when memory runs short)" if name == "SIGKILL" else ""
-        raise _KilledError(f"the run was ended by {name}{why}")
-
-
-class _KilledError(UserError):
-    """The process of a run was killed, or could not be started."""
-
-
-def _follow(
-    config: Config,
-    run: Callable[[Inputs], None],
-    seconds: float,
-    screen: rich.console.Console,
-    errors: rich.console.Console,
-) -> NoReturn:
-    """Runs the pipeline whenever there is something else to read, until it is interrupted.
-
-    Each run is a fork of this process, which imports once what they all need. What fails is told, and tried again when
-    something has changed, or when whoever had the folder has left it. A run that was killed is tried once more before,
-    for that may have had nothing to do with its text.
-
-    Args:
-        config: all settings.
-        run: runs it once.
-        seconds: between two looks at the files.
-        screen: for what a user shall know.
-        errors: for what went wrong.
-    """
-    from pipeline import preflight
-    from pipeline.inputs import Inputs
-
-    with console.waiting(screen, "Starting TensorFlow and TFX …"):
-        forks.prepare()
-    tried: Fingerprints | None = None
-    killed: Fingerprints | None = None
-    failure = ""
-
-    def waits(what: str = "waiting for new text") -> None:
-        screen.print(console.line((f"{what}; a look every {seconds:g} s", "dim")))
-
-    while True:
-        try:
-            if Inputs.find(config).fingerprints != tried:  # what else can be wrong is looked for only then
-                inputs = preflight.check(config)
-                is_new, tried = inputs.fingerprints != tried, inputs.fingerprints
-                if is_new:  # and not gone again meanwhile
-                    run(inputs)
-                failure = ""
-                waits()
-            else:
-                failure = ""
-        except UserError as error:
-            is_busy, is_killed = isinstance(error, lock.BusyError), isinstance(error, _KilledError)
-            once_more = is_killed and tried != killed
-            if is_killed or str(error) != failure:
-                console.fail(str(error), errors)
-                waits("tried once more" if once_more else "waiting for its end" if is_busy else "waiting for new text")
-            if once_more:
-                killed = tried
-            if once_more or is_busy:
-                tried = None
-            failure = str(error)
-        console.check(screen)
-        time.sleep(seconds)
 
 
 @orphans.ended_with_this_process()
@@ -271,8 +196,8 @@ def _remove_old(config: Config, screen: rich.console.Console, log: str) -> None:
 
     try:
         with console.waiting(screen, "Removing what is not needed …"):
-            cleaner, plan = _plan_to_clean(config)
-            cleaner.remove(plan)
+            cleaner = cleaning.cleaner_of(config)
+            cleaner.remove(cleaner.plan())
             cleaning.trim_log(log)
     except (OSError, tf.errors.OpError, ml_metadata.errors.StatusError) as error:  # versions may be in a bucket
         console.warn(screen, [f"what is not needed could not be removed: {reason(error)}"])
@@ -347,7 +272,10 @@ def _clean(config: Config, *, dry_run: bool) -> int:
         raise UserError(_never_run(config))
     with lock.held(config.run_folder):
         with console.waiting(screen, "Looking for what is not needed …"), console.quiet():
-            cleaner, plan = _plan_to_clean(config)
+            from pipeline import cleaning
+
+            cleaner = cleaning.cleaner_of(config)
+            plan = cleaner.plan()
         for each in plan.folders:
             screen.print(console.line(f"{each.bytes / 1e6:>12,.1f} MB  {each.path}"), soft_wrap=True)
         if not dry_run:
@@ -356,27 +284,6 @@ def _clean(config: Config, *, dry_run: bool) -> int:
     screen.print(console.line(f"{len(plan.folders):,} folders, {plan.bytes / 1e6:,.1f} MB, {verb}."))
     console.check(screen)
     return 0
-
-
-def _plan_to_clean(config: Config) -> tuple[Cleaner, Plan]:
-    from pipeline.cleaning import Cleaner
-
-    window = config.corpus.window or 0
-    cleaner = Cleaner(config.run_folder, config.destination, config.keep, window, _last_span(config))
-    return cleaner, cleaner.plan()
-
-
-def _last_span(config: Config) -> int | None:
-    """The newest span whose files are there; None where they cannot be told."""
-    from components.corpus import spans
-
-    if config.corpus.window is None:
-        return None
-    try:
-        (newest, *_), _ = spans.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
-    except UserError:
-        return None
-    return newest.number
 
 
 def _check_version(option: str, version: str) -> None:

@@ -17,11 +17,12 @@ from tfx.components.evaluator import constants
 from tfx.components.example_gen import utils
 
 from components import artifacts
-from components.corpus import window
+from components.corpus import spans, window
 from components.pusher import push, versions
 from pipeline import layout, lineage, run_folder
-from pipeline.configs import KeepConfig
+from pipeline.configs import Config, KeepConfig
 from word2vec import version_folders
+from word2vec.errors import UserError
 
 _Item = TypeVar("_Item")
 
@@ -139,21 +140,21 @@ class Cleaner:
 
     def _of_spans(self) -> set[int]:
         """The Examples of the newest spans, and what was made of them alone."""
-        spans = {
+        span_of = {
             artifact.id: artifacts.number(artifact, utils.SPAN_PROPERTY_NAME)
             for artifact in self._artifacts.values()
             if window.READING in artifact.custom_properties and artifact.state != mlmd.Artifact.DELETED
         }
         size = None if self._keep.spans is None else max(self._keep.spans, self._window)
-        numbers = set(_newest(sorted(set(spans.values())), size))
+        numbers = set(_newest(sorted(set(span_of.values())), size))
         if self._last is not None:  # also where a span of a wrong number, read once, is taken for newer
-            numbers |= {number for number in spans.values() if self._last - self._window < number <= self._last}
+            numbers |= {number for number in span_of.values() if self._last - self._window < number <= self._last}
         if self._keep.spans is None:
-            needed = set(spans)
+            needed = set(span_of)
         else:  # of a span that was delivered several times, the last reading, for each way in which it was read
             last = {
                 (number, artifacts.text(self._artifacts[artifact], window.READING)): artifact
-                for artifact, number in sorted(spans.items())
+                for artifact, number in sorted(span_of.items())
             }
             needed = {artifact for (number, _), artifact in last.items() if number in numbers}
         for _ in ("ExampleStatistics", "ExampleAnomalies"):
@@ -199,6 +200,12 @@ class Cleaner:
         }
 
 
+def cleaner_of(config: Config) -> Cleaner:
+    """What removes what a run of these settings does not need."""
+    size = config.corpus.window or 0
+    return Cleaner(config.run_folder, config.destination, config.keep, size, _last_span(config))
+
+
 def trim_log(path: str) -> None:
     """Leaves the end of a log that has grown long; whoever has it open for appending goes on behind it."""
     with contextlib.suppress(FileNotFoundError), open(path, "r+b") as file:
@@ -215,6 +222,17 @@ def trim_log(path: str) -> None:
 def _is_made(event: mlmd.Event) -> bool:
     """Whether a component made it; a resolver only hands on what others made, as INTERNAL_OUTPUT, several at once."""
     return event.type == mlmd.Event.OUTPUT
+
+
+def _last_span(config: Config) -> int | None:
+    """The newest span whose files are there; None where they cannot be told."""
+    if config.corpus.window is None:
+        return None
+    try:
+        (newest, *_), _ = spans.find(config.corpus.paths, config.corpus.form, config.corpus.compression)
+    except UserError:
+        return None
+    return newest.number
 
 
 def _newest(items: Sequence[_Item], count: int | None) -> Sequence[_Item]:

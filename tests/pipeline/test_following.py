@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import errno
-import functools
 import os
 import signal
 import types
@@ -12,7 +11,7 @@ import pytest
 
 import local_runner
 from components import files
-from pipeline import config_files, console, forks, preflight
+from pipeline import config_files, console, following, forks, preflight
 
 
 class EnoughError(Exception):
@@ -41,12 +40,10 @@ def test_who_waits_looks_at_the_files_alone(tmp_path, monkeypatch):
         if len(looks) == 6:
             raise EnoughError
 
-    monkeypatch.setattr(
-        local_runner, "time", types.SimpleNamespace(sleep=look_again)
-    )  # threads of other tests sleep too
+    monkeypatch.setattr(following, "time", types.SimpleNamespace(sleep=look_again))  # threads of other tests sleep too
     screen = console.screen()
     with pytest.raises(EnoughError):
-        local_runner._follow(config, lambda inputs: runs.append(inputs.fingerprints), 7, screen, screen)
+        following.Follower(config, lambda inputs: runs.append(inputs.fingerprints), 7, screen, screen).follow()
     assert checks == [0, 4]
     assert len(set(runs)) == 2
     assert looks == [7] * 6
@@ -65,16 +62,16 @@ def test_a_run_that_is_killed_ends_nothing_and_is_tried_once_more_and_with_new_t
         if len(looks) == 6:
             raise EnoughError
 
-    def run(config, inputs, **how):
+    def run():
         with (tmp_path / "runs" / "tries").open("a") as file:
             file.write("x")
         os.kill(os.getpid(), signal.SIGKILL)
 
-    monkeypatch.setattr(local_runner, "time", types.SimpleNamespace(sleep=look_again))
-    monkeypatch.setattr(local_runner, "_run", run)
-    run_in_fork = functools.partial(local_runner._run_in_fork, config, lambda action: action(), {})
+    monkeypatch.setattr(following, "time", types.SimpleNamespace(sleep=look_again))
     with pytest.raises(EnoughError):
-        local_runner._follow(config, run_in_fork, 7, screen, screen)
+        following.Follower(
+            config, lambda inputs: following.run_in_fork(config.run_folder, run), 7, screen, screen
+        ).follow()
     assert looks == ["x", "xx", "xx", "xx", "xxx", "xxxx"]
     said = capfd.readouterr().out
     assert said.count("the run was ended by SIGKILL (the system does so when memory runs short)") == 4
@@ -83,14 +80,13 @@ def test_a_run_that_is_killed_ends_nothing_and_is_tried_once_more_and_with_new_t
 
 def test_a_run_that_alone_is_told_to_end_counts_as_killed(tmp_path):
     """As by what watches over memory, or an operator: the process that waits has not been told."""
-    config = config_files.load(None, values={"name": "tiny", "root": str(tmp_path), "corpus.paths": [str(tmp_path)]})
 
-    def end(action):
+    def run():
         os.kill(os.getpid(), signal.SIGTERM)
         signal.pause()
 
-    with pytest.raises(local_runner._KilledError, match="the run was ended by SIGTERM"):
-        local_runner._run_in_fork(config, end, {}, None)
+    with pytest.raises(following.KilledError, match="the run was ended by SIGTERM"):
+        following.run_in_fork(str(tmp_path), run)
 
 
 def test_a_run_that_cannot_be_started_counts_as_killed(tmp_path, monkeypatch):
@@ -98,9 +94,8 @@ def test_a_run_that_cannot_be_started_counts_as_killed(tmp_path, monkeypatch):
         raise BlockingIOError(errno.EAGAIN, "Resource temporarily unavailable")
 
     monkeypatch.setattr(forks, "call", busy)
-    config = config_files.load(None, values={"name": "tiny", "root": str(tmp_path), "corpus.paths": [str(tmp_path)]})
-    with pytest.raises(local_runner._KilledError, match="could not be started: Resource temporarily unavailable"):
-        local_runner._run_in_fork(config, lambda action: action(), {}, None)
+    with pytest.raises(following.KilledError, match="could not be started: Resource temporarily unavailable"):
+        following.run_in_fork(str(tmp_path), lambda: 0)
 
 
 def test_who_is_interrupted_in_beam_is_told_so_alone(capfd):
@@ -132,10 +127,10 @@ def test_who_follows_waits_for_the_first_text(tmp_path, monkeypatch, capfd, corp
         if len(looks) == 4:
             raise EnoughError
 
-    monkeypatch.setattr(local_runner, "time", types.SimpleNamespace(sleep=look_again))
+    monkeypatch.setattr(following, "time", types.SimpleNamespace(sleep=look_again))
     screen = console.screen()
     with pytest.raises(EnoughError):
-        local_runner._follow(config, runs.append, 7, screen, screen)
+        following.Follower(config, runs.append, 7, screen, screen).follow()
     assert looks == [0, 0, 0, 1]
     assert capfd.readouterr().out.count("no file matches") == 1
     assert [file.path for file in runs[0].corpus] == [str(tmp_path / "2026-01-02.txt")]
