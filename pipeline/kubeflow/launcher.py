@@ -44,6 +44,7 @@ def _run(name: str, settings: Json, executor_input: str) -> None:
     wanted = invocation.facts_wanted(name, asked)
     invocation.localize(asked)
     if _is_of_no_span(name, config, facts, asked):
+        invocation.keep_declared(asked, component)  # or a folder would stand where KFP has its logs, which is a file
         for outputs in asked.outputs.artifacts.values():
             os.makedirs(outputs.artifacts[0].uri, exist_ok=True)
         return

@@ -207,12 +207,16 @@ class _Task:
         given = {"--executor_input": asked, **{str(number): part for number, part in enumerate(command)}}
         _check_arguments(self._name, "its container", given)
         log = self._folder / "log.txt"
+        kept = asked["outputs"]["artifacts"].get(_LOGS, {"artifacts": []})["artifacts"]
+        copies = [own.scratch(invocation.local_path(artifact["uri"])) for artifact in kept]
+        for copy in copies:
+            copy.touch()  # before the command runs, which shall find it there
         code = own.run(command, log)
         if code:
             last = "\n".join(log.read_text(encoding="utf-8", errors="replace").splitlines()[-_LINES:])
             raise UserError(f"{self._name} failed with exit code {code}; {log} ends so:\n{last}")
-        for artifact in asked["outputs"]["artifacts"].get(_LOGS, {"artifacts": []})["artifacts"]:
-            shutil.copyfile(log, own.scratch(invocation.local_path(artifact["uri"])))
+        for copy in copies:
+            shutil.copyfile(log, copy)
 
     def _record(self, own: container.Container, asked: Json) -> Execution:
         """Uploads what the command wrote, and keeps what it says of it."""

@@ -5,7 +5,7 @@ import json
 import pytest
 
 from pipeline import config_files
-from pipeline.kubeflow import compiler, launcher, needs
+from pipeline.kubeflow import compiler, invocation, launcher, needs
 
 
 def test_parameters_of_the_run_come_over_the_settings(config):
@@ -41,3 +41,33 @@ def test_what_a_task_can_not_write_is_said_before_it_works(task, monkeypatch, ca
     said = capsys.readouterr().err
     assert "cannot be written by user" in said
     assert "the claim models" in said
+
+
+@pytest.mark.parametrize(
+    ("task", "given", "outputs"),
+    [
+        ("ExampleGen", "", ["examples"]),
+        ("StatisticsGen", "examples", ["statistics"]),
+        ("ExampleValidator", "statistics", ["anomalies"]),
+    ],
+)
+def test_a_place_of_the_window_without_a_span_leaves_kfps_logs_as_they_are(tmp_path, monkeypatch, task, given, outputs):
+    """KFP has opened the file before it calls the launcher; a folder made in its place would fail every first day."""
+    config = config_files.load("kubeflow", values={"corpus.paths": ["/texts/{SPAN}.txt"], "corpus.window": 3})
+    monkeypatch.setenv(needs.PLACE, needs.place(config))
+    monkeypatch.setitem(invocation.MIRRORS, "minio://", f"{tmp_path}/")
+    (tmp_path / "executor-logs").write_text("so far\n")
+
+    def artifact(name):
+        return {name: {"artifacts": [{"name": name, "uri": f"minio://{name}"}]}}
+
+    asked = {
+        "inputs": {"parameterValues": {needs.SPAN: ""}, "artifacts": artifact(given) if given else {}},
+        "outputs": {
+            "artifacts": {name: one for key in (*outputs, "executor-logs") for name, one in artifact(key).items()}
+        },
+    }
+    settings = json.dumps(needs.settings_of(task, config, []))
+    assert launcher.main(["--task", task, "--settings", settings, "--executor-input", json.dumps(asked)]) == 0
+    assert (tmp_path / "executor-logs").read_text() == "so far\n"
+    assert [*tmp_path.joinpath(outputs[0]).iterdir()] == []

@@ -16,6 +16,8 @@ MAKE = """
 import json, os, sys
 given = json.loads(sys.argv[1])
 folder = given["outputs"]["artifacts"]["made"]["artifacts"][0]["uri"].replace("minio://", "/minio/")
+for logs in given["outputs"]["artifacts"].get("executor-logs", {"artifacts": []})["artifacts"]:
+    assert os.path.isfile(logs["uri"].replace("minio://", "/minio/"))  # as KFP's launcher opens it first
 os.makedirs(folder + "/empty")
 open(folder + "/given.json", "w").write(sys.argv[1])
 print("so it goes")
