@@ -31,18 +31,22 @@ BIASES: dict[str, dict[str, Any]] = {
 MEASURES = (*bench.BENCHMARKS, "log_z", "log_z_sd", "as_it_stands", "normalised")
 
 
-def cases(shares: list[float], losses: list[str], noises: list[str]) -> Iterator[tuple[str, dict[str, Any]]]:
+def cases(
+    shares: list[float], losses: list[str], noises: list[str], biases: list[str]
+) -> Iterator[tuple[str, dict[str, Any]]]:
     """The settings that are measured, with their names.
 
     Args:
         shares: the bias' learning rates, as shares of the vectors'.
         losses: what is minimised.
         noises: names of `NOISES`.
+        biases: names of `BIASES`.
     """
     noise_of = {name: NOISES[name] for name in noises}
     for loss in losses:
         for noise, settings in (noise_of if loss != "full_softmax" else {"no noise": {}}).items():
-            for start, bias in BIASES.items():
+            for start in biases:
+                bias = BIASES[start]
                 for share in shares if bias else [1.0]:
                     rate = f" at {share:g} times the rate" if bias and share != 1 else ""
                     name = f"{loss}, {noise}, bias {start}{rate}"
@@ -57,6 +61,7 @@ def main() -> None:
     parser.add_argument("--seeds", type=arguments.count(), default=3)
     parser.add_argument("--losses", nargs="+", choices=bench.LOSSES, default=["nce"])
     parser.add_argument("--noises", nargs="+", choices=NOISES, default=list(NOISES))
+    parser.add_argument("--biases", nargs="+", choices=BIASES, default=list(BIASES))
     parser.add_argument(
         "--shares",
         nargs="+",
@@ -70,7 +75,7 @@ def main() -> None:
         parser.error(f"argument --run: {options.run}: it has no split eval. See above how to make one that has")
     config = systems.trainer_settings(options.run)
     print(markdown.head(["settings", *MEASURES]), flush=True)
-    for name, settings in cases(options.shares, options.losses, options.noises):
+    for name, settings in cases(options.shares, options.losses, options.noises, options.biases):
         rows = [_train(options, config, settings, seed) for seed in range(1, options.seeds + 1)]
         means = (np.mean([row[measure] for row in rows]) for measure in MEASURES)
         print(markdown.row([name, *(f"{mean:.3f}" for mean in means)]), flush=True)
