@@ -120,7 +120,8 @@ class Slot(NamedTuple):
 
     Attributes:
         number: the span's; empty where there are fewer spans than places.
-        fingerprint: of its files.
+        fingerprint: of its files; of a place without a span, a text of its own. So no cache answers for two of them
+            with one artifact, which ML Metadata takes but once as a task's input.
     """
 
     number: str = ""
@@ -129,16 +130,16 @@ class Slot(NamedTuple):
     @classmethod
     def parse(cls, text: str) -> Slot:
         """From what `str` makes of it."""
-        return cls(*text.split(" ")) if text else cls()
+        return cls(*text.split(" "))
 
     def __str__(self) -> str:
-        return f"{self.number} {self.fingerprint}" if self.number else ""
+        return f"{self.number} {self.fingerprint}"
 
 
 def slots(spans: Sequence[Span], size: int) -> list[Slot]:
     """The spans of a window in as many places, the newest first."""
     taken = [Slot(str(span.number), span.fingerprint) for span in in_window(spans, size)]
-    return taken + [Slot()] * (size - len(taken))
+    return taken + [Slot("", f"none-{place}") for place in range(len(taken) + 1, size + 1)]
 
 
 def fingerprint_of(spans: Sequence[str]) -> str:

@@ -20,6 +20,12 @@ _NAME = re.compile(r"[a-z0-9]([a-z0-9-]{0,61}[a-z0-9])?")
 # Settings that decide which components there are.
 _OF_THE_GRAPH = ("corpus.window", "trainer.warm_start", "trainer.align", "tuner.trials", "serving.infra_validation")
 
+# Where KFP's own volumes are in a container: objects' files, and what libraries keep.
+_OF_KFP = ("/gcs", "/kfp-launcher", "/kfp-workspace", "/minio", "/s3", "/.cache", "/.config", "/.local")
+
+# What Kubernetes changes in a container's arguments, and KFP does not keep from it.
+_EXPANDED = re.compile(r"\$[$(]")
+
 # What Linux takes as one argument of a process, less what KFP puts around ours.
 LARGEST_ARGUMENT = 131_072
 _AROUND = 8_192
@@ -38,6 +44,10 @@ def check(config: Config) -> None:
     if not config.pusher.destination:
         raise UserError("pusher.destination: is needed, for on a cluster there is no run folder to put the model into")
     check_destination(config)
+    _check_volume(config.kubeflow.volume)
+    for task in needs.OF:
+        for key, value in needs.settings_of(task, config, ()).items():
+            _check_kept(key, value)
     _check_local_settings(config)
     if engines.is_remote(config.beam):
         exchange(config)
@@ -45,6 +55,25 @@ def check(config: Config) -> None:
     _check_training_job(config)
     tuning.check(config.tuner, config.trainer)
     _check_tasks(config)
+
+
+def _check_volume(volume: VolumeConfig | None) -> None:
+    """Makes sure that the volume is where nothing else is."""
+    if volume is None:
+        return
+    for path in _OF_KFP:
+        if is_on(VolumeConfig(claim=volume.claim, path=path), volume.path):
+            raise UserError(
+                f"kubeflow.volume.path = {volume.path}: KFP has {path} itself. Give another one, as /mnt/models"
+            )
+
+
+def _check_kept(name: str, value: Any) -> None:
+    """Makes sure that a container is told what stands in the settings."""
+    if _EXPANDED.search(json.dumps(value)):
+        raise UserError(
+            f"{name}: has $$ or $(, which Kubernetes replaces in what a container is told. Expected names without them"
+        )
 
 
 def _check_local_settings(config: Config) -> None:
@@ -110,6 +139,7 @@ def check_parameters(made: Mapping[str, Any], given: Mapping[str, Any]) -> None:
         is_right = isinstance(value, numbers) and isinstance(value, bool) == (kind is bool)
         if not is_right or (kind is int and value != int(value)):
             raise UserError(f"parameter {name} = {json.dumps(value)}: expected {meaning}")
+        _check_kept(f"parameter {name}", value)
 
 
 def check_sizes(made: Mapping[str, Any], given: Mapping[str, Any]) -> None:

@@ -134,7 +134,7 @@ def in_container(name: str, config: Config, facts: Mapping[str, str], checkpoint
         fingerprints=Fingerprints(*(facts.get(f"{each}_fingerprint", "") for each in Fingerprints._fields)),
         pushed=Pushed(facts.get("pushed_version", ""), facts.get("start_version", "")),
         checkpoints=checkpoints,
-        slot=Slot.parse(facts.get("span", "")),
+        slot=Slot.parse(facts.get(needs.SPAN, "")),
     )
     return TfxComponent.of(made, name if name in spec.tasks(made) else f"{name}-1")
 

@@ -20,6 +20,7 @@ with importing.quickly():
     from tfx.orchestration.kubeflow.v2.container import kubeflow_v2_run_executor
     from tfx.utils import path_utils
 
+    from components.corpus.spans import Slot
     from components.pusher import versions
     from pipeline import beam_workers, engines, layout, nodes
     from pipeline.configs import Config
@@ -65,7 +66,7 @@ def _run(name: str, settings: Json, executor_input: str) -> None:
 def _is_of_no_span(name: str, config: Config, facts: Mapping[str, str], asked: pipeline_spec_pb2.ExecutorInput) -> bool:
     """Whether a task is of a place in a window for which there is no span: then there is nothing to do."""
     if name == "ExampleGen":
-        return config.corpus.has_spans and not facts[needs.SPAN]
+        return config.corpus.has_spans and not Slot.parse(facts[needs.SPAN]).number
     given = {"StatisticsGen": "examples", "ExampleValidator": "statistics"}.get(name)
     return given is not None and not invocation.has_files(asked.inputs.artifacts[given].artifacts[0].uri)
 

@@ -168,13 +168,12 @@ def test_a_week_that_arrives_gives_the_same_vectors_as_the_local_runners(cluster
             (folder / f"2026-01-0{day}.txt").write_text(text)
 
     spaces = set()
-    deliver(1)
-    for day in range(2, 8):
+    for day in range(1, 8):  # on the first two, places of the window have no span
         deliver(day)
         project.run()
         _, ran, cached = cluster.rehearse()
-        assert not [name for name in cached if day == 2]
-        if day > 2:  # the day before has moved to the second place
+        assert not [name for name in cached if day == 1]
+        if day > 1:  # the day before has moved to the second place
             assert {"ExampleGen-1", "StatisticsGen-1", "LastBlessedModel", "Trainer"} <= ran
             assert {"ExampleGen-2", "StatisticsGen-2", "ExampleValidator-2", "QuestionExampleGen"} <= cached
         newest = cluster.volume / "word2vec" / cluster.pushed()[-1]

@@ -164,6 +164,7 @@ class _Task:
             output = source["taskOutputArtifact"]
             number = done[output["producerTask"]].artifacts[output["outputArtifactKey"]]
             artifacts[name] = {"artifacts": [self._store.artifact(number)]}
+        _check_events(self._name, artifacts)
         return {"parameterValues": parameters, "artifacts": artifacts}
 
     def _outputs(self) -> Json:
@@ -237,6 +238,16 @@ class _Task:
 
 def _artifacts(side: Json) -> list[Json]:
     return [artifact for artifact_list in side["artifacts"].values() for artifact in artifact_list["artifacts"]]
+
+
+def _check_events(task: str, inputs: Json) -> None:
+    """As ML Metadata's store does, in which an artifact is an execution's input once."""
+    name_of: dict[str, str] = {}
+    for name, given in inputs.items():
+        for artifact in given["artifacts"]:
+            other = name_of.setdefault(artifact["name"], name)
+            if other != name:
+                raise UserError(f"{task}: the inputs {other} and {name} are one artifact. ML Metadata takes it once")
 
 
 def _check_arguments(task: str, of: str, arguments: Mapping[str, Any]) -> None:

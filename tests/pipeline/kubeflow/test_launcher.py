@@ -4,6 +4,7 @@ import json
 
 import pytest
 
+from components.corpus import spans
 from pipeline import config_files
 from pipeline.kubeflow import compiler, invocation, launcher, needs
 
@@ -62,7 +63,10 @@ def test_a_place_of_the_window_without_a_span_leaves_kfps_logs_as_they_are(tmp_p
         return {name: {"artifacts": [{"name": name, "uri": f"minio://{name}"}]}}
 
     asked = {
-        "inputs": {"parameterValues": {needs.SPAN: ""}, "artifacts": artifact(given) if given else {}},
+        "inputs": {
+            "parameterValues": {needs.SPAN: str(spans.slots([], 3)[2])},
+            "artifacts": artifact(given) if given else {},
+        },
         "outputs": {
             "artifacts": {name: one for key in (*outputs, "executor-logs") for name, one in artifact(key).items()}
         },

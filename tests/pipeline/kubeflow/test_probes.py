@@ -156,6 +156,19 @@ def test_a_training_starts_from_a_version_of_another_window(probe):
     assert probe("Fingerprints", outputs, days)[1]["start"] == "2"
 
 
+def test_places_without_a_span_are_told_apart(probe):
+    """Or KFP's cache answers for all of them with one artifact, which ML Metadata takes but once as a task's input."""
+    (probe.mount / "2026-01-01.txt").write_text("a day\n")
+    days = {"corpus.paths": [f"{probe.mount}/{{YYYY}}-{{MM}}-{{DD}}.txt"], "corpus.window": 4}
+    outputs = [f"span_{place}" for place in range(1, 5)]
+    found = probe("Fingerprints", outputs, days)[1]
+    assert [Slot.parse(found[name]).number for name in outputs] == ["20454", "", "", ""]
+    assert len(set(found.values())) == 4
+    (probe.mount / "2026-01-02.txt").write_text("another day\n")
+    later = probe("Fingerprints", outputs, days)[1]
+    assert [later[name] for name in outputs[1:]] == [found["span_1"], found["span_3"], found["span_4"]]
+
+
 def _report(folder, slot):
     folder.mkdir()
     CorpusReport(1, 0, 1, 6, 0, {}, {}, [], slot.fingerprint, {slot.number: 6}).write(str(folder / CorpusReport.FILE))

@@ -151,6 +151,15 @@ def test_the_cache(rehearse):
     assert rehearse(spec)[0] == ["Make", "Use"]
 
 
+def test_an_artifact_that_is_two_inputs_of_a_task(rehearse):
+    """ML Metadata's store refuses the second event."""
+    spec = make_spec()
+    inputs = spec["root"]["dag"]["tasks"]["Use"]["inputs"]["artifacts"]
+    inputs["made_2"] = inputs["made"]
+    with pytest.raises(UserError, match="Use: the inputs made and made_2 are one artifact"):
+        rehearse(spec)
+
+
 @pytest.mark.parametrize(
     ("parameters", "message"),
     [({"epochs": "3"}, "expected a whole number"), ({"nothing": 1}, "nothing: there is none")],
