@@ -6,7 +6,7 @@ import collections
 import concurrent.futures
 import ctypes
 import time
-from collections.abc import Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from typing import NamedTuple
 
 import numpy as np
@@ -165,6 +165,10 @@ class CompiledSteps:
     def count(self, done: int) -> None:
         """Says how many steps of the whole training are done, which decides the learning rate."""
         self._model.optimizer.iterations.assign(done)
+
+    def agree(self, mean: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Goes on from what all workers' samplers have learned; `mean` is over the workers' arrays."""
+        self._model.sampler.agree(mean)
 
     def in_place(self) -> list[np.ndarray]:
         """All that a training changes, where it is in memory: float32 or float16 [V, ...]."""

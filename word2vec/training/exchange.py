@@ -23,7 +23,7 @@ vectors are sent as float16, whose 11 bits are enough for a change.
 from __future__ import annotations
 
 import time
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import NamedTuple, Protocol
 
 import numba
@@ -38,6 +38,9 @@ from word2vec.training.tiles import KEPT
 # all are.
 FREQUENT = 1_000
 PARTS = 10
+
+# Rows are exchanged in slices of so many numbers: an exchange of all rows would take several times the tables' memory.
+SLICE = 2**24
 
 # However large the interval between two exchanges is set, an epoch has so many; but not for fewer positions than this,
 # which a core trains on while a single sum is made.
@@ -99,6 +102,12 @@ class Exchange:
             rows = [np.flatnonzero(flags) for flags in self._sums([flags.astype(np.float16) for flags in changed])]
         else:  # nearly all of them
             rows = [np.arange(len(table)) for table in own]
+        most = max(SLICE // sum(table.shape[1] for table in own), 1)
+        for begin in range(0, max(map(len, rows)), most):
+            self._move(own, last, [of_table[begin : begin + most] for of_table in rows])
+
+    def _move(self, own: Sequence[np.ndarray], last: Sequence[np.ndarray], rows: Sequence[np.ndarray]) -> None:
+        """Exchanges some rows of each table: int [n], the same for all workers."""
         changes = [now[at] - then[at].astype(np.float32) for now, then, at in zip(own, last, rows, strict=True)]
         lengths = [np.einsum("ij,ij->i", each, each) for each in changes]
         sums = self._sums([*(_to_send(each) for each in changes), *lengths])
@@ -160,6 +169,9 @@ class Own(Protocol):
     def in_place(self) -> Sequence[np.ndarray]:
         """All that a training changes, where it is in memory."""
 
+    def agree(self, mean: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Goes on from what all workers have learned of the noise; `mean` is over the workers' arrays."""
+
     def rounds(self, data: Iterable[blocks.Documents], *, skip: int, done: int) -> Iterator[training.Round]:
         """See `training.Steps`."""
 
@@ -201,6 +213,7 @@ class ExchangingSteps:
                 logging.info("Sent to other workers until now: %.1f MB", self._collective.sent / 1e6)
                 return
             exchange()
+            self._own.agree(lambda array: self._collective.sum(array) / self._collective.workers)
             done += self.interval
             self._own.count(done)
             yield training.Round(self.interval, totals.loss, totals.pairs, round(totals.positions), totals.waited)

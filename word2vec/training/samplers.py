@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import abc
 import math
+from collections.abc import Callable
 from typing import Any
 
 import keras
@@ -64,6 +65,10 @@ class Sampler(abc.ABC):
     def refresh(self) -> None:
         """Puts what was observed to use; called between steps, now and then."""
         return
+
+    def agree(self, mean: Callable[[np.ndarray], np.ndarray]) -> None:
+        """Puts what several workers' samplers observed to use, all alike; `mean` is over the workers' arrays."""
+        del mean
 
     def alias_table(self) -> tuple[np.ndarray, np.ndarray]:
         """What draws as the sampler does now: (kept float32 [V], alias int32 [V]), see `alias_table`."""
@@ -214,8 +219,15 @@ class Adaptive(Unigram):
 
     def refresh(self) -> None:
         """Rebuilds the alias table, if enough was drawn since the last time."""
-        if int(self._seen.numpy()) < self.vocabulary_size:
-            return
+        if int(self._seen.numpy()) >= self.vocabulary_size:
+            self._rebuild()
+
+    def agree(self, mean: Callable[[np.ndarray], np.ndarray]) -> None:
+        """See `Sampler.agree`."""
+        self._loss.assign(mean(self._loss.numpy()))
+        self._rebuild()
+
+    def _rebuild(self) -> None:
         weights = self._prior * self._loss.numpy().astype(np.float64)
         probabilities = weights / weights.sum()
         kept, alias = alias_table(probabilities)

@@ -3,9 +3,12 @@
 from __future__ import annotations
 
 import concurrent.futures
+import contextlib
 import itertools
 import json
+import signal
 import time
+import tracemalloc
 
 import numpy as np
 import pytest
@@ -102,6 +105,36 @@ def test_what_is_sent_are_the_rows_that_changed():
     assert together.sent == 1000 * 2 + 4 * 2 + 4  # which rows they are, one row, and its length
 
 
+def test_an_exchange_of_slices_makes_the_same_and_needs_little_memory(monkeypatch):
+    def work(worker):
+        draw = np.random.default_rng(worker.worker)
+        tables = [np.ones((6000, 50), np.float32), np.ones((6000,), np.float32)]
+        bring = exchange.Exchange(tables, worker)
+        for table in tables:
+            table[::2] += draw.normal(size=table[::2].shape).astype(np.float32)
+            table[-1] += 1  # another number of rows than the other worker's, and the last one
+        tables[0][worker.worker] -= 1
+        bring()
+        return tables
+
+    exchange._changed(*np.zeros((2, 1, 1), np.uint32))  # compiled before memory is counted
+    whole = in_threads(2, work)[0]
+    monkeypatch.setattr(exchange, "SLICE", 51 * 100)
+    sliced = in_threads(2, work)
+    for one, *others in zip(whole, *sliced, strict=True):
+        for other in others:
+            np.testing.assert_array_equal(one, other)
+    tables = [np.ones((20_000, 50), np.float32)]
+    tracemalloc.start()
+    try:
+        bring = exchange.Exchange(tables, Thread(0, 1, Together(1)))
+        tables[0] += 1
+        bring()
+        assert tracemalloc.get_traced_memory()[1] < 1.5 * tables[0].nbytes  # of which what it had last is 1
+    finally:
+        tracemalloc.stop()
+
+
 class Counting:
     """A worker's own steps, of which each adds 1 to the row of its number."""
 
@@ -115,6 +148,9 @@ class Counting:
 
     def in_place(self):
         return [self.rows]
+
+    def agree(self, mean):
+        assert mean(np.ones(3)).tolist() == [1, 1, 1]
 
     def rounds(self, data, *, skip, done):
         for _ in range(self.left):
@@ -170,9 +206,21 @@ def test_the_workers_shares_are_the_whole_text_once(tmp_path, files, workers):
         assert files < workers or all(shares)
 
 
-def of_worker(folder, files, worker, *, epochs=3):
+@pytest.mark.parametrize(("files", "workers"), [(5, 4), (9, 8), (6, 4), (4, 4), (1, 4)])
+def test_no_worker_has_much_more_than_the_others(tmp_path, monkeypatch, files, workers):
+    """All wait for the longest share, and its learning rate falls too fast."""
+    monkeypatch.setattr(blocks, "DOCUMENTS_PER_CHUNK", 10)
+    names = write(tmp_path, random_documents(2000), shards=files)
+    sizes = [
+        sum(len(chunk.ids) for chunk in blocks.DocumentChunks(names, weighting="expected", seed=1, share=share)(0))
+        for share in ((worker, workers) for worker in range(workers))
+    ]
+    assert max(sizes) < 1.15 * np.mean(sizes)
+
+
+def of_worker(folder, files, worker, *, epochs=3, **settings):
     """A small training of one worker of several, to its end: its tables, and the training."""
-    made, run = make(folder, kernel="compiled", epochs=epochs)
+    made, run = make(folder, kernel="compiled", epochs=epochs, **settings)
     own = CompiledSteps(made, made.optimizer._learning_rate, streams=1, steps_per_call=4, worker=worker.worker)
     run._how = exchange.ExchangingSteps(own, worker, interval=40)
     share = (worker.worker, worker.workers)
@@ -183,6 +231,46 @@ def of_worker(folder, files, worker, *, epochs=3):
 @pytest.fixture(scope="module")
 def files(tmp_path_factory):
     return write(tmp_path_factory.mktemp("pairs"), random_documents(600), shards=2)
+
+
+class StoppedError(Exception):
+    """Ends a training in the midst."""
+
+
+def test_workers_whose_sampler_learns_go_on_to_the_same_bits(tmp_path, files):
+    """All draw alike after an exchange, so that the chief's checkpoint has what all need."""
+
+    def work(folder, worker, stops_after=None):
+        made, run = make(
+            tmp_path / folder, kernel="compiled", epochs=3, sampler="adaptive",
+            checkpoint_seconds=0 if stops_after else 1000,
+        )  # fmt: skip
+        run._checkpoints._writes = worker.worker == 0
+        if worker.worker:
+            run._checkpoints._agree = lambda step: max(run._checkpoints.steps(), default=-1)
+        own = CompiledSteps(made, made.optimizer._learning_rate, streams=1, steps_per_call=4, worker=worker.worker)
+        run._how = exchange.ExchangingSteps(own, worker, interval=40)
+        saved, save = [], run._checkpoints.save
+
+        def stop(step):
+            save(step)
+            saved.append(step)
+            if len(saved) == stops_after:
+                raise StoppedError
+
+        run._checkpoints.save = stop
+        share = (worker.worker, worker.workers)
+        with contextlib.suppress(StoppedError):
+            run.run(blocks.DocumentChunks(files, weighting="expected", seed=1, share=share))
+        return [table.embeddings.numpy() for table in made.tables] + [made.sampler.losses.numpy()]
+
+    whole, other = in_threads(2, lambda worker: work("whole", worker))
+    np.testing.assert_array_equal(whole[-1], other[-1])
+    cut, _ = in_threads(2, lambda worker: work("cut", worker, stops_after=8))
+    assert not np.array_equal(cut[0], whole[0])
+    rest, _ = in_threads(2, lambda worker: work("cut", worker))
+    for one, again in zip(whole, rest, strict=True):
+        np.testing.assert_array_equal(one, again)
 
 
 PROCESS = """
@@ -225,6 +313,39 @@ def test_processes_make_what_threads_make(tmp_path, files):
         made = np.load(tmp_path / f"{number}.npz")
         for one, name in zip(tables, made.files, strict=True):
             np.testing.assert_allclose(made[name], one, rtol=1e-5, atol=1e-6)
+
+
+SILENT = """
+import os, sys, time
+import numpy as np
+from word2vec.training import strategies
+strategy = strategies.get("multi_worker")
+from word2vec.training import collectives
+worker = collectives.Collective(strategy)
+for number in range(3):
+    worker.sum(np.ones(1))
+    print(number, flush=True)
+    time.sleep(1)
+strategies.leave(strategy)
+os._exit(0)
+"""
+
+
+@pytest.mark.slow
+def test_a_worker_may_be_silent_for_longer_than_tensorflow_gives_it(tmp_path):
+    addresses = [f"127.0.0.1:{port}" for port in free_ports(2)]
+    processes = [
+        start(
+            SILENT, TF_CONFIG=json.dumps({"cluster": {"worker": addresses}, "task": {"type": "worker", "index": index}})
+        )
+        for index in range(2)
+    ]
+    assert processes[1].stdout.readline() == "0\n"
+    processes[1].send_signal(signal.SIGSTOP)
+    time.sleep(15)
+    processes[1].send_signal(signal.SIGCONT)
+    ended = [finish(process) for process in processes]
+    assert [status for status, _, _ in ended] == [0, 0], ended
 
 
 def test_another_number_of_workers_goes_on_at_the_same_part(tmp_path, files):
