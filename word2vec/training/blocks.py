@@ -21,6 +21,9 @@ from word2vec.training import window_weights
 
 DOCUMENTS_PER_CHUNK = 256
 
+# Workers read files of their own where each has so many: then one more or less makes no difference.
+_MANY = 10
+
 # More than an epoch can have: the steps of different epochs must not draw the same noise.
 STEPS_PER_EPOCH = 2**32
 
@@ -145,8 +148,8 @@ class DocumentChunks:
         weighting: see `window_weights.by_distance`.
         seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
             documents' order within a file is Transform's.
-        share: (i, n) for the share of worker i of n: every n-th file where there are so many, else every n-th of the
-            hundreds of documents.
+        share: (i, n) for the share of worker i of n: every n-th file where each gets about as many, else every n-th of
+            the hundreds of documents.
         most_kept: bytes that stay in memory at most.
     """
 
@@ -160,7 +163,7 @@ class DocumentChunks:
         most_kept: int = 2**29,
     ):
         worker, workers = share
-        by_files = len(files) >= workers
+        by_files = len(files) % workers == 0 or len(files) >= _MANY * workers
         self._files = files[worker::workers] if by_files else files
         self._share = (0, 1) if by_files else share
         self._seed, self._most_kept = seed, most_kept
