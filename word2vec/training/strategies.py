@@ -6,12 +6,18 @@ import contextlib
 import functools
 
 import tensorflow as tf
+from tensorflow.compiler.xla.tsl.protobuf import coordination_config_pb2
+from tensorflow.python.distribute import multi_worker_util
+from tensorflow.python.eager import context
 
 from word2vec import settings, threads
 from word2vec.errors import UserError
 from word2vec.training import tf_config
 from word2vec.training.blocks import Batch, Blocks
 from word2vec.training.checkpoints import plain_message
+
+# So long a worker may be silent before the others give it up.
+SILENT_SECONDS = 30
 
 
 def get(name: settings.Strategy) -> tf.distribute.Strategy:
@@ -26,6 +32,7 @@ def get(name: settings.Strategy) -> tf.distribute.Strategy:
     """
     if name == "multi_worker":
         tf_config.check()
+        _wait_for_silent_workers()
         return tf.distribute.MultiWorkerMirroredStrategy()
     gpus = tf.config.list_logical_devices("GPU")
     if name == "auto":
@@ -35,6 +42,25 @@ def get(name: settings.Strategy) -> tf.distribute.Strategy:
     devices = [device.name for device in gpus or tf.config.list_logical_devices("CPU")]
     return (
         tf.distribute.OneDeviceStrategy(devices[0]) if name == "one_device" else tf.distribute.MirroredStrategy(devices)
+    )
+
+
+def _wait_for_silent_workers() -> None:
+    """Gives workers more time than TensorFlow's 10 s in which they may give no sign of life.
+
+    A node that is moved, or a network that is away for a moment, may take as long, and to give a worker up ends all.
+    TensorFlow has no public way to say so; the strategy leaves a configuration alone that is there.
+    """
+    cluster = tf.distribute.cluster_resolver.TFConfigClusterResolver().cluster_spec()
+    context.context().configure_coordination_service(
+        service_type="standalone",
+        service_leader=multi_worker_util.coordination_leader(cluster),
+        heartbeat_timeout_in_ms=SILENT_SECONDS * 1000,
+        coordinated_jobs=[
+            coordination_config_pb2.CoordinatedJob(name=job, num_tasks=cluster.num_tasks(job))
+            for job in cluster.jobs
+            if job in ("chief", "worker")
+        ],
     )
 
 
