@@ -9,6 +9,7 @@ the other workers before it does anything else:
 
 from __future__ import annotations
 
+import contextlib
 import dataclasses
 import json
 import logging
@@ -43,7 +44,8 @@ def lead(job: Job) -> None:
     try:
         _train(path)
     finally:
-        os.remove(path)
+        with contextlib.suppress(FileNotFoundError):
+            os.remove(path)
 
 
 def join(folder: str, poll_seconds: float = 0.5) -> None:

@@ -174,9 +174,6 @@ class Job:
         """
         restarts = self._config.kubeflow.training.restarts
         for number in itertools.count():
-            # What a killed chief has left would be taken for the new one's call.
-            with contextlib.suppress(FileNotFoundError):
-                os.remove(os.path.join(self._checkpoints, workers.JOB_FILE))
             try:
                 self._make(folder)
                 failure = self._watch()
@@ -193,6 +190,9 @@ class Job:
     def _make(self, folder: str) -> None:
         for kind, body in manifests.of(self._kind, self._config, self._owner, folder):
             if self._create(kind, body):
+                # What a killed chief has left would be taken for the new one's call. Before, it could be another run's.
+                with contextlib.suppress(FileNotFoundError):
+                    os.remove(os.path.join(self._checkpoints, workers.JOB_FILE))
                 continue
             there = self._cluster.get(kind, self._name)
             if there is None or not self._is_own(there):  # else an answer was lost on its way
