@@ -24,6 +24,9 @@ from word2vec.tuning import Choice, Range, TunerSettings
 # What the score is called, and the file of the state.
 _SCORE, _STATE = "score", "state.json"
 
+# After so many draws of what was tried KerasTuner takes all values for tried. Its own 20 are too few for the last ones.
+_MOST_DRAWS = 1000
+
 # From the settings that a trial tries, by the names of trainer's settings, to its score; raises `DivergedError` or
 # `pydantic.ValidationError` if they are no good.
 Try = Callable[[Mapping[str, Any]], float]
@@ -153,10 +156,12 @@ def _oracle(settings: TunerSettings, epochs: int) -> keras_tuner.Oracle:
         return _Bayesian(max_trials=count, **same)
     if settings.algorithm == "hyperband":
         # Again and again, until there were so many trials.
-        oracle = oracles.HyperbandOracle(max_epochs=epochs, factor=tuning.FACTOR, hyperband_iterations=None, **same)
-        oracle.max_trials = count
-        return oracle
-    return oracles.RandomSearchOracle(max_trials=count, **same)
+        hyperband = _Hyperband(max_epochs=epochs, factor=tuning.FACTOR, hyperband_iterations=None, **same)
+        hyperband.max_trials = count
+        return hyperband
+    oracle = oracles.RandomSearchOracle(max_trials=count, **same)
+    oracle._max_collisions = _MOST_DRAWS
+    return oracle
 
 
 def _space(settings: TunerSettings) -> keras_tuner.HyperParameters:
@@ -172,6 +177,25 @@ def _space(settings: TunerSettings) -> keras_tuner.HyperParameters:
 def _add_range(space: keras_tuner.HyperParameters, name: str, found: Range) -> None:
     add = space.Int if isinstance(found.low, int) else space.Float
     add(name, found.low, found.high, sampling=found.scale)
+
+
+class _Hyperband(oracles.HyperbandOracle):
+    """Takes a trial that failed for the worst of its round, so that the best third of the others go on.
+
+    KerasTuner waits for so many trials that have ended well, which then never come: no trial would have all epochs.
+    """
+
+    def populate_space(self, trial_id: str) -> dict[str, Any]:
+        """See `keras_tuner.Oracle.populate_space`."""
+        status, over = trials.TrialStatus, (trials.TrialStatus.FAILED, trials.TrialStatus.INVALID)
+        failed = [(trial, trial.status, trial.score) for trial in self.trials.values() if trial.status in over]
+        for trial, _, _ in failed:
+            trial.status, trial.score = status.COMPLETED, -np.inf
+        try:
+            return super().populate_space(trial_id)
+        finally:
+            for trial, *before in failed:
+                trial.status, trial.score = before
 
 
 class _Bayesian(oracles.BayesianOptimizationOracle):

@@ -140,6 +140,29 @@ def test_fewer_values_than_trials_are_tried_once_each(search):
     assert made.get_best_hyperparameters()[0].values == {"trainer.dimensions": 24}
 
 
+def test_all_values_are_tried_where_there_are_trials_enough(search):
+    attempts = Attempts(score=lambda values: values["dimensions"])
+    search(attempts, trainer={"dimensions": [*range(8, 18)], "negatives": [2, 3, 4, 5]}, trials=60)
+    assert len(attempts.tried) == 40
+
+
+@pytest.mark.parametrize("failing", [{4}, {2, 4, 7}])
+def test_hyperbands_best_have_all_epochs_where_others_diverge(search, failing):
+    class Some(Attempts):
+        def __call__(self, values):
+            super().__call__(values)
+            if len(self.tried) in failing:
+                raise DivergedError("training diverged: the loss is nan")
+            return score(values)
+
+    whole = Some()
+    best = search(whole, algorithm="hyperband", trials=13).get_best_hyperparameters()[0].values
+    assert [values["epochs"] for values in whole.tried] == [1] * 9 + [3] * 3 + [9]
+    first = [score(values) for number, values in enumerate(whole.tried[:9], 1) if number not in failing]
+    assert sorted(map(score, whole.tried[9:12]), reverse=True) == pytest.approx(sorted(first, reverse=True)[:3])
+    assert best["tuner/epochs"] == 9
+
+
 def test_hyperband_gives_the_best_more_epochs_and_takes_one_of_those(search):
     attempts = Attempts(score=lambda values: score(values) - values["epochs"])  # more epochs are worse
     made = search(attempts, algorithm="hyperband", trials=30)
