@@ -95,7 +95,7 @@ def through(
     wanted = asked.outputs.output_file
     outputs: dict[str, str] = {}
     try:
-        with _said_in_one_line(folder):
+        with said_in_one_line(folder):
             shutil.rmtree(folder, ignore_errors=True)
             os.makedirs(folder)
             _copy_in(folder, asked, outputs)
@@ -104,7 +104,7 @@ def through(
             whole_files.write_text(os.path.join(folder, _WORK), json.dumps(work._asdict()))
         with _beating(os.path.join(folder, _ALIVE)):
             yield outputs
-        with _said_in_one_line(folder):
+        with said_in_one_line(folder):
             for there, here in outputs.items():
                 shutil.copytree(there, here, dirs_exist_ok=True)
             os.makedirs(os.path.dirname(wanted), exist_ok=True)
@@ -169,7 +169,8 @@ def _beating(path: str) -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _said_in_one_line(folder: str) -> Iterator[None]:
+def said_in_one_line(folder: str) -> Iterator[None]:
+    """Makes a UserError of what the file system refuses."""
     try:
         yield
     except OSError as error:  # shutil's own has a list of them, which `reason` cuts short

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import contextlib
 import itertools
+import json
 import os
 import signal
 import threading
@@ -25,6 +26,7 @@ from pipeline.kubeflow.spec import Json
 from pipeline.kubeflow.training_job import handover, logs, manifests, states
 from pipeline.kubeflow.training_job.cluster import Cluster, Patience
 from pipeline.kubeflow.training_job.manifests import Kind, Owner
+from word2vec import whole_files
 from word2vec.errors import UserError
 from word2vec.training import workers
 
@@ -83,7 +85,7 @@ def train(
     with _cancelled_by_sigterm(job.hurry):
         job.clear()
         job.check(folder)
-        with handover.through(folder, component, asked, checkpoints) as copies:
+        with job.owning(folder), handover.through(folder, component, asked, checkpoints) as copies:
             job.run(folder)
     return copies
 
@@ -162,6 +164,43 @@ class Job:
                 "pods of the job must come to one node, or they will not start",
                 flush=True,
             )
+
+    @contextlib.contextmanager
+    def owning(self, folder: str) -> Iterator[None]:
+        """Keeps other runs from a folder: while its files are copied there is no job yet that would.
+
+        Args:
+            folder: with the work for the pods.
+
+        Raises:
+            UserError: another run's task has it, or the volume cannot be written.
+        """
+        mark = f"{folder}.owner"
+        with handover.said_in_one_line(folder):
+            os.makedirs(os.path.dirname(mark), exist_ok=True)
+            self._take(mark)
+        try:
+            yield
+        finally:
+            with contextlib.suppress(OSError):  # else the next one removes it, once this pod has gone
+                if whole_files.read_json(mark, dict).get("uid") == self._owner.uid:
+                    os.remove(mark)
+
+    def _take(self, mark: str) -> None:
+        """Makes a file that says whose the folder is, as soon as it is nobody's who lives."""
+        until = time.monotonic() + self._times.other
+        while True:
+            holder = whole_files.read_json(mark, dict)
+            if holder and self._is_live_other(holder):
+                if time.monotonic() > until:
+                    raise UserError(f"{self._title}: the task in pod {holder['name']} trains. {self._one_at_a_time()}")
+                time.sleep(self._times.poll)
+                continue
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(mark)
+            with contextlib.suppress(FileExistsError), open(mark, "x", encoding="utf-8") as file:
+                json.dump({"name": self._owner.pod, "uid": self._owner.uid}, file)
+                return
 
     def run(self, folder: str) -> None:
         """Makes the job, and makes it anew if a pod fails; afterwards it is gone.
@@ -311,11 +350,13 @@ class Job:
 
     def _live_owner(self, found: Json) -> str | None:
         """The pod of another task that has made a job and goes on."""
-        for reference in found["metadata"].get("ownerReferences", []):
-            pod = self._cluster.pod(reference["name"]) if reference["uid"] != self._owner.uid else None
-            if pod and pod["metadata"]["uid"] == reference["uid"] and states.is_live(pod):
-                return reference["name"]
-        return None
+        references = found["metadata"].get("ownerReferences", [])
+        return next((each["name"] for each in references if self._is_live_other(each)), None)
+
+    def _is_live_other(self, reference: Json) -> bool:
+        """Whether a reference is to another task's pod that goes on."""
+        pod = self._cluster.pod(reference["name"]) if reference["uid"] != self._owner.uid else None
+        return pod is not None and pod["metadata"]["uid"] == reference["uid"] and states.is_live(pod)
 
     def _one_at_a_time(self) -> str:
         return (

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import threading
 import time
 
@@ -256,6 +257,29 @@ def test_another_runs_job_is_left_alone(config, make_cluster, make_job):
     with pytest.raises(UserError, match=r"another run has made it meanwhile"):
         make_job(config).run("/there")
     assert len(cluster.objects) == 2
+
+
+def test_while_one_run_copies_its_files_another_leaves_them_alone(config, make_cluster, make_job, tmp_path):
+    cluster = make_cluster(start_all)
+    folder, other = (
+        tmp_path / "volume" / "training_jobs" / "it",
+        OWNER._replace(pod="other-task", uid="uid-of-other-task"),
+    )
+    cluster.pods["other-task"] = {
+        "metadata": {"name": "other-task", "uid": other.uid},
+        "status": {"phase": "Running"},
+    }
+    with make_job(config, owner=other).owning(str(folder)):
+        folder.mkdir()
+        with (
+            pytest.raises(UserError, match=r"the task in pod other-task trains\. Runs of one pipeline share"),
+            make_job(config).owning(str(folder)),
+        ):
+            pytest.fail("it has the folder")
+        cluster.pods["other-task"]["status"]["phase"] = "Failed"  # and could not take its mark away
+        with make_job(config).owning(str(folder)):
+            assert json.loads((tmp_path / "volume" / "training_jobs" / "it.owner").read_text())["name"] == OWNER.pod
+    assert [path.name for path in folder.parent.iterdir()] == ["it"]
 
 
 def test_somebody_elses_object_of_this_name_is_left_alone(config, make_cluster, make_job):
