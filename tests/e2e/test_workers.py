@@ -56,7 +56,7 @@ def started():
             process.kill()
 
 
-def ended(processes, timeout=240):
+def ended(processes, timeout=600):
     results = []
     for process in processes:
         out, err = process.communicate(timeout=timeout)
