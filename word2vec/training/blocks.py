@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterator, Sequence
-from typing import NamedTuple
+from typing import Any, NamedTuple
 
 import numpy as np
 import tensorflow as tf
@@ -20,9 +20,6 @@ from word2vec.errors import UserError
 from word2vec.training import window_weights
 
 DOCUMENTS_PER_CHUNK = 256
-
-# Workers read files of their own where each has so many: then one more or less makes no difference.
-_MANY = 10
 
 # More than an epoch can have: the steps of different epochs must not draw the same noise.
 STEPS_PER_EPOCH = 2**32
@@ -148,8 +145,8 @@ class DocumentChunks:
         weighting: see `window_weights.by_distance`.
         seed: with the epoch, decides the order of the files, and of the blocks within some hundred documents; the
             documents' order within a file is Transform's.
-        share: (i, n) for the share of worker i of n: every n-th file where each gets about as many, else every n-th of
-            the hundreds of documents.
+        share: (i, n) for the share of worker i of n: as many files as each other one, and of the files that are left
+            over, which all read, every n-th of the hundreds of documents.
         most_kept: bytes that stay in memory at most.
     """
 
@@ -163,9 +160,9 @@ class DocumentChunks:
         most_kept: int = 2**29,
     ):
         worker, workers = share
-        by_files = len(files) % workers == 0 or len(files) >= _MANY * workers
-        self._files = files[worker::workers] if by_files else files
-        self._share = (0, 1) if by_files else share
+        even = len(files) - len(files) % workers
+        own = files[:even][worker::workers]
+        self._files, self._own, self._share = [*own, *files[even:]], len(own), share
         self._seed, self._most_kept = seed, most_kept
         names = [pairs.TOKEN_IDS, pairs.RADII] if window_weights.by_radius(weighting) else [pairs.TOKEN_IDS]
         self._features = {name: pairs.features()[name] for name in names}
@@ -175,15 +172,20 @@ class DocumentChunks:
         """The documents of an epoch, counted from 0, each once."""
         order = np.random.default_rng([self._seed, epoch]).permutation(len(self._files))
         kept = self._kept
-        chunks = self._read(order) if kept is None else (chunk for file in order for chunk in kept[int(file)])
-        mine, workers = self._share
-        for number, (ids, row_splits, *radii) in enumerate(chunks):
-            if number % workers != mine:
-                continue
+        chunks = (
+            self._read(order) if kept is None else ((int(file), *chunk) for file in order for chunk in kept[int(file)])
+        )
+        worker, workers = self._share
+        of_all = 0  # chunks of the files that all read, in the order that they have for all
+        for number, (file, ids, row_splits, *radii) in enumerate(chunks):
+            if file >= self._own:
+                of_all += 1
+                if of_all % workers != worker:
+                    continue
             yield Documents(ids, row_splits, radii[0] if radii else None, epoch, (self._seed, epoch, number))
 
-    def _read(self, order: np.ndarray) -> Iterator[tuple[np.ndarray, ...]]:
-        """Reads the files in an order, and keeps what was read, once that is all."""
+    def _read(self, order: np.ndarray) -> Iterator[tuple[Any, ...]]:
+        """Reads the files in an order, and keeps what was read, once that is all; each chunk comes with its file."""
         kept: dict[int, list[tuple[np.ndarray, ...]]] = {int(file): [] for file in order}
         size = 0
         for file, *arrays in self._parsed(order).as_numpy_iterator():
@@ -193,7 +195,7 @@ class DocumentChunks:
             else:
                 kept.clear()
                 self._most_kept = 0
-            yield tuple(arrays)
+            yield int(file), *arrays
         if size <= self._most_kept:
             self._kept = kept
 

@@ -206,7 +206,7 @@ def test_the_workers_shares_are_the_whole_text_once(tmp_path, files, workers):
         assert files < workers or all(shares)
 
 
-@pytest.mark.parametrize(("files", "workers"), [(5, 4), (9, 8), (6, 4), (4, 4), (1, 4)])
+@pytest.mark.parametrize(("files", "workers"), [(5, 4), (9, 8), (15, 8), (6, 4), (4, 4), (1, 4)])
 def test_no_worker_has_much_more_than_the_others(tmp_path, monkeypatch, files, workers):
     """All wait for the longest share, and its learning rate falls too fast."""
     monkeypatch.setattr(blocks, "DOCUMENTS_PER_CHUNK", 10)
@@ -216,11 +216,13 @@ def test_no_worker_has_much_more_than_the_others(tmp_path, monkeypatch, files, w
         for share in ((worker, workers) for worker in range(workers))
     ]
     assert max(sizes) < 1.15 * np.mean(sizes)
+    read = [len(blocks.DocumentChunks(names, weighting="expected", seed=1, share=(0, workers))._files)]
+    assert read == [files // workers + files % workers]  # and not all of them
 
 
-def of_worker(folder, files, worker, *, epochs=3, **settings):
+def of_worker(folder, files, worker, *, epochs=3):
     """A small training of one worker of several, to its end: its tables, and the training."""
-    made, run = make(folder, kernel="compiled", epochs=epochs, **settings)
+    made, run = make(folder, kernel="compiled", epochs=epochs)
     own = CompiledSteps(made, made.optimizer._learning_rate, streams=1, steps_per_call=4, worker=worker.worker)
     run._how = exchange.ExchangingSteps(own, worker, interval=40)
     share = (worker.worker, worker.workers)
