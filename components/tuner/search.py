@@ -145,6 +145,12 @@ def _oracle(settings: TunerSettings, epochs: int) -> keras_tuner.Oracle:
         settings: of the search.
         epochs: the most of a trial.
     """
+    oracle = _oracle_of(settings, epochs)
+    oracle._max_collisions = _MOST_DRAWS
+    return oracle
+
+
+def _oracle_of(settings: TunerSettings, epochs: int) -> keras_tuner.Oracle:
     count = settings.trials or 0
     same: dict[str, Any] = {
         "objective": keras_tuner.Objective(_SCORE, "max"),
@@ -159,9 +165,7 @@ def _oracle(settings: TunerSettings, epochs: int) -> keras_tuner.Oracle:
         hyperband = _Hyperband(max_epochs=epochs, factor=tuning.FACTOR, hyperband_iterations=None, **same)
         hyperband.max_trials = count
         return hyperband
-    oracle = oracles.RandomSearchOracle(max_trials=count, **same)
-    oracle._max_collisions = _MOST_DRAWS
-    return oracle
+    return oracles.RandomSearchOracle(max_trials=count, **same)
 
 
 def _space(settings: TunerSettings) -> keras_tuner.HyperParameters:
