@@ -46,8 +46,9 @@ def check(config: Config) -> None:
     check_destination(config)
     _check_volume(config.kubeflow.volume)
     for task in needs.OF:
-        for key, value in needs.settings_of(task, config, ()).items():
+        for key, value in {**needs.settings_of(task, config, ()), **json.loads(needs.place(config, task))}.items():
             _check_kept(key, value)
+    _check_kept("kubeflow.root", config.kubeflow.root)
     _check_local_settings(config)
     if engines.is_remote(config.beam):
         exchange(config)

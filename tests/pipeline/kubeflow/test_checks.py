@@ -42,6 +42,7 @@ def test_names_that_kfp_or_tfx_refuse(name):
             r"^kubeflow\.volume\.path = /s3/models: KFP has /s3",
         ),
         ({"corpus.paths": ["/mnt/models/$$/*.txt"]}, r"^corpus\.paths: has \$\$ or \$\("),
+        ({"beam.options": ["--region=$(REGION)"]}, r"^beam: has \$\$ or \$\("),
         ({"corpus.paths": ["/mnt/models/$(HOME)/*.txt"]}, r"^corpus\.paths: has \$\$ or \$\("),
         ({"keep.runs": 3}, r"^keep: of what is kept below kubeflow\.root, .* lifecycle rule"),
         ({"keep.spans": 30}, r"^keep: "),
