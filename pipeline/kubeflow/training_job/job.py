@@ -228,14 +228,11 @@ class Job:
 
     def _make(self, folder: str) -> None:
         for kind, body in manifests.of(self._kind, self._config, self._owner, folder):
-            if self._create(kind, body):
-                # What a killed chief has left would be taken for the new one's call. Before, it could be another run's.
-                with contextlib.suppress(FileNotFoundError):
-                    os.remove(os.path.join(self._checkpoints, workers.JOB_FILE))
-                continue
-            there = self._cluster.get(kind, self._name)
-            if there is None or not self._is_own(there):  # else an answer was lost on its way
+            if not self._create(kind, body) and not self._is_there(kind):  # else an answer was lost on its way
                 raise UserError(f"{self._title}: another run has made it meanwhile. {self._one_at_a_time()}")
+            # What a killed chief has left would be taken for the new one's call. Before, it could be another run's.
+            with contextlib.suppress(FileNotFoundError):
+                os.remove(os.path.join(self._checkpoints, workers.JOB_FILE))
         pods = self._config.kubeflow.training.workers
         print(f"{self._title}: {pods} pods train; the chief's log follows", flush=True)
 
@@ -330,6 +327,11 @@ class Job:
             if time.monotonic() > until:
                 raise UserError(f"{self._title}: it, or a pod of it, is still there after {self._times.leaving:g} s")
             time.sleep(min(1.0, self._times.poll))
+
+    def _is_there(self, kind: Kind) -> bool:
+        """Whether there is an object of this job that is this task's."""
+        there = self._cluster.get(kind, self._name)
+        return there is not None and self._is_own(there)
 
     def _is_own(self, found: Json) -> bool:
         return any(each["uid"] == self._owner.uid for each in found["metadata"].get("ownerReferences", []))

@@ -14,6 +14,7 @@ from pipeline.kubeflow.training_job.cluster import Patience
 from tests.pipeline.kubeflow.training_job import fake_cluster
 from tests.pipeline.kubeflow.training_job.conftest import OWNER, make_config
 from word2vec.errors import UserError
+from word2vec.training import workers
 
 KINDS = ({fake_cluster.TRAINER: fake_cluster.SERVED[fake_cluster.TRAINER]}, {fake_cluster.OPERATOR: ("tfjobs",)})
 KIND_NAMES = ("TrainJob", "TFJob")
@@ -244,10 +245,15 @@ def test_what_a_killed_try_has_left_is_removed(other, served, config, make_clust
     assert "epoch 3 of 3" in said
 
 
-def test_another_runs_job_is_left_alone(config, make_cluster, make_job):
+def test_another_runs_job_is_left_alone(config, make_cluster, make_job, tmp_path):
     cluster = make_cluster(start_all)
     other = OWNER._replace(pod="other-task", uid="uid-of-other-task")
-    make_job(config, owner=other)._make("/other")
+    call = tmp_path / "volume" / "checkpoints" / workers.JOB_FILE
+    its = make_job(config, owner=other)
+    call.write_text("of a chief that was killed")
+    its._make("/other")
+    assert not call.exists()
+    call.write_text("of its own chief")
     cluster.pods["other-task"] = {
         "metadata": {"name": "other-task", "uid": other.uid},
         "status": {"phase": "Running"},
@@ -257,6 +263,7 @@ def test_another_runs_job_is_left_alone(config, make_cluster, make_job):
     with pytest.raises(UserError, match=r"another run has made it meanwhile"):
         make_job(config).run("/there")
     assert len(cluster.objects) == 2
+    assert call.read_text() == "of its own chief"
 
 
 def test_while_one_run_copies_its_files_another_leaves_them_alone(config, make_cluster, make_job, tmp_path):
